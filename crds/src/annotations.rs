@@ -1,0 +1,46 @@
+//! Our annotations: the verbs on a CodeSync, and our record on the targets.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// On a CodeSync: look and decide now. Any new value; echoed in `status.lastHandledReconcileAt`.
+pub const REQUESTED_AT: &str = "voxsync.dev/requestedAt";
+/// On a CodeSync: go on after a hold or a failure. Any new value; echoed in `status.lastHandledResume`.
+pub const RESUME: &str = "voxsync.dev/resume";
+/// On a Config or Server: what voxsync wrote there, see [`AppliedRecords`].
+pub const APPLIED: &str = "voxsync.dev/applied";
+/// On a Server: the reference that the reconciler asks the operator to bring into the pod template.
+pub const REQUESTED_CODE: &str = "voxsync.dev/requested-code";
+
+/// The value of [`APPLIED`]: a record for each entry of `spec.code` that voxsync wrote.
+///
+/// The key is the entry as text ([`crate::openvox::EntryKey`]'s display), empty where the target names none.
+pub type AppliedRecords = BTreeMap<String, Applied>;
+
+/// What voxsync wrote to a target, written in the same request as the reference itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The uid of the CodeSync that claims the target.
+    pub code_sync: String,
+    /// The promotion that wrote it.
+    pub promotion: String,
+    /// What was written.
+    pub reference: String,
+    /// What was there before; none if there was no code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// The longest annotation value that is read, in bytes; a longer one is not ours.
+const APPLIED_LIMIT_BYTES: usize = 64 * 1024;
+
+/// Reads the records on a target. What is not readable is nobody's record: the target counts as never written.
+pub fn applied_records(annotations: Option<&BTreeMap<String, String>>) -> AppliedRecords {
+    annotations
+        .and_then(|annotations| annotations.get(APPLIED))
+        .filter(|text| text.len() <= APPLIED_LIMIT_BYTES)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,339 @@
+//! What voxsync says about a CodeSync. All state that a promotion needs is here, so that a restart loses nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// What voxsync says about a CodeSync.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CodeSyncStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The last value of the annotation `voxsync.dev/requestedAt` that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The last value of the annotation `voxsync.dev/resume` that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_resume: Option<String>,
+    /// The stage in which something happens or is waited for; the last one if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// One line for a table: the reason and, if known, the time at which it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Ready, Reconciling, Stalled, SourceReady, Held, Suspended and Deployed.
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// The source at the last look that changed something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceStatus>,
+    /// What should run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<CandidateStatus>,
+    /// Why the candidate is not further yet, one row a reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub waiting: Vec<Waiting>,
+    /// The candidate's way through the stages, stored before its first write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionStatus>,
+    /// Each stage, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub stages: Vec<StageStatus>,
+    /// Targets that somebody else changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub holds: Vec<Hold>,
+    /// The release that all stages run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<DeployedStatus>,
+    /// The last releases, newest first; all of them are CodeReleases.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub history: Vec<ReleaseSummary>,
+}
+
+/// One condition, by the Kubernetes API conventions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Its type, for instance Ready.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 316))]
+    pub kind: String,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// A word for programs.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// A sentence for people.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// When `status` last changed.
+    pub last_transition_time: Time,
+    /// The generation of the spec that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the three words of the Kubernetes API")]
+pub enum ConditionStatus {
+    True,
+    False,
+    Unknown,
+}
+
+/// The source at the last look that changed something; an idle look writes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SourceStatus {
+    /// The repository and what is followed in it.
+    pub summary: String,
+    /// What was seen: the tag or commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// When that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Time>,
+    /// How many tags the repository has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_count: Option<u32>,
+    /// Since when looks fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<Time>,
+    /// Why looks fail, or what was odd in the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// A code reference resolved to a digest, with what is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CandidateStatus {
+    /// The short name for a table: the tag, or ten digits of the digest.
+    pub name: String,
+    /// The reference in the form in which it is written to targets.
+    pub reference: String,
+    /// Host and path.
+    pub repository: String,
+    /// The tag that was resolved, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The digest that it was resolved to.
+    pub digest: String,
+    /// The commit of the code, as the image's annotation claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Who wrote the commit that names the image (Git sources).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// The tag or commit of the source that named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_revision: Option<String>,
+    /// When the image says it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
+    /// When voxsync first saw it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Time>,
+}
+
+/// One reason why the candidate is not further yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// The stage that waits; none where the whole promotion does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// A word for programs: Soak, Rollout, NothingToProve, Held, Suspended, Source, Paused, ….
+    pub reason: String,
+    /// A sentence for people.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// When it ends, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// The candidate's way through the stages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionStatus {
+    /// Unique in the CodeSync; also in the `voxsync.dev/applied` record of each target.
+    pub id: String,
+    /// What is promoted.
+    pub candidate: CandidateStatus,
+    /// What started it.
+    pub trigger: Trigger,
+    /// The reason that a person gave with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it started.
+    pub started_at: Time,
+    /// How it ended; none while it is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<PromotionFailure>,
+}
+
+/// What started a promotion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Trigger {
+    /// The source named another candidate.
+    Source,
+    /// A person pinned a reference.
+    Pin,
+    /// A person asked to go on after a failure or a hold.
+    Resume,
+}
+
+/// How a promotion ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Outcome {
+    /// All stages run it.
+    Released,
+    /// A stage could not run it; the stages after it were left alone.
+    Failed,
+    /// A newer candidate took its place before all stages ran it.
+    Superseded,
+}
+
+/// Why a promotion failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionFailure {
+    /// In which stage.
+    pub stage: String,
+    /// Which Server could not run it.
+    pub server: String,
+    /// The pod's own reason, for instance ImagePullBackOff.
+    pub reason: String,
+    /// The pod's own message.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// Where a stage is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StagePhase {
+    /// Its turn has not come.
+    #[default]
+    Pending,
+    /// Its references are being written.
+    Writing,
+    /// Its Deployments go from the old pod template to the new one.
+    Rolling,
+    /// It runs the candidate, healthy, and waits for its soak time to pass.
+    Soaking,
+    /// It runs the candidate.
+    Deployed,
+    /// Nothing in it would prove that the candidate runs.
+    NothingToProve,
+    /// One of its targets was changed by somebody else.
+    Held,
+    /// It cannot run the candidate.
+    Failed,
+}
+
+/// One stage, as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StageStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub phase: StagePhase,
+    /// The reference that its targets were last given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The promotion that gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<String>,
+    /// Since when it is in this phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How many pods run the reference and are ready.
+    pub ready: u32,
+    /// How many pods there should be.
+    pub desired: u32,
+    /// A sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// A target that somebody else changed: voxsync does not write it until told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// The target: `Config/production`, with `[entry]` for lists.
+    pub target: String,
+    /// What it says now; none if the code was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// What voxsync had written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
+    /// The field manager that wrote it: a tool's name, never proof of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// When it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Time>,
+    /// A person said to go on: what was found may be overwritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
+}
+
+/// The release that all stages run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeployedStatus {
+    /// The short name for a table.
+    pub name: String,
+    /// The reference.
+    pub reference: String,
+    /// Its tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Its digest; none for an adopted reference without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The commit of the code, as the image's annotation claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The promotion that brought it; none if it was adopted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<String>,
+    /// Since when all stages run it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+/// One release in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseSummary {
+    /// The promotion, and the name of its CodeRelease.
+    pub id: String,
+    /// The candidate's short name.
+    pub name: String,
+    /// The reference.
+    pub reference: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub ended_at: Time,
+}
