@@ -175,6 +175,12 @@ pub struct PromotionStatus {
     /// The reason that a person gave with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The short name of what was deployed when it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_name: Option<String>,
+    /// The reference that was deployed when it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// When it started.
     pub started_at: Time,
     /// How it ended; none while it is under way.
@@ -186,6 +192,9 @@ pub struct PromotionStatus {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<PromotionFailure>,
+    /// Its CodeRelease was seen: it is not written again, even if it is pruned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
 }
 
 /// What started a promotion.
@@ -255,13 +264,14 @@ pub struct StageStatus {
     pub name: String,
     /// Where it is.
     pub phase: StagePhase,
-    /// The reference that its targets were last given.
+    /// The reference that it last passed with: all its targets ran it, and its soak time passed. While a
+    /// promotion works on the stage, its targets are given that promotion's candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The promotion that gave it.
+    /// The promotion that it passed in; none if it was adopted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promotion: Option<String>,
-    /// Since when it is in this phase.
+    /// Since when it is in this phase; Writing and Rolling count as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
     /// How many pods run the reference and are ready.

@@ -1,0 +1,185 @@
+//! The answer to a list of tags: which one, and what became of the others.
+
+use std::fmt;
+
+use crate::{TagPolicy, attachment::is_attachment, rule::Rank};
+
+/// The outcome of an election, with a count for every tag that was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Election {
+    /// The winner, if any tag fits.
+    pub chosen: Option<Chosen>,
+    /// Tags that fit; the winner is the greatest of them.
+    pub considered: usize,
+    /// Tags that `match` does not match or `ignore` does, and signatures and the like.
+    pub ignored: usize,
+    /// Tags that the rule cannot read.
+    pub not_versions: usize,
+    /// Versions outside the range.
+    pub out_of_range: usize,
+}
+
+/// The tag that won.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The tag as the registry has it.
+    pub tag: String,
+    /// What was compared: the group `version` of `match`, or the whole tag.
+    pub version: String,
+}
+
+impl Election {
+    pub(crate) fn of<'a>(policy: &TagPolicy, tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut election = Self::default();
+        let mut best: Option<(Rank, &str, &str)> = None;
+        for tag in tags {
+            if is_attachment(tag) || !policy.wants(tag) {
+                election.ignored += 1;
+                continue;
+            }
+            let value = policy.value(tag);
+            let Some((value, rank)) = value.and_then(|value| Some((value, policy.rule.rank(value)?))) else {
+                election.not_versions += 1;
+                continue;
+            };
+            if !policy.rule.admits(&rank) {
+                election.out_of_range += 1;
+                continue;
+            }
+            election.considered += 1;
+            best = best.max(Some((rank, tag, value.text)));
+        }
+        election.chosen =
+            best.map(|(_, tag, version)| Chosen { tag: tag.to_owned(), version: version.to_owned() });
+        election
+    }
+}
+
+/// One line for a status message.
+impl fmt::Display for Election {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { chosen, considered, ignored, not_versions, out_of_range } = self;
+        match chosen {
+            Some(Chosen { tag, .. }) => {
+                write!(formatter, "{tag} is the greatest of {considered} tags that fit")?;
+            }
+            None => formatter.write_str("no tag fits")?,
+        }
+        write!(formatter, " ({out_of_range} out of range, {not_versions} not versions, {ignored} ignored)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::subsequence};
+    use rstest::rstest;
+
+    use super::*;
+    use crate::TagRule;
+
+    fn semver(range: &str, matching: Option<&str>, ignore: &[&str]) -> TagPolicy {
+        let ignore: Vec<String> = ignore.iter().map(ToString::to_string).collect();
+        TagPolicy::new(TagRule::semver(range).unwrap(), matching, &ignore).unwrap()
+    }
+
+    #[rstest]
+    #[case("^1.2", &["v1.2.0", "1.10", "v1.9.9", "2.0.0"], "1.10")]
+    #[case("*", &["1.10", "1.10.0"], "1.10.0")]
+    #[case("*", &["v1", "latest", "20240101", "1234567", "0.9"], "v1")]
+    #[case("*", &["1.2.3-rc.1", "1.2.2"], "1.2.2")]
+    #[case(">=2.0.0-0", &["2.0.0-rc.2", "2.0.0-rc.11", "1.9.0"], "2.0.0-rc.11")]
+    fn semver_takes_the_greatest(#[case] range: &str, #[case] tags: &[&str], #[case] expected: &str) {
+        let chosen = semver(range, None, &[]).elect(tags.iter().copied()).chosen.unwrap();
+        assert_eq!((chosen.tag.as_str(), chosen.version.as_str()), (expected, expected));
+    }
+
+    #[test]
+    fn the_group_is_compared_and_the_tag_is_kept() {
+        let policy = semver(">=9", Some(r"^release-(?<version>\d+)-\w+$"), &["-old$"]);
+        let election =
+            policy.elect(["release-9-a", "release-10-b", "release-11-old", "11.0.0", "release-8-c"]);
+        let chosen = Chosen { tag: "release-10-b".into(), version: "10".into() };
+        let expected =
+            Election { chosen: Some(chosen), considered: 2, ignored: 2, not_versions: 0, out_of_range: 1 };
+        assert_eq!(election, expected);
+        assert_eq!(
+            election.to_string(),
+            "release-10-b is the greatest of 2 tags that fit (1 out of range, 0 not versions, 2 ignored)"
+        );
+    }
+
+    #[test]
+    fn two_tags_with_one_value_are_ordered_by_the_tag() {
+        let policy = semver("*", Some(r"^(?<version>[\d.]+)-"), &[]);
+        for tags in [["1.2.3-a", "1.2.3-b"], ["1.2.3-b", "1.2.3-a"]] {
+            assert_eq!(policy.elect(tags).chosen.unwrap().tag, "1.2.3-b");
+        }
+    }
+
+    #[test]
+    fn signatures_are_never_chosen() {
+        let signature = format!("sha256-{}.sig", "ab".repeat(32));
+        let policy = TagPolicy::new(TagRule::follow(&signature).unwrap(), None, &[]).unwrap();
+        let election = policy.elect([signature.as_str()]);
+        assert_eq!(election, Election { ignored: 1, ..Election::default() });
+    }
+
+    #[test]
+    fn follow_takes_its_tag_only() {
+        let policy = TagPolicy::new(TagRule::follow("stable").unwrap(), None, &[]).unwrap();
+        assert_eq!(policy.elect(["v9", "stable", "stable2"]).chosen.unwrap().tag, "stable");
+        assert_eq!(
+            policy.elect(["v9"]).to_string(),
+            "no tag fits (0 out of range, 1 not versions, 0 ignored)"
+        );
+    }
+
+    fn tag() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "v?[0-9]{1,2}\\.[0-9]{1,2}(\\.[0-9]{1,2})?",
+            "v?[0-2]\\.[0-2]\\.[0-2]-(rc|a)(\\.[0-9]{1,2})?",
+            "[a-zA-Z0-9_.-]{1,12}",
+            "[0-9]{1,30}",
+        ]
+    }
+
+    fn tags() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec(tag(), 0..30)
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_tags_never_matters(tags in tags(), shuffled in tags().prop_shuffle()) {
+            let policy = semver("*-0", None, &["^2"]);
+            let there = tags.iter().chain(&shuffled).map(String::as_str);
+            let back = shuffled.iter().rev().chain(tags.iter().rev()).map(String::as_str);
+            prop_assert_eq!(policy.elect(there), policy.elect(back));
+        }
+
+        #[test]
+        fn every_tag_is_counted_once(tags in tags()) {
+            let election = semver("<5", Some("[02468]"), &["a"]).elect(tags.iter().map(String::as_str));
+            let Election { considered, ignored, not_versions, out_of_range, .. } = election;
+            prop_assert_eq!(considered + ignored + not_versions + out_of_range, tags.len());
+        }
+
+        #[test]
+        fn the_winner_is_the_greatest_that_fits(tags in tags()) {
+            let policy = semver("*-0", None, &[]);
+            let alone = |tag: &str| policy.elect([tag]).chosen.is_some();
+            let greatest = tags.iter().filter(|tag| alone(tag)).max_by(|a, b| policy.compare(a, b).unwrap());
+            let chosen = policy.elect(tags.iter().map(String::as_str)).chosen;
+            prop_assert_eq!(chosen.map(|chosen| chosen.tag), greatest.cloned());
+        }
+
+        #[test]
+        fn a_loser_may_go_without_a_change(
+            (tags, kept) in tags().prop_flat_map(|tags| (Just(tags.clone()), subsequence(tags.clone(), 0..=tags.len()))),
+        ) {
+            let policy = semver("*", None, &[]);
+            let chosen = policy.elect(tags.iter().map(String::as_str)).chosen;
+            let again = kept.iter().chain(chosen.as_ref().map(|chosen| &chosen.tag)).map(String::as_str);
+            prop_assert_eq!(policy.elect(again).chosen, chosen);
+        }
+    }
+}
