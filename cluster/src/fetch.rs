@@ -1,0 +1,65 @@
+//! A snapshot by lists: for the command line, which asks once and needs no right to watch.
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::Pod,
+};
+use kube::{Client, api::ListParams, core::DeserializeGuard};
+use voxsync_crds::{CodeRelease, CodeSync, Config, Server};
+
+use crate::{Error, Scope, Snapshot, error::is_not_found, kind::Indexed, shape, watch::unreadable};
+
+/// How many objects a page of a list has.
+pub(crate) const PAGE_OBJECTS: u32 = 500;
+
+impl Snapshot {
+    /// Reads the cluster once, with lists in pages.
+    ///
+    /// # Errors
+    /// Where a list fails. Our own kinds may be missing: then there are none.
+    pub async fn fetch(client: Client, scope: &Scope) -> Result<Self, Error> {
+        let mut snapshot = Self::default();
+        if let Some(address) = shape::address(&client).await? {
+            snapshot.set_shapes(shape::read(&client, &address).await?);
+        }
+        list::<Config>(&mut snapshot, &client, scope).await?;
+        list::<Server>(&mut snapshot, &client, scope).await?;
+        list::<Deployment>(&mut snapshot, &client, scope).await?;
+        list::<ReplicaSet>(&mut snapshot, &client, scope).await?;
+        list::<Pod>(&mut snapshot, &client, scope).await?;
+        list::<CodeSync>(&mut snapshot, &client, scope).await?;
+        list::<CodeRelease>(&mut snapshot, &client, scope).await?;
+        Ok(snapshot)
+    }
+}
+
+async fn list<K: Indexed>(snapshot: &mut Snapshot, client: &Client, scope: &Scope) -> Result<(), Error> {
+    let api = scope.api::<DeserializeGuard<K>>(client.clone());
+    let mut parameters = ListParams::default().limit(PAGE_OBJECTS);
+    parameters.label_selector = K::LABEL.map(str::to_owned);
+    loop {
+        let page = match api.list(&parameters).await {
+            Ok(page) => page,
+            Err(error) if K::KIND.is_ours() && is_not_found(&error) => return Ok(()),
+            Err(source) => return Err(Error::List { kind: K::KIND, source: Box::new(source) }),
+        };
+        for item in page.items {
+            take(snapshot, item);
+        }
+        let Some(next) = page.metadata.continue_.filter(|token| !token.is_empty()) else { return Ok(()) };
+        parameters = parameters.continue_token(&next);
+    }
+}
+
+fn take<K: Indexed>(snapshot: &mut Snapshot, DeserializeGuard(item): DeserializeGuard<K>) {
+    match item {
+        Ok(object) => {
+            snapshot.apply(object.into_object());
+        }
+        Err(invalid) => {
+            if let Some(noted) = unreadable(K::KIND, &invalid) {
+                snapshot.note_unreadable(noted);
+            }
+        }
+    }
+}

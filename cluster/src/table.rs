@@ -1,0 +1,133 @@
+//! Rows by namespace and name, with an index by the one thing that owns a row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows of one kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Table<T> {
+    rows: BTreeMap<String, BTreeMap<String, Row<T>>>,
+    owned: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    owner: fn(&T) -> Option<&str>,
+}
+
+#[derive(Clone, Debug)]
+struct Row<T> {
+    version: u64,
+    value: T,
+}
+
+impl<T> Table<T> {
+    /// An empty table; `owner` names what owns a row, in the row's namespace.
+    pub(crate) fn new(owner: fn(&T) -> Option<&str>) -> Self {
+        Self { rows: BTreeMap::new(), owned: BTreeMap::new(), owner }
+    }
+
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
+        self.rows.get(namespace)?.get(name).map(|row| &row.value)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.rows.values().flat_map(BTreeMap::values).map(|row| &row.value)
+    }
+
+    pub(crate) fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
+        self.rows.get(namespace).into_iter().flat_map(BTreeMap::values).map(|row| &row.value)
+    }
+
+    pub(crate) fn owned_by(&self, namespace: &str, owner: &str) -> impl Iterator<Item = &T> {
+        let names = self.owned.get(namespace).and_then(|owners| owners.get(owner));
+        names.into_iter().flatten().filter_map(move |name| self.get(namespace, name))
+    }
+
+    /// Puts a row in place, unless what is there is as new or newer. Says whether anything changed.
+    ///
+    /// Version 0 stands for one that is not a number; it is always taken.
+    pub(crate) fn put(&mut self, namespace: &str, name: &str, version: u64, value: T) -> bool {
+        let present = self.rows.get(namespace).and_then(|rows| rows.get(name));
+        if version != 0 && present.is_some_and(|row| row.version >= version) {
+            return false;
+        }
+        self.remove(namespace, name);
+        if let Some(owner) = (self.owner)(&value) {
+            let owners = self.owned.entry(namespace.to_owned()).or_default();
+            owners.entry(owner.to_owned()).or_default().insert(name.to_owned());
+        }
+        let rows = self.rows.entry(namespace.to_owned()).or_default();
+        rows.insert(name.to_owned(), Row { version, value });
+        true
+    }
+
+    /// Takes a row away, unless what is there is newer than the deletion.
+    pub(crate) fn delete(&mut self, namespace: &str, name: &str, version: u64) -> bool {
+        let present = self.rows.get(namespace).and_then(|rows| rows.get(name));
+        let newer = present.is_some_and(|row| version != 0 && row.version > version);
+        present.is_some() && !newer && self.remove(namespace, name)
+    }
+
+    /// Keeps only the rows that are named, and gives back the names of the others.
+    pub(crate) fn retain(&mut self, kept: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
+        let names = self
+            .rows
+            .iter()
+            .flat_map(|(namespace, rows)| rows.keys().map(move |name| (namespace.clone(), name.clone())));
+        let gone: Vec<_> = names.filter(|key| !kept.contains(key)).collect();
+        for (namespace, name) in &gone {
+            self.remove(namespace, name);
+        }
+        gone
+    }
+
+    fn remove(&mut self, namespace: &str, name: &str) -> bool {
+        let Some(rows) = self.rows.get_mut(namespace) else { return false };
+        let Some(row) = rows.remove(name) else { return false };
+        if rows.is_empty() {
+            self.rows.remove(namespace);
+        }
+        if let (Some(owner), Some(owners)) = ((self.owner)(&row.value), self.owned.get_mut(namespace)) {
+            if let Some(names) = owners.get_mut(owner) {
+                names.remove(name);
+            }
+            owners.retain(|_, names| !names.is_empty());
+            if owners.is_empty() {
+                self.owned.remove(namespace);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table<&'static str> {
+        Table::new(|value| value.split_once('/').map(|(owner, _)| owner))
+    }
+
+    #[test]
+    fn newest_wins() {
+        let mut table = table();
+        assert!(table.put("a", "x", 5, "o/new"));
+        assert!(!table.put("a", "x", 4, "o/old"));
+        assert!(!table.put("a", "x", 5, "o/same"));
+        assert_eq!(table.get("a", "x"), Some(&"o/new"));
+        assert!(!table.delete("a", "x", 4), "it was made again after that deletion");
+        assert!(table.delete("a", "x", 6));
+        assert!(!table.delete("a", "x", 7));
+    }
+
+    #[test]
+    fn the_index_follows_the_rows() {
+        let mut table = table();
+        table.put("a", "x", 1, "one/");
+        table.put("a", "y", 2, "one/");
+        table.put("b", "x", 3, "one/");
+        assert_eq!(table.owned_by("a", "one").count(), 2);
+        table.put("a", "x", 4, "two/");
+        assert_eq!((table.owned_by("a", "one").count(), table.owned_by("a", "two").count()), (1, 1));
+        let gone = table.retain(&BTreeSet::from([("b".to_owned(), "x".to_owned())]));
+        assert_eq!(gone.len(), 2);
+        assert_eq!((table.owned_by("a", "two").count(), table.all().count()), (0, 1));
+        assert!(table.rows.len() == 1 && table.owned.len() == 1, "nothing is left behind");
+    }
+}

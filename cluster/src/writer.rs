@@ -1,0 +1,98 @@
+//! Who wrote something last, from an object's managed fields.
+//!
+//! A field manager is a tool's name and never proof of a person.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use serde_json::Value;
+
+/// A field manager that owns a part of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// The field manager: a tool's name, never proof of a person.
+    pub manager: String,
+    /// When it last changed what it owns.
+    pub time: Option<Timestamp>,
+}
+
+/// Who last wrote `spec.code`: of those that own it, who owns the reference itself, and wrote last.
+pub(crate) fn of_code(metadata: &ObjectMeta) -> Option<Writer> {
+    let owners = metadata.managed_fields.iter().flatten().filter_map(|entry| {
+        let code = owned(entry, &["f:spec", "f:code"])?;
+        // Pull secret and policy alone do not say what runs. Lists are owned as a whole, or by their entries.
+        let only_beside = code.get("f:imagePullSecret").or(code.get("f:imagePullPolicy")).is_some()
+            && code.get("f:image").or(code.get("f:claimName")).is_none();
+        Some((!only_beside, writer(entry)))
+    });
+    owners.max_by_key(|(owns_reference, writer)| (*owns_reference, writer.time)).map(|(_, writer)| writer)
+}
+
+/// Who owns parts of a Deployment's pod template.
+pub(crate) fn of_template(metadata: &ObjectMeta) -> Vec<Writer> {
+    let entries = metadata.managed_fields.iter().flatten();
+    entries.filter(|entry| owned(entry, &["f:spec", "f:template"]).is_some()).map(writer).collect()
+}
+
+fn writer(entry: &ManagedFieldsEntry) -> Writer {
+    Writer {
+        manager: entry.manager.clone().unwrap_or_else(|| "unknown".to_owned()),
+        time: entry.time.as_ref().map(|time| time.0),
+    }
+}
+
+fn owned<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a Value> {
+    let whole_object = entry.subresource.as_deref().is_none_or(str::is_empty);
+    let fields = entry.fields_v1.as_ref().filter(|_| whole_object)?;
+    path.iter().try_fold(&fields.0, |value, step| value.get(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn metadata(entries: &Value) -> ObjectMeta {
+        serde_json::from_value(json!({"managedFields": entries})).unwrap()
+    }
+
+    fn entry(manager: &str, time: &str, fields: &Value) -> Value {
+        json!({"manager": manager, "operation": "Update", "apiVersion": "x/v1", "fieldsType": "FieldsV1",
+               "time": time, "fieldsV1": fields})
+    }
+
+    #[rstest]
+    #[case::nobody(json!([entry("helm", "2026-01-01T00:00:00Z", &json!({"f:spec": {"f:image": {}}}))]), None)]
+    #[case::last_in_time(
+        json!([
+            entry("kubectl-edit", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {"f:image": {}}}})),
+            entry("voxsync", "2026-01-02T00:00:00Z", &json!({"f:spec": {"f:code": {"f:image": {}}}})),
+        ]),
+        Some("kubectl-edit")
+    )]
+    #[case::the_pull_secret_is_not_the_code(
+        json!([
+            entry("voxsync", "2026-01-02T00:00:00Z", &json!({"f:spec": {"f:code": {".": {}, "f:image": {}}}})),
+            entry("helm", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {"f:imagePullSecret": {}}}})),
+        ]),
+        Some("voxsync")
+    )]
+    #[case::a_list_is_owned_as_a_whole(
+        json!([entry("helm", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {}}}))]),
+        Some("helm")
+    )]
+    fn the_last_writer_of_code(#[case] entries: Value, #[case] wanted: Option<&str>) {
+        assert_eq!(of_code(&metadata(&entries)).map(|writer| writer.manager).as_deref(), wanted);
+    }
+
+    #[test]
+    fn status_is_no_template() {
+        let mut status = entry("kubelet", "2026-01-01T00:00:00Z", &json!({"f:spec": {"f:template": {}}}));
+        status["subresource"] = json!("status");
+        let operator =
+            entry("manager", "2026-01-01T00:00:00Z", &json!({"f:spec": {"f:template": {"f:spec": {}}}}));
+        let writers = of_template(&metadata(&json!([status, operator])));
+        assert_eq!(writers.iter().map(|writer| writer.manager.as_str()).collect::<Vec<_>>(), ["manager"]);
+    }
+}
