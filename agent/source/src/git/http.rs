@@ -1,0 +1,320 @@
+//! Smart HTTP for gix, on the reqwest client that the rest of voxsync uses.
+//!
+//! gix's own client was not taken: it refuses logins over plain HTTP (a Git server inside the cluster has nothing
+//! else), asks twice where a login is needed, follows redirects, and bounds neither time nor bytes. This one sends
+//! the login with the first request, to the one host of the URL, and follows nothing.
+//!
+//! Protocol: <https://git-scm.com/docs/gitprotocol-http>.
+
+use std::{
+    any::Any,
+    error::Error as StdError,
+    io::{self, BufReader, Cursor, Read, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use gix::protocol::transport::client::blocking_io::http::{
+    GetResponse, Http, PostBodyDataKind, PostResponse,
+};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
+    redirect,
+};
+use rustls::CertificateError;
+
+use super::{GitLogin, GitProblem, GitRemote, error::clean, line::Line};
+
+/// The most that is sent in one request: a list of wanted prefixes or commits.
+const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// What one read takes over at most.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// The HTTP side of gix's transport.
+pub(super) struct HttpLine {
+    client: Client,
+    authorization: Option<HeaderValue>,
+    line: Arc<Line>,
+}
+
+impl HttpLine {
+    pub(super) fn open(remote: &GitRemote, line: Arc<Line>) -> Result<Self, GitProblem> {
+        let mut builder = Client::builder().redirect(redirect::Policy::none()).referer(false);
+        if let Some(pem) = &remote.ca_pem {
+            let refused = |error: reqwest::Error| GitProblem::CertificateSecret("ca.crt", root_cause(&error));
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(refused)?;
+            if certificates.is_empty() {
+                return Err(GitProblem::CertificateSecret("ca.crt", "no certificate in it".to_owned()));
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some(pem) = &remote.identity_pem {
+            let identity = reqwest::Identity::from_pem(pem.as_bytes())
+                .map_err(|error| GitProblem::CertificateSecret("tls.crt or tls.key", root_cause(&error)))?;
+            builder = builder.identity(identity);
+        }
+        let client = builder.build().map_err(|error| GitProblem::Tls(root_cause(&error)))?;
+        Ok(Self { client, authorization: authorization(&remote.login)?, line })
+    }
+
+    fn exchange(
+        &self,
+        mut request: RequestBuilder,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Shared {
+        for header in headers {
+            if let Some((name, value)) = header.as_ref().split_once(':') {
+                request = request.header(name, value.trim());
+            }
+        }
+        if let Some(value) = &self.authorization {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        let step = Step::Prepared(Box::new(request), Vec::new());
+        let asked_with_login = self.authorization.is_some();
+        Shared(Arc::new(Mutex::new(Exchange { step, asked_with_login, line: self.line.clone() })))
+    }
+}
+
+/// The value of the header; marked so that nothing prints it.
+fn authorization(login: &GitLogin) -> Result<Option<HeaderValue>, GitProblem> {
+    let text = match login {
+        GitLogin::Anonymous => return Ok(None),
+        GitLogin::Basic { username, password } => {
+            format!("Basic {}", BASE64.encode(format!("{username}:{password}")))
+        }
+        GitLogin::Bearer(token) => format!("Bearer {}", token.trim()),
+        GitLogin::Ssh { .. } => {
+            return Err(GitProblem::LoginMismatch(
+                "an SSH key is no login for http and https: use `username` and `password`, or an ssh URL",
+            ));
+        }
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        GitProblem::LoginMismatch("the token has a character that cannot be sent in an HTTP header")
+    })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+impl Http for HttpLine {
+    type Headers = BufReader<ResponseHeaders>;
+    type ResponseBody = BufReader<Shared>;
+    type PostBody = Shared;
+
+    fn get(
+        &mut self,
+        url: &str,
+        _base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> gix::Result<GetResponse<Self::Headers, Self::ResponseBody>> {
+        let exchange = self.exchange(self.client.get(url), headers);
+        let (headers, body) = exchange.ends();
+        Ok(GetResponse { headers, body })
+    }
+
+    fn post(
+        &mut self,
+        url: &str,
+        _base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+        _body: PostBodyDataKind,
+    ) -> gix::Result<PostResponse<Self::Headers, Self::ResponseBody, Self::PostBody>> {
+        let exchange = self.exchange(self.client.post(url), headers);
+        let (headers, body) = exchange.ends();
+        Ok(PostResponse { post_body: exchange, headers, body })
+    }
+
+    fn configure(&mut self, _options: &dyn Any) -> gix::Result<()> {
+        Ok(())
+    }
+}
+
+/// One request and its answer. gix holds three ends of it: what is sent, the headers, and what is received;
+/// the request goes out when the first of the latter two is read.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Exchange>>);
+
+struct Exchange {
+    step: Step,
+    asked_with_login: bool,
+    line: Arc<Line>,
+}
+
+enum Step {
+    Prepared(Box<RequestBuilder>, Vec<u8>),
+    Answered { response: Box<Response>, piece: Cursor<Vec<u8>> },
+    Failed,
+}
+
+impl Exchange {
+    fn send(&mut self) -> io::Result<()> {
+        let (request, body) = match std::mem::replace(&mut self.step, Step::Failed) {
+            Step::Prepared(request, body) => (*request, body),
+            other => {
+                self.step = other;
+                return Ok(());
+            }
+        };
+        let request = if body.is_empty() { request } else { request.body(body) };
+        let response = self.line.wait(async {
+            request.send().await.map_err(|error| self.line.fail(problem_of(&error, &self.line)))
+        })?;
+        if let Some(problem) = refusal(&response, self.asked_with_login) {
+            return Err(self.line.fail(problem));
+        }
+        self.step = Step::Answered { response: Box::new(response), piece: Cursor::new(Vec::new()) };
+        Ok(())
+    }
+
+    fn content_type(&mut self) -> io::Result<String> {
+        self.send()?;
+        match &self.step {
+            Step::Answered { response, .. } => {
+                let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                let value = value.unwrap_or_default().to_owned();
+                if !value.starts_with("application/x-git-") {
+                    let what = if value.is_empty() { "no content type".to_owned() } else { clean(&value) };
+                    return Err(self.line.fail(GitProblem::NotGit(format!("it sends {what}"))));
+                }
+                Ok(value)
+            }
+            Step::Prepared(..) | Step::Failed => Err(io::Error::other("the request has failed")),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.send()?;
+        let Step::Answered { response, piece } = &mut self.step else {
+            return Err(io::Error::other("the request has failed"));
+        };
+        loop {
+            let count = piece.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let line = &self.line;
+            let next = line.wait(async {
+                response.chunk().await.map_err(|error| line.fail(problem_of(&error, line)))
+            })?;
+            let Some(next) = next else { return Ok(0) };
+            line.received(next.len())?;
+            *piece = Cursor::new(next.to_vec());
+        }
+    }
+}
+
+impl Shared {
+    fn ends(&self) -> (BufReader<ResponseHeaders>, BufReader<Shared>) {
+        let headers = ResponseHeaders { exchange: self.clone(), text: None };
+        (BufReader::new(headers), BufReader::with_capacity(BUFFER_BYTES, self.clone()))
+    }
+
+    fn exchange(&self) -> MutexGuard<'_, Exchange> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.exchange().step {
+            Step::Prepared(_, body) if body.len() + bytes.len() <= MAX_REQUEST_BYTES => {
+                body.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            _ => Err(io::Error::other("the request is too large or already sent")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Shared {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.exchange().receive(buffer)
+    }
+}
+
+/// The header that gix looks at, in the lines that it wants.
+pub(super) struct ResponseHeaders {
+    exchange: Shared,
+    text: Option<Cursor<String>>,
+}
+
+impl Read for ResponseHeaders {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.text.is_none() {
+            let content_type = self.exchange.exchange().content_type()?;
+            self.text = Some(Cursor::new(format!("content-type:{content_type}\n")));
+        }
+        self.text.as_mut().map_or(Ok(0), |text| text.read(buffer))
+    }
+}
+
+/// What a status means, if it is not the one of an answer.
+fn refusal(response: &Response, asked_with_login: bool) -> Option<GitProblem> {
+    let status = response.status();
+    let how = || format!("HTTP {}", status.as_u16());
+    match status {
+        StatusCode::OK => None,
+        StatusCode::UNAUTHORIZED if asked_with_login => Some(GitProblem::LoginRefused(how())),
+        StatusCode::UNAUTHORIZED => Some(GitProblem::LoginNeeded(how())),
+        StatusCode::FORBIDDEN => Some(GitProblem::Forbidden),
+        StatusCode::NOT_FOUND => Some(GitProblem::RepositoryMissing(how())),
+        _ if status.is_redirection() => Some(GitProblem::Redirected(destination(response))),
+        _ => Some(GitProblem::HttpStatus(status.as_u16())),
+    }
+}
+
+/// Where a redirect leads, as far as it may be shown: no login, no query, not the protocol's own tail.
+fn destination(response: &Response) -> String {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match response.url().join(location) {
+        Ok(url) => {
+            let origin = url.origin().ascii_serialization();
+            clean(&format!("{origin}{}", url.path().trim_end_matches("/info/refs")))
+        }
+        Err(_) => "an address that is none".to_owned(),
+    }
+}
+
+fn problem_of(error: &reqwest::Error, line: &Line) -> GitProblem {
+    match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => GitProblem::CertificateExpired,
+        // A bad signature is an authority of the same name with another key: one that was made anew, or a false one.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => GitProblem::CertificateUnknownAuthority,
+        Some(other) => GitProblem::Tls(clean(&other.to_string())),
+        None => line.problem().unwrap_or_else(|| GitProblem::Unreachable(root_cause(error))),
+    }
+}
+
+/// The TLS error inside of an HTTP error. I/O errors hide what they wrap from `source`, so they are opened.
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The innermost words: the outer ones repeat the URL and say little.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn StdError = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    clean(&innermost.to_string())
+}

@@ -1,0 +1,8 @@
+//! Where candidates come from: registries, Git repositories and files.
+//!
+//! This crate looks and reports; it decides nothing beyond what a look needs, and it never writes anywhere.
+
+pub mod field;
+pub mod file;
+pub mod git;
+pub mod registry;

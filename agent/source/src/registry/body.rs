@@ -1,0 +1,44 @@
+//! Bodies of answers, never larger than a bound, whatever their headers say.
+
+use reqwest::Response;
+use serde::Deserialize;
+
+use super::{Problem, transport};
+
+/// Reads a body to its end.
+pub(super) async fn read(mut response: Response, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
+    let address = response.url().clone();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport::problem(&error, &address))? {
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(Problem::TooLarge { host: transport::host_and_port(&address), limit_bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+const MAX_CODE_CHARACTERS: usize = 40;
+
+/// The error body of the OCI distribution specification, "Error Codes".
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<ErrorItem>,
+}
+
+#[derive(Deserialize)]
+struct ErrorItem {
+    code: String,
+}
+
+/// The first code of an error body, such as `NAME_UNKNOWN`. Nothing else of such a body is for messages. Reading it also
+/// lets the connection be used again.
+pub(super) async fn error_code(response: Response) -> Option<String> {
+    let body = read(response, MAX_ERROR_BODY_BYTES).await.ok()?;
+    let errors: Errors = serde_json::from_slice(&body).ok()?;
+    let code = errors.errors.into_iter().next()?.code;
+    let valid = code.len() <= MAX_CODE_CHARACTERS
+        && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    valid.then_some(code)
+}

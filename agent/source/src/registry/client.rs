@@ -1,0 +1,246 @@
+//! One repository at one registry: the connection, the login, and a single request with its refusals.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use reqwest::{
+    Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url,
+    header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION},
+    redirect,
+};
+
+use super::{Attempt, Login, Problem, RegistryError, Repository, body, retry_after::retry_after, transport};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than the usual interval between looks, so that the next one finds the connection open.
+const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How to reach a registry.
+#[derive(Clone)]
+pub struct RegistryOptions {
+    /// `insecure`: plain HTTP.
+    pub plain_http: bool,
+    /// Certificates of private CAs in PEM, trusted besides those of the system.
+    pub ca_pem: Option<Vec<u8>>,
+    /// A client certificate with its chain and its key, in PEM one after the other.
+    pub client_identity_pem: Option<Vec<u8>>,
+    /// As whom to ask.
+    pub login: Login,
+    /// The `User-Agent`.
+    pub user_agent: String,
+    /// How long one request may take, with its answer.
+    pub request_timeout: Duration,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self {
+            plain_http: false,
+            ca_pem: None,
+            client_identity_pem: None,
+            login: Login::Anonymous,
+            user_agent: concat!("voxsync/", env!("CARGO_PKG_VERSION")).to_owned(),
+            request_timeout: REQUEST_TIMEOUT,
+        }
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for RegistryOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plain_http, ca_pem, client_identity_pem, login, user_agent, request_timeout } = self;
+        formatter
+            .debug_struct("RegistryOptions")
+            .field("plain_http", plain_http)
+            .field("ca_pem", &ca_pem.is_some())
+            .field("client_identity_pem", &client_identity_pem.is_some())
+            .field("login", login)
+            .field("user_agent", user_agent)
+            .field("request_timeout", request_timeout)
+            .finish()
+    }
+}
+
+/// A reader of one repository. Made once and kept: it keeps its connections and its token between looks.
+///
+/// Bound to one repository, so that a login cannot reach a host that it is not for.
+///
+/// # Assumptions
+/// The process has a default crypto provider of rustls. Proxies are those of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+pub struct RegistryClient {
+    pub(super) http: reqwest::Client,
+    pub(super) repository: Repository,
+    /// `https://host/v2/path/`.
+    pub(super) base: Url,
+    pub(super) login: Login,
+    /// The header that the registry took last time.
+    authorization: Mutex<Option<HeaderValue>>,
+}
+
+impl fmt::Debug for RegistryClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("RegistryClient").field(&self.base.as_str()).finish()
+    }
+}
+
+/// One request.
+pub(super) struct Question<'a> {
+    pub(super) method: Method,
+    pub(super) address: Url,
+    pub(super) accept: &'static str,
+    pub(super) if_none_match: Option<&'a HeaderValue>,
+}
+
+impl RegistryClient {
+    /// Prepares a client; nothing is sent yet.
+    pub fn new(repository: Repository, options: RegistryOptions) -> Result<Self, RegistryError> {
+        let error = |problem| RegistryError {
+            repository: repository.to_string(),
+            attempt: Attempt::Prepare,
+            problem,
+        };
+        let RegistryOptions { plain_http, ca_pem, client_identity_pem, login, user_agent, request_timeout } =
+            options;
+        let http = http_client(ca_pem, client_identity_pem, user_agent, request_timeout).map_err(error)?;
+        let scheme = if plain_http { "http" } else { "https" };
+        let base = format!("{scheme}://{}/v2/{}/", repository.api_host(), repository.path());
+        let base = Url::parse(&base)
+            .map_err(|_| error(Problem::NameNotResolved { host: repository.host().to_owned() }))?;
+        let authorization = match &login {
+            Login::Bearer(token) => Some(header("Bearer", token).map_err(error)?),
+            _ => None,
+        };
+        Ok(Self { http, repository, base, login, authorization: Mutex::new(authorization) })
+    }
+
+    /// The repository that it reads.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    pub(super) fn error(&self, attempt: Attempt, problem: Problem) -> RegistryError {
+        RegistryError { repository: self.repository.to_string(), attempt, problem }
+    }
+
+    /// Asks, and once more with a new authorization if the one at hand is not taken.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Response, Problem> {
+        let kept = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let response = self.send(question, kept.as_ref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let challenge = response.headers().clone();
+        body::error_code(response).await;
+        let authorization = self.authorize(&challenge).await?;
+        let response = self.send(question, Some(&authorization)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(self.login_problem(&self.base));
+        }
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+        Ok(response)
+    }
+
+    /// Sends a question, and again if a connection that was kept turns out to be closed by the other side: reading twice
+    /// does no harm, and it says nothing about the registry.
+    async fn send(
+        &self,
+        question: &Question<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Problem> {
+        let sent = match self.request(question, authorization).send().await {
+            Err(error) if !error.is_connect() && !error.is_timeout() => {
+                self.request(question, authorization).send().await
+            }
+            sent => sent,
+        };
+        sent.map_err(|error| transport::problem(&error, &question.address))
+    }
+
+    fn request(&self, question: &Question<'_>, authorization: Option<&HeaderValue>) -> RequestBuilder {
+        let Question { method, address, accept, if_none_match } = question;
+        let mut request = self.http.request(method.clone(), address.clone()).header(ACCEPT, *accept);
+        if let Some(etag) = if_none_match {
+            request = request.header(IF_NONE_MATCH, *etag);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request
+    }
+}
+
+/// Lets a good answer through. `missing` is what a 404 means, unless the registry says that the repository is unknown.
+pub(super) async fn accepted(response: Response, missing: Problem) -> Result<Response, Problem> {
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
+    Err(match status {
+        status if status.is_success() => return Ok(response),
+        status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+            Problem::Redirected { to: redirect_target(&response) }
+        }
+        StatusCode::FORBIDDEN => Problem::Forbidden,
+        StatusCode::NOT_FOUND => match body::error_code(response).await.as_deref() {
+            Some("NAME_UNKNOWN") => Problem::RepositoryNotFound,
+            _ => missing,
+        },
+        StatusCode::TOO_MANY_REQUESTS => Problem::TooManyRequests { retry_after },
+        StatusCode::INTERNAL_SERVER_ERROR
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Problem::Unavailable { status: status.as_u16(), retry_after },
+        _ => {
+            let host = transport::host_and_port(response.url());
+            Problem::Status { host, status: status.as_u16(), code: body::error_code(response).await }
+        }
+    })
+}
+
+/// A header that is not shown in debug output.
+pub(super) fn header(scheme: &str, secret: &str) -> Result<HeaderValue, Problem> {
+    let mut value =
+        HeaderValue::try_from(format!("{scheme} {secret}")).map_err(|_| Problem::LoginUnusable)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn redirect_target(response: &Response) -> String {
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let target = location.and_then(|location| response.url().join(location).ok());
+    target.map_or_else(|| "nowhere".to_owned(), |target| target.origin().ascii_serialization())
+}
+
+fn http_client(
+    ca_pem: Option<Vec<u8>>,
+    client_identity_pem: Option<Vec<u8>>,
+    user_agent: String,
+    request_timeout: Duration,
+) -> Result<reqwest::Client, Problem> {
+    let unusable = |what: &str| Problem::Certificates { detail: what.to_owned() };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(request_timeout)
+        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .referer(false);
+    if let Some(pem) = ca_pem {
+        let certificates =
+            Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
+        builder = builder
+            .tls_certs_merge(certificates.ok_or_else(|| unusable("`ca.crt` holds no PEM certificate"))?);
+    }
+    if let Some(pem) = client_identity_pem {
+        let identity = Identity::from_pem(&pem);
+        let identity =
+            identity.map_err(|_| unusable("`tls.crt` and `tls.key` are no PEM certificate with its key"))?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|error| {
+        let reason = transport::innermost_reason(&error);
+        Problem::Certificates { detail: format!("the certificates cannot be used ({reason})") }
+    })
+}

@@ -1,0 +1,173 @@
+//! From a tag to a digest, and to the certainty that the image behind it can be fetched.
+
+use jiff::Timestamp;
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName},
+};
+use sha2::{Digest, Sha256};
+use voxsync_crds::reference::{is_digest, is_tag};
+
+use super::{
+    Attempt, Problem, RegistryClient, RegistryError, body,
+    client::{Question, accepted},
+    image::{self, ACCEPT_MANIFESTS, Content, Facts, Image, NoImage},
+    transport,
+};
+
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// What is known of an image that can be fetched. Texts come from its builder and are cut to 256 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestFacts {
+    /// The digest of the index or manifest that the reference names.
+    pub digest: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Whether it is an index of images for several platforms.
+    pub is_index: bool,
+    /// `org.opencontainers.image.created`.
+    pub created: Option<Timestamp>,
+    /// `org.opencontainers.image.revision`: the commit.
+    pub revision: Option<String>,
+    /// `org.opencontainers.image.source`: the address of the repository with that commit.
+    pub source: Option<String>,
+    /// `org.opencontainers.image.version`.
+    pub version: Option<String>,
+    /// The digest of the configuration; of an index, that of its first image.
+    pub config_digest: String,
+}
+
+impl RegistryClient {
+    /// The digest that a tag has now, with one small request.
+    pub async fn head(&self, tag: &str) -> Result<String, RegistryError> {
+        self.digest_of(tag).await.map_err(|problem| self.read_error(tag, problem))
+    }
+
+    /// Reads the manifest of a tag or digest.
+    ///
+    /// # Guarantees
+    /// What is returned was fetched and has the digest that it claims, and so has the first image of an index; it is an
+    /// image and nothing else. Layers are not looked at.
+    pub async fn resolve(&self, reference: &str) -> Result<ManifestFacts, RegistryError> {
+        self.facts_of(reference).await.map_err(|problem| self.read_error(reference, problem))
+    }
+
+    fn read_error(&self, reference: &str, problem: Problem) -> RegistryError {
+        let reference = reference.chars().take(MAX_SHOWN_CHARACTERS).collect();
+        self.error(Attempt::Read { reference }, problem)
+    }
+
+    async fn digest_of(&self, tag: &str) -> Result<String, Problem> {
+        let (address, missing) = self.manifest_address(tag)?;
+        let question =
+            Question { method: Method::HEAD, address, accept: ACCEPT_MANIFESTS, if_none_match: None };
+        let response = self.ask(&question).await?;
+        let has_no_head =
+            [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED].contains(&response.status());
+        if !has_no_head {
+            let response = accepted(response, missing).await?;
+            if let Some(digest) = announced_digest(response.headers()) {
+                return Ok(digest);
+            }
+        }
+        self.manifest(tag).await.map(|manifest| manifest.digest)
+    }
+
+    async fn facts_of(&self, reference: &str) -> Result<ManifestFacts, Problem> {
+        let Manifest { digest, body, content_type, address } = self.manifest(reference).await?;
+        let Image { media_type, content, facts } = read_image(&body, content_type.as_deref(), &address)?;
+        let (config_digest, facts, is_index) = match content {
+            Content::Image { config_digest } => (config_digest, facts, false),
+            Content::Index { first_digest } => {
+                let (config_digest, first) = self.first_image(&first_digest).await?;
+                (config_digest, facts.or(first), true)
+            }
+        };
+        let Facts { created, revision, source, version } = facts;
+        Ok(ManifestFacts { digest, media_type, is_index, created, revision, source, version, config_digest })
+    }
+
+    async fn first_image(&self, digest: &str) -> Result<(String, Facts), Problem> {
+        let Manifest { body, content_type, address, .. } = self.manifest(digest).await?;
+        let image = read_image(&body, content_type.as_deref(), &address)?;
+        match image.content {
+            Content::Image { config_digest } => Ok((config_digest, image.facts)),
+            Content::Index { .. } => Err(Problem::NotAnImage { what: "an index of indexes".to_owned() }),
+        }
+    }
+
+    async fn manifest(&self, reference: &str) -> Result<Manifest, Problem> {
+        let (address, missing) = self.manifest_address(reference)?;
+        let question = Question {
+            method: Method::GET,
+            address: address.clone(),
+            accept: ACCEPT_MANIFESTS,
+            if_none_match: None,
+        };
+        let response = accepted(self.ask(&question).await?, missing).await?;
+        let expected = if is_digest(reference) {
+            Some(reference.to_owned())
+        } else {
+            announced_digest(response.headers())
+        };
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type =
+            content_type.and_then(|value| value.split(';').next()).map(|value| value.trim().to_owned());
+        let body = body::read(response, MAX_MANIFEST_BYTES).await?;
+        let digest = sha256_digest(&body);
+        match expected {
+            Some(expected) if expected != digest => Err(Problem::DigestMismatch { expected, actual: digest }),
+            _ => Ok(Manifest { digest, body, content_type, address }),
+        }
+    }
+
+    /// Where a manifest is, and what it means if it is not there.
+    fn manifest_address(&self, reference: &str) -> Result<(Url, Problem), Problem> {
+        let missing = if is_digest(reference) {
+            Problem::DigestNotFound { digest: reference.to_owned() }
+        } else if is_tag(reference) {
+            Problem::TagNotFound { tag: reference.to_owned() }
+        } else {
+            return Err(Problem::NotAReference);
+        };
+        let mut address = self.base.clone();
+        address.set_path(&format!("{}manifests/{reference}", self.base.path()));
+        Ok((address, missing))
+    }
+}
+
+const MAX_SHOWN_CHARACTERS: usize = 150;
+
+/// A manifest as it came, with its true digest.
+struct Manifest {
+    digest: String,
+    body: Vec<u8>,
+    content_type: Option<String>,
+    address: Url,
+}
+
+fn read_image(body: &[u8], content_type: Option<&str>, address: &Url) -> Result<Image, Problem> {
+    image::read(body, content_type).map_err(|fault| match fault {
+        NoImage::Other(what) => Problem::NotAnImage { what },
+        NoImage::Broken(detail) => {
+            Problem::InvalidAnswer { host: transport::host_and_port(address), detail: detail.to_owned() }
+        }
+    })
+}
+
+fn announced_digest(headers: &HeaderMap) -> Option<String> {
+    let digest = headers.get(CONTENT_DIGEST)?.to_str().ok()?;
+    is_digest(digest).then(|| digest.to_owned())
+}
+
+fn sha256_digest(body: &[u8]) -> String {
+    use std::fmt::Write;
+
+    Sha256::digest(body).iter().fold("sha256:".to_owned(), |mut digest, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+        digest
+    })
+}

@@ -1,0 +1,218 @@
+//! What can be wrong between us and a registry. Every message says what to do; none holds a secret, a query or a body.
+
+use std::time::Duration;
+
+/// Why a look failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// 401 without a login, or the token server gives no token to nobody.
+    #[error("it wants a login, or there is no such repository; name a Secret with a login in `secretRef`")]
+    LoginMissing,
+    /// 401 in spite of a login, from the registry or from its token server.
+    #[error(
+        "{host} refuses the login: wrong user name, password or token; check the Secret that `secretRef` names"
+    )]
+    LoginRefused {
+        /// Who refuses.
+        host: String,
+    },
+    /// The login has characters that no header can have.
+    #[error(
+        "the login cannot be sent: it has line breaks or other control characters; check the Secret that `secretRef` names"
+    )]
+    LoginUnusable,
+    /// 403.
+    #[error(
+        "the login may not read this repository, or there is none (403); let it pull, or name another login"
+    )]
+    Forbidden,
+    /// 404 for the repository.
+    #[error("there is no such repository, or the login cannot see it (404); check its name")]
+    RepositoryNotFound,
+    /// 404 for a tag.
+    #[error("tag {tag} does not exist there (404)")]
+    TagNotFound {
+        /// The tag.
+        tag: String,
+    },
+    /// 404 for a digest.
+    #[error("{digest} is not there (404); an index can be listed before its manifests are uploaded")]
+    DigestNotFound {
+        /// The digest.
+        digest: String,
+    },
+    /// 429.
+    #[error("too many requests (429); voxsync asks again later")]
+    TooManyRequests {
+        /// What the registry asks for.
+        retry_after: Option<Duration>,
+    },
+    /// 500, 502, 503, 504.
+    #[error("the registry is out of order ({status}); voxsync asks again later")]
+    Unavailable {
+        /// The status.
+        status: u16,
+        /// What the registry asks for.
+        retry_after: Option<Duration>,
+    },
+    /// Any other status.
+    #[error("{host} answers {status}{}", code.as_deref().map(|code| format!(" {code}")).unwrap_or_default())]
+    Status {
+        /// Who answers.
+        host: String,
+        /// The status.
+        status: u16,
+        /// The code of the specification's error body, if there is one.
+        code: Option<String>,
+    },
+    /// A redirect; logins are for one host.
+    #[error("it redirects to {to}; voxsync follows no redirects with a login, so name that registry itself")]
+    Redirected {
+        /// Scheme, host and port of where to.
+        to: String,
+    },
+    /// No answer in time.
+    #[error("{host} does not answer in time; check the network and `HTTPS_PROXY`")]
+    Timeout {
+        /// Who is silent.
+        host: String,
+    },
+    /// DNS has no such name.
+    #[error("the name {host} cannot be resolved; check the repository's host and DNS")]
+    NameNotResolved {
+        /// The name.
+        host: String,
+    },
+    /// Nobody listens there.
+    #[error("{host} refuses the connection; check the host and the port")]
+    ConnectionRefused {
+        /// The host.
+        host: String,
+    },
+    /// The connection failed in another way.
+    #[error("the connection to {host} failed ({reason})")]
+    Connection {
+        /// The host.
+        host: String,
+        /// The innermost reason.
+        reason: String,
+    },
+    /// The server's certificate is too old.
+    #[error("{host} has a certificate that is expired ({detail}); renew it there")]
+    CertificateExpired {
+        /// The host.
+        host: String,
+        /// What the verifier says.
+        detail: String,
+    },
+    /// The server's certificate is of a CA that nobody knows.
+    #[error(
+        "{host} has a certificate of an unknown CA; put the CA as `ca.crt` into the Secret that `certSecretRef` names"
+    )]
+    CertificateUnknownAuthority {
+        /// The host.
+        host: String,
+    },
+    /// The server's certificate is for another name.
+    #[error("{host} has a certificate for another name; use a name that is in it, or renew it with this one")]
+    CertificateForAnotherName {
+        /// The host.
+        host: String,
+    },
+    /// The server wants to see a certificate of ours, or does not like it.
+    #[error(
+        "{host} wants a client certificate that it knows ({detail}); put `tls.crt` and `tls.key` into the Secret that \
+         `certSecretRef` names"
+    )]
+    ClientCertificate {
+        /// The host.
+        host: String,
+        /// The server's alert.
+        detail: String,
+    },
+    /// The server does not speak TLS.
+    #[error("{host} does not speak TLS; for a registry with plain HTTP set `insecure: true`")]
+    NotTls {
+        /// The host.
+        host: String,
+    },
+    /// Another fault of TLS.
+    #[error(
+        "TLS with {host} failed ({detail}); `certSecretRef` names the Secret for private CAs and client certificates"
+    )]
+    Tls {
+        /// The host.
+        host: String,
+        /// What the library says.
+        detail: String,
+    },
+    /// The CA or client certificate that we were given cannot be used, or there are no system CAs.
+    #[error("{detail}; check `ca.crt`, `tls.crt` and `tls.key` in the Secret that `certSecretRef` names")]
+    Certificates {
+        /// Which one, and why.
+        detail: String,
+    },
+    /// The reference is neither a tag nor a digest.
+    #[error("it is neither a tag nor a sha256 digest")]
+    NotAReference,
+    /// The answer is larger than any good one.
+    #[error("{host} answers with more than {limit_bytes} bytes")]
+    TooLarge {
+        /// The host.
+        host: String,
+        /// The bound.
+        limit_bytes: usize,
+    },
+    /// The list of tags has no end.
+    #[error("the list of tags is longer than {limit}; voxsync takes no part of a list for the list")]
+    ListTooLong {
+        /// The bound, in words.
+        limit: String,
+    },
+    /// The list of tags leads in a circle.
+    #[error(
+        "page {page} of the tags leads back to an earlier page; the registry or a proxy before it is broken"
+    )]
+    PagesInACircle {
+        /// The page, counted from 1.
+        page: usize,
+    },
+    /// The list goes on at another host.
+    #[error("the list of tags goes on at {host}; voxsync follows no link to another host")]
+    LinkElsewhere {
+        /// The host.
+        host: String,
+    },
+    /// The list of tags as a whole took too long.
+    #[error("the list of tags is not complete after {limit_seconds} s")]
+    ListTooSlow {
+        /// The bound.
+        limit_seconds: u64,
+    },
+    /// Content that is not what its digest says.
+    #[error(
+        "the content has the digest {actual}, not {expected}; the registry or a proxy before it is broken"
+    )]
+    DigestMismatch {
+        /// Asked for, or announced.
+        expected: String,
+        /// Of what came.
+        actual: String,
+    },
+    /// Something else than an image.
+    #[error(
+        "it is not an image but {what}; code images are built with `COPY environments/ /` and pushed as images"
+    )]
+    NotAnImage {
+        /// What it is.
+        what: String,
+    },
+    /// An answer that the protocol does not know.
+    #[error("{host} gives an answer that is none ({detail}); is it a registry?")]
+    InvalidAnswer {
+        /// Who answers.
+        host: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}

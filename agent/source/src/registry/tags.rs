@@ -1,0 +1,125 @@
+//! The list of tags, all pages of it or none.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{ETAG, HeaderValue, LINK},
+};
+use serde::Deserialize;
+use voxsync_crds::reference::is_tag;
+
+use super::{
+    Attempt, Problem, RegistryClient, RegistryError, body,
+    client::{Question, accepted},
+    link::next_page,
+    transport,
+};
+
+/// Asked for; many registries give fewer, some ignore it.
+const TAGS_A_PAGE: usize = 1000;
+const MAX_PAGE_BYTES: usize = 4 << 20;
+const MAX_PAGES: usize = 1000;
+const MAX_TAGS: usize = 100_000;
+const MAX_LIST_DURATION: Duration = Duration::from_mins(5);
+
+/// All tags of a repository at one look, with what the next look needs to ask only for what changed.
+#[derive(Debug, Clone, Default)]
+pub struct TagList {
+    pages: Vec<Arc<Page>>,
+}
+
+#[derive(Debug)]
+struct Page {
+    address: Url,
+    etag: Option<HeaderValue>,
+    next: Option<Url>,
+    tags: Vec<String>,
+}
+
+impl TagList {
+    /// The tags, in the registry's order, which means nothing. One can come twice.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.pages.iter().flat_map(|page| &page.tags).map(String::as_str)
+    }
+
+    /// How many tags there are.
+    pub fn len(&self) -> usize {
+        self.pages.iter().map(|page| page.tags.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `tags` is null for a repository without any; an answer without the field is something else than a list.
+#[derive(Deserialize)]
+struct TagsAnswer {
+    #[serde(deserialize_with = "Option::deserialize")]
+    tags: Option<Vec<String>>,
+}
+
+impl RegistryClient {
+    /// Lists all tags. One request a page; with the list of the last look, pages that the registry can recognise are not
+    /// sent again.
+    ///
+    /// # Guarantees
+    /// The answer is the whole list: a page that fails fails the look. It ends, whatever the registry does.
+    pub async fn list_tags(&self, previous: Option<&TagList>) -> Result<TagList, RegistryError> {
+        let timely = tokio::time::timeout(MAX_LIST_DURATION, self.pages(previous)).await;
+        let too_slow = Problem::ListTooSlow { limit_seconds: MAX_LIST_DURATION.as_secs() };
+        timely.unwrap_or(Err(too_slow)).map_err(|problem| self.error(Attempt::ListTags, problem))
+    }
+
+    async fn pages(&self, previous: Option<&TagList>) -> Result<TagList, Problem> {
+        let mut list = TagList::default();
+        let mut address = self.base.clone();
+        address.set_path(&format!("{}tags/list", self.base.path()));
+        address.set_query(Some(&format!("n={TAGS_A_PAGE}")));
+        loop {
+            let number = list.pages.len();
+            let known = previous.and_then(|previous| previous.pages.get(number));
+            let page = self.page(&address, known.filter(|known| known.address == address)).await?;
+            let next = page.next.clone();
+            list.pages.push(page);
+            if list.len() > MAX_TAGS {
+                return Err(Problem::ListTooLong { limit: format!("{MAX_TAGS} tags") });
+            }
+            let Some(next) = next else { return Ok(list) };
+            if list.pages.iter().any(|page| page.address == next) {
+                return Err(Problem::PagesInACircle { page: number + 1 });
+            }
+            if list.pages.len() == MAX_PAGES {
+                return Err(Problem::ListTooLong { limit: format!("{MAX_PAGES} pages") });
+            }
+            address = next;
+        }
+    }
+
+    async fn page(&self, address: &Url, known: Option<&Arc<Page>>) -> Result<Arc<Page>, Problem> {
+        let question = Question {
+            method: Method::GET,
+            address: address.clone(),
+            accept: "application/json",
+            if_none_match: known.and_then(|known| known.etag.as_ref()),
+        };
+        let response = self.ask(&question).await?;
+        if let (StatusCode::NOT_MODIFIED, Some(known)) = (response.status(), known) {
+            return Ok(Arc::clone(known));
+        }
+        let response = accepted(response, Problem::RepositoryNotFound).await?;
+        let links = response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+        let next = next_page(address, links)?;
+        let etag = response.headers().get(ETAG).cloned();
+        let body = body::read(response, MAX_PAGE_BYTES).await?;
+        let answer: TagsAnswer = serde_json::from_slice(&body).map_err(|_| Problem::InvalidAnswer {
+            host: transport::host_and_port(address),
+            detail: "no list of tags".to_owned(),
+        })?;
+        // What is no tag cannot be asked for either.
+        let tags = answer.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)).collect();
+        Ok(Arc::new(Page { address: address.clone(), etag, next, tags }))
+    }
+}

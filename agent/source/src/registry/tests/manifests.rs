@@ -1,0 +1,164 @@
+//! Tags that become digests, and images that can be fetched or not.
+
+use rstest::rstest;
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().fold("sha256:".to_owned(), |digest, byte| format!("{digest}{byte:02x}"))
+}
+
+fn image(annotations: &Value) -> String {
+    json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [], "annotations": annotations,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest("config"), "size": 6},
+    })
+    .to_string()
+}
+
+fn index(child: &str, annotations: &Value) -> String {
+    let manifests = json!([{"mediaType": OCI_MANIFEST, "digest": digest(child), "size": 1,
+        "platform": {"os": "linux", "architecture": "amd64"}}]);
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests, "annotations": annotations})
+        .to_string()
+}
+
+/// A registry with these manifests under `v1`, and under their digests; the first is what the tag means.
+async fn with_manifests(manifests: Vec<String>) -> Registry {
+    Registry::start(move |seen| {
+        let name = seen.path.strip_prefix("/v2/team/code/manifests/").unwrap();
+        let found = manifests
+            .iter()
+            .enumerate()
+            .find(|(number, text)| (*number == 0 && name == "v1") || name == digest(text));
+        match found {
+            Some((_, text)) => answer(200, &[("docker-content-digest", &digest(text))], text.clone()),
+            None => answer(404, &[], r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_followed_tag_is_one_small_request() {
+    let manifest = image(&json!({}));
+    let registry = with_manifests(vec![manifest.clone()]).await;
+    assert_eq!(registry.client(Login::Anonymous).head("v1").await.unwrap(), digest(&manifest));
+    let seen = registry.take();
+    assert_eq!((seen.len(), seen[0].method.as_str()), (1, "HEAD"));
+    let accepted = seen[0].header("accept").unwrap();
+    assert_eq!(accepted.matches("application/vnd.").count(), 4, "{accepted}");
+}
+
+#[rstest]
+#[case(405)]
+#[case(501)]
+#[case(200)]
+#[tokio::test]
+async fn without_a_head_or_its_digest_the_manifest_is_hashed(#[case] status_of_head: u16) {
+    let manifest = image(&json!({}));
+    let expected = digest(&manifest);
+    let registry = Registry::start(move |seen| match seen.method {
+        Method::HEAD => answer(status_of_head, &[], ""),
+        _ => answer(200, &[], manifest.clone()),
+    })
+    .await;
+    assert_eq!(registry.client(Login::Anonymous).head("v1").await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_image_with_its_facts() {
+    let manifest = image(&json!({
+        "org.opencontainers.image.created": "2026-01-02T03:04:05Z", "org.opencontainers.image.revision": "abc",
+    }));
+    let registry = with_manifests(vec![manifest.clone()]).await;
+    let client = registry.client(Login::Anonymous);
+    let expected = ManifestFacts {
+        digest: digest(&manifest),
+        media_type: OCI_MANIFEST.to_owned(),
+        is_index: false,
+        created: Some("2026-01-02T03:04:05Z".parse().unwrap()),
+        revision: Some("abc".to_owned()),
+        source: None,
+        version: None,
+        config_digest: digest("config"),
+    };
+    assert_eq!(client.resolve("v1").await.unwrap(), expected);
+    assert_eq!(client.resolve(&digest(&manifest)).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_index_speaks_first_and_its_first_image_fills_the_gaps() {
+    let child = image(
+        &json!({"org.opencontainers.image.revision": "child", "org.opencontainers.image.version": "1"}),
+    );
+    let parent = index(&child, &json!({"org.opencontainers.image.revision": "index"}));
+    let registry = with_manifests(vec![parent.clone(), child]).await;
+    let facts = registry.client(Login::Anonymous).resolve("v1").await.unwrap();
+    assert_eq!((facts.digest, facts.is_index), (digest(&parent), true));
+    assert_eq!((facts.revision.as_deref(), facts.version.as_deref()), (Some("index"), Some("1")));
+    assert_eq!(facts.config_digest, digest("config"));
+}
+
+#[tokio::test]
+async fn an_index_without_its_images_is_no_candidate_yet() {
+    let child = image(&json!({}));
+    let registry = with_manifests(vec![index(&child, &json!({}))]).await;
+    let error = registry.client(Login::Anonymous).resolve("v1").await.unwrap_err();
+    assert_eq!(error.problem, Problem::DigestNotFound { digest: digest(&child) });
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let registry = with_manifests(vec![image(&json!({}))]).await;
+    let client = registry.client(Login::Anonymous);
+    for error in [client.head("v9").await.unwrap_err(), client.resolve("v9").await.unwrap_err()] {
+        let message =
+            format!("cannot read \"v9\" of {}/team/code: tag v9 does not exist there (404)", registry.host);
+        assert_eq!(error.to_string(), message);
+    }
+    let unknown = Registry::start(|_| answer(404, &[], r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#)).await;
+    let error = unknown.client(Login::Anonymous).resolve("v1").await.unwrap_err();
+    assert_eq!(error.problem, Problem::RepositoryNotFound);
+}
+
+#[rstest]
+#[case("")]
+#[case("../../../secret")]
+#[case("v1?x=y")]
+#[case("sha256:short")]
+#[tokio::test]
+async fn nonsense_is_not_even_asked_for(#[case] reference: &str) {
+    let registry = Registry::start(|_| answer(200, &[], "")).await;
+    let error = registry.client(Login::Anonymous).resolve(reference).await.unwrap_err();
+    assert_eq!(error.problem, Problem::NotAReference);
+    assert_eq!(registry.take().len(), 0);
+}
+
+#[tokio::test]
+async fn content_must_have_its_digest() {
+    let manifest = image(&json!({}));
+    let (announced, actual) = (digest("another"), digest(&manifest));
+    let header = announced.clone();
+    let registry =
+        Registry::start(move |_| answer(200, &[("docker-content-digest", &header)], manifest.clone())).await;
+    let client = registry.client(Login::Anonymous);
+    for reference in ["v1", &announced] {
+        let error = client.resolve(reference).await.unwrap_err();
+        let expected = Problem::DigestMismatch { expected: announced.clone(), actual: actual.clone() };
+        assert_eq!(error.problem, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_helm_chart_is_not_code() {
+    let chart = image(&json!({}))
+        .replace("application/vnd.oci.image.config.v1+json", "application/vnd.cncf.helm.config.v1+json");
+    let registry = with_manifests(vec![chart]).await;
+    let error = registry.client(Login::Anonymous).resolve("v1").await.unwrap_err();
+    assert_eq!(error.problem, Problem::NotAnImage { what: "a Helm chart".to_owned() });
+}

@@ -1,0 +1,93 @@
+//! From the errors of the HTTP and TLS libraries to problems that a person can do something about.
+//!
+//! The reason of a failed connection is several errors deep, and in the middle of the chain are `io::Error`s that hide
+//! the one that they wrap; so the chain is walked here, once.
+
+use std::{error::Error, io};
+
+use reqwest::Url;
+use rustls::{CertificateError, InvalidMessage};
+
+use super::Problem;
+
+const MAX_CAUSES: usize = 16;
+const MAX_REASON_CHARACTERS: usize = 200;
+/// What a server says that wants a client certificate, or another one (RFC 8446, 6.2).
+const CLIENT_CERTIFICATE_ALERTS: [&str; 5] =
+    ["CertificateRequired", "BadCertificate", "CertificateExpired", "CertificateUnknown", "UnknownCA"];
+
+/// Why a request to this address had no answer.
+pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
+    let host = host_and_port(address);
+    for cause in causes(error) {
+        // After the handshake an alert comes as a text only.
+        let detail = cause.to_string();
+        if CLIENT_CERTIFICATE_ALERTS.iter().any(|alert| detail == format!("received fatal alert: {alert}")) {
+            return Problem::ClientCertificate { host, detail };
+        }
+        if let Some(cause) = cause.downcast_ref::<rustls::Error>() {
+            return tls_problem(cause, host);
+        }
+        if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+            return Problem::ConnectionRefused { host };
+        }
+        // The library has no type for it.
+        if detail.starts_with("dns error") {
+            return Problem::NameNotResolved { host };
+        }
+    }
+    if error.is_timeout() {
+        return Problem::Timeout { host };
+    }
+    let mut reason = innermost_reason(error);
+    // In TLS 1.3 a server refuses the client after the handshake, and the connection may end before its reason is read.
+    if address.scheme() == "https" && !error.is_connect() {
+        reason.push_str("; if it wants a client certificate, `certSecretRef` names the Secret for it");
+    }
+    Problem::Connection { host, reason }
+}
+
+/// What the deepest error says. Those have no addresses in them, and so no credentials either.
+pub(super) fn innermost_reason(error: &reqwest::Error) -> String {
+    let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    innermost.chars().take(MAX_REASON_CHARACTERS).collect()
+}
+
+/// `registry.example:5000`; nothing else of an address is for messages.
+pub(super) fn host_and_port(address: &Url) -> String {
+    let host = address.host_str().unwrap_or("an unknown host");
+    address.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause| cause_of(*cause)).take(MAX_CAUSES)
+}
+
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+fn tls_problem(error: &rustls::Error, host: String) -> Problem {
+    let detail = error.to_string().chars().take(MAX_REASON_CHARACTERS).collect();
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                let detail = certificate.to_string();
+                Problem::CertificateExpired { host, detail }
+            }
+            // Another CA of the same name shows as a bad signature.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Problem::CertificateUnknownAuthority { host }
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Problem::CertificateForAnotherName { host }
+            }
+            _ => Problem::Tls { host, detail },
+        },
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Problem::NotTls { host },
+        _ => Problem::Tls { host, detail },
+    }
+}

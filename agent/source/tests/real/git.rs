@@ -1,0 +1,526 @@
+//! Looks and reads at real Git servers: `git daemon`, `git http-backend`, `sshd`, and a repository in the file system.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
+use std::{
+    fs,
+    io::Read as _,
+    os::{fd::OwnedFd, unix::fs::symlink},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rstest::rstest;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use voxsync_fixtures::{Access, CertificateAuthority, Fault, GitRepository, GitServer, Transport};
+use voxsync_policy::{TagPolicy, TagRule};
+use voxsync_source::git::{
+    FileAtCommit, GitError, GitLogin, GitProblem, GitRef, GitRemote, Revision, look, read_file,
+};
+
+const FILE: &str = "deploy/reference.txt";
+
+/// A remote without a login, that waits long enough for a busy machine.
+fn remote(url: &str) -> GitRemote {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    GitRemote {
+        url: url.parse().unwrap(),
+        login: GitLogin::Anonymous,
+        ca_pem: None,
+        identity_pem: None,
+        file_root: None,
+        timeout: Duration::from_mins(1),
+    }
+}
+
+fn production() -> GitRef {
+    GitRef::Branch("production".to_owned())
+}
+
+fn semver(range: &str) -> GitRef {
+    GitRef::Tag(TagPolicy::new(TagRule::semver(range).unwrap(), None, &[]).unwrap())
+}
+
+fn access() -> Access {
+    Access::Basic { user: "deploy".into(), password: "hunter2".into() }
+}
+
+fn login(password: &str) -> GitLogin {
+    GitLogin::Basic { username: "deploy".to_owned(), password: password.to_owned() }
+}
+
+fn ssh_login(server: &GitServer, known_hosts: String) -> GitLogin {
+    GitLogin::Ssh { private_key_pem: server.identity(), known_hosts }
+}
+
+async fn problem(remote: &GitRemote) -> GitProblem {
+    look(remote, &production()).await.unwrap_err().problem
+}
+
+async fn read(remote: &GitRemote, revision: &Revision, cache: &TempDir) -> Result<FileAtCommit, GitError> {
+    read_file(remote, revision, FILE, cache.path()).await
+}
+
+/// A server of each kind with what is needed to use it. The local repository needs no server.
+fn serve(kind: &str, repository: &GitRepository) -> (Option<GitServer>, GitRemote) {
+    match kind {
+        "http" => {
+            let server = GitServer::http(repository, access(), Transport::Plain);
+            let remote = GitRemote { login: login("hunter2"), ..remote(&server.url()) };
+            (Some(server), remote)
+        }
+        "https" => {
+            let authority = CertificateAuthority::create();
+            let server = GitServer::http(repository, access(), Transport::Tls(authority.issue()));
+            let ca_pem = Some(authority.pem());
+            let remote = GitRemote { login: login("hunter2"), ca_pem, ..remote(&server.url()) };
+            (Some(server), remote)
+        }
+        "git" => {
+            let server = GitServer::daemon(repository);
+            let remote = remote(&server.url());
+            (Some(server), remote)
+        }
+        "ssh" => {
+            let server = GitServer::ssh(repository);
+            let login = ssh_login(&server, server.known_hosts());
+            let remote = GitRemote { login, ..remote(&server.url()) };
+            (Some(server), remote)
+        }
+        _ => {
+            let file_root = repository.path().parent().map(Path::to_owned);
+            (None, GitRemote { file_root, ..remote(&repository.file_url()) })
+        }
+    }
+}
+
+#[rstest]
+#[case("http")]
+#[case("https")]
+#[case("git")]
+#[case("ssh")]
+#[case("file")]
+#[tokio::test]
+async fn a_commit_is_seen_and_its_file_is_read(#[case] kind: &str) {
+    let repository = GitRepository::create();
+    let (mut server, remote) = serve(kind, &repository);
+    let cache = tempfile::tempdir().unwrap();
+
+    let first = repository.commit(FILE, "reg.example/code:v1\n", "Deploy v1\n\nBecause.");
+    let old = look(&remote, &production()).await.unwrap();
+    let expected =
+        Revision { commit: first.clone(), reference: "refs/heads/production".to_owned(), tag: None };
+    assert_eq!(old, expected);
+    let file = read(&remote, &old, &cache).await.unwrap();
+    assert_eq!(
+        (file.bytes.as_slice(), file.commit.as_str()),
+        (&b"reg.example/code:v1\n"[..], first.as_str())
+    );
+    assert_eq!((file.author.as_str(), file.title.as_str()), ("A Tester", "Deploy v1"));
+    assert!(file.time.unwrap() > "2024-01-01T00:00:00Z".parse().unwrap());
+
+    let second = repository.commit(FILE, "reg.example/code:v2\n", "Deploy v2");
+    let new = look(&remote, &production()).await.unwrap();
+    assert_eq!(new.commit, second);
+    assert_eq!(read(&remote, &new, &cache).await.unwrap().bytes, b"reg.example/code:v2\n");
+
+    // What is in the cache is read without the server.
+    if let Some(server) = &mut server {
+        server.stop();
+        assert_eq!(read(&remote, &old, &cache).await.unwrap().bytes, b"reg.example/code:v1\n");
+        let away = problem(&remote).await;
+        assert!(matches!(away, GitProblem::Unreachable(_)), "{away}");
+        server.start_again();
+        assert_eq!(look(&remote, &production()).await.unwrap(), new);
+    }
+}
+
+#[rstest]
+#[case("http")]
+#[case("git")]
+#[case("ssh")]
+#[case("file")]
+#[tokio::test]
+async fn tags_are_elected_and_followed_to_their_commit(#[case] kind: &str) {
+    let repository = GitRepository::create();
+    let (_server, remote) = serve(kind, &repository);
+    let cache = tempfile::tempdir().unwrap();
+    let one = repository.commit(FILE, "1", "one");
+    repository.tag("v1.9.0");
+    repository.tag("latest");
+    let two = repository.commit(FILE, "2", "two");
+    repository.annotated_tag("v1.10.0", "A release");
+    repository.commit(FILE, "3", "three");
+    repository.tag("v2.0.0-rc.1");
+
+    for (range, tag, commit) in [("~1.9", "v1.9.0", &one), ("*", "v1.10.0", &two)] {
+        let revision = look(&remote, &semver(range)).await.unwrap();
+        let reference = format!("refs/tags/{tag}");
+        assert_eq!(revision, Revision { commit: commit.clone(), reference, tag: Some(tag.to_owned()) });
+        let file = read(&remote, &revision, &cache).await.unwrap();
+        assert_eq!(&file.commit, commit);
+    }
+    let error = look(&remote, &semver(">=3")).await.unwrap_err().to_string();
+    assert!(error.contains(": no tag fits (3 out of range, 1 not versions, 0 ignored)"), "{error}");
+}
+
+#[rstest]
+#[case("http")]
+#[case("ssh")]
+#[case("file")]
+#[tokio::test]
+async fn a_missing_branch_is_named_with_its_neighbours(#[case] kind: &str) {
+    let repository = GitRepository::create();
+    repository.commit_on("staging", &[("a", Some("b"))], "staging");
+    let (_server, remote) = serve(kind, &repository);
+    let error = look(&remote, &GitRef::Branch("prodution".to_owned())).await.unwrap_err();
+    let expected =
+        format!("Git {}: there is no branch `prodution`; similar: production, staging", remote.url);
+    assert_eq!(error.to_string(), expected);
+}
+
+/// Method, path and whether a login was sent of what a server saw since it was last asked.
+fn seen(server: &GitServer) -> Vec<(String, String, bool)> {
+    let requests = server.requests();
+    server.forget_requests();
+    let seen = requests.into_iter().map(|request| {
+        assert_eq!(request.status, 200, "{request:?}");
+        let path = request.path.rsplit('/').next().unwrap_or_default().to_owned();
+        (request.method, path, request.headers.contains_key("authorization"))
+    });
+    seen.collect()
+}
+
+#[tokio::test]
+async fn an_unchanged_look_asks_for_names_only() {
+    let repository = GitRepository::create();
+    repository.commit(FILE, "reg.example/code:v1", "one");
+    let (server, remote) = serve("http", &repository);
+    let server = server.unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let greeting = ("GET".to_owned(), "refs?service=git-upload-pack".to_owned(), true);
+    let command = ("POST".to_owned(), "git-upload-pack".to_owned(), true);
+
+    let revision = look(&remote, &production()).await.unwrap();
+    assert_eq!(seen(&server), [greeting.clone(), command.clone()]);
+    read(&remote, &revision, &cache).await.unwrap();
+    assert_eq!(seen(&server), [greeting.clone(), command.clone(), command.clone()]);
+    assert_eq!(look(&remote, &production()).await.unwrap(), revision);
+    assert_eq!(seen(&server), [greeting, command]);
+    read(&remote, &revision, &cache).await.unwrap();
+    assert_eq!(seen(&server), []);
+}
+
+#[tokio::test]
+async fn logins_over_http() {
+    let repository = GitRepository::create();
+    let (server, good) = serve("http", &repository);
+    let bad = GitRemote { login: login("wrong"), ..good.clone() };
+    let error = look(&bad, &production()).await.unwrap_err();
+    let expected = format!("Git {}: the server does not know this login (HTTP 401)", bad.url);
+    assert_eq!(error.to_string(), expected);
+    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
+
+    let none = GitRemote { login: GitLogin::Anonymous, ..good.clone() };
+    assert_eq!(problem(&none).await, GitProblem::LoginNeeded("HTTP 401".to_owned()));
+    let ssh = GitLogin::Ssh { private_key_pem: String::new(), known_hosts: String::new() };
+    let key = GitRemote { login: ssh, ..good.clone() };
+    assert!(matches!(problem(&key).await, GitProblem::LoginMismatch(_)));
+
+    let server = server.unwrap();
+    server.forget_requests();
+    let bearer = GitRemote { login: GitLogin::Bearer("abc\n".to_owned()), ..good };
+    assert!(matches!(problem(&bearer).await, GitProblem::LoginRefused(_)));
+    let sent = server.requests().remove(0).headers.remove("authorization").unwrap();
+    assert_eq!(sent, "Bearer abc");
+}
+
+#[rstest]
+#[case(403, None, "does not let this login read the repository (HTTP 403)")]
+#[case(404, None, "there is no such repository, or this login may not see it (HTTP 404)")]
+#[case(503, None, "the server answers HTTP 503")]
+#[case(200, None, "what answers there is not a Git server: it sends no content type")]
+#[case(200, Some(("content-type", "text/html")), "not a Git server: it sends text/html")]
+#[case(
+    301,
+    Some(("location", "https://u:p@elsewhere.example/b.git/info/refs?service=git-upload-pack")),
+    "the server redirects to https://elsewhere.example/b.git: if that is right"
+)]
+#[tokio::test]
+async fn what_else_a_server_may_answer(
+    #[case] status: u16,
+    #[case] header: Option<(&'static str, &'static str)>,
+    #[case] message: &str,
+) {
+    let repository = GitRepository::create();
+    let (server, remote) = serve("http", &repository);
+    let headers = header.into_iter().collect();
+    let server = server.unwrap();
+    server.answer(Fault { path: "", status, headers, times: 1 });
+    let error = look(&remote, &production()).await.unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[tokio::test]
+async fn certificates_are_checked() {
+    let repository = GitRepository::create();
+    let authority = CertificateAuthority::create();
+    let server = GitServer::http(&repository, access(), Transport::Tls(authority.issue_expired()));
+    let expired = GitRemote { ca_pem: Some(authority.pem()), ..remote(&server.url()) };
+    assert_eq!(problem(&expired).await, GitProblem::CertificateExpired);
+
+    let (_server, good) = serve("https", &repository);
+    let unknown = GitRemote { ca_pem: None, ..good.clone() };
+    assert_eq!(problem(&unknown).await, GitProblem::CertificateUnknownAuthority);
+    let other = GitRemote { ca_pem: Some(CertificateAuthority::create().pem()), ..good.clone() };
+    assert_eq!(problem(&other).await, GitProblem::CertificateUnknownAuthority);
+    let junk = GitRemote { ca_pem: Some("junk".to_owned()), ..good };
+    assert!(matches!(problem(&junk).await, GitProblem::CertificateSecret("ca.crt", _)));
+}
+
+#[tokio::test]
+async fn ssh_talks_to_known_hosts_only() {
+    let repository = GitRepository::create();
+    let (server, good) = serve("ssh", &repository);
+    let (server, other) = (server.unwrap(), GitServer::ssh(&repository));
+    let url = server.url();
+    let address = url.split('@').nth(1).unwrap().split('/').next().unwrap();
+    let (name, port) = address.split_once(':').unwrap();
+    let host = format!("[{name}]:{port}");
+
+    let unknown = GitRemote { login: ssh_login(&server, other.known_hosts()), ..good.clone() };
+    assert_eq!(problem(&unknown).await, GitProblem::HostKeyUnknown { host: host.clone() });
+    let empty = GitRemote { login: ssh_login(&server, String::new()), ..good.clone() };
+    let shown = problem(&empty).await.to_string();
+    assert!(shown.contains(&format!("the SSH host key of {host} is not known")), "{shown}");
+    assert!(shown.contains("add it to `known_hosts` of the Secret"), "{shown}");
+
+    let (_, foreign_key) =
+        other.known_hosts().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let changed = GitRemote { login: ssh_login(&server, format!("{host} {foreign_key}")), ..good.clone() };
+    assert_eq!(problem(&changed).await, GitProblem::HostKeyChanged { host });
+
+    let stranger = GitRemote { login: ssh_login(&other, server.known_hosts()), ..good.clone() };
+    assert!(matches!(problem(&stranger).await, GitProblem::LoginRefused(_)));
+    let nobody = GitRemote { login: GitLogin::Anonymous, ..good.clone() };
+    assert!(matches!(problem(&nobody).await, GitProblem::LoginMismatch(_)));
+    let elsewhere = GitRemote { url: format!("{url}-missing").parse().unwrap(), ..good };
+    assert!(matches!(problem(&elsewhere).await, GitProblem::RepositoryMissing(_)));
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_exported_is_missing() {
+    let repository = GitRepository::create();
+    let (_server, good) = serve("git", &repository);
+    let missing = GitRemote { url: format!("{}-missing", good.url).parse().unwrap(), ..good.clone() };
+    let seen = problem(&missing).await;
+    assert!(matches!(seen, GitProblem::RepositoryMissing(_)), "{seen}");
+    let with_login = GitRemote { login: login("hunter2"), ..good };
+    assert!(matches!(problem(&with_login).await, GitProblem::LoginMismatch(_)));
+}
+
+#[rstest]
+#[case("http")]
+#[case("git")]
+#[case("ssh")]
+#[tokio::test]
+async fn a_silent_server_ends_in_time(#[case] scheme: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("{scheme}://{}/a.git", listener.local_addr().unwrap());
+    let login = match scheme {
+        "ssh" => {
+            GitLogin::Ssh { private_key_pem: "x".to_owned(), known_hosts: "h ssh-ed25519 AAAA".to_owned() }
+        }
+        _ => GitLogin::Anonymous,
+    };
+    let silent = GitRemote { login, timeout: Duration::from_millis(500), ..remote(&url) };
+    let looked = tokio::time::timeout(Duration::from_secs(20), problem(&silent)).await;
+    assert_eq!(looked.expect("waited 20 s for a look with a timeout of 0.5 s"), GitProblem::TimedOut(0));
+}
+
+/// `git upload-pack` behind a socket, for so many connections, asked for no version of the protocol: what an sshd
+/// answers that does not let `GIT_PROTOCOL` through.
+fn old_server(repository: &GitRepository, connections: usize) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("git://{}/any", listener.local_addr().unwrap());
+    let path = repository.path();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(connections) {
+            let mut stream = stream.unwrap();
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).unwrap();
+            let length = usize::from_str_radix(std::str::from_utf8(&length).unwrap(), 16).unwrap();
+            stream.read_exact(&mut vec![0; length - 4]).unwrap();
+            let (input, output) = (OwnedFd::from(stream.try_clone().unwrap()), OwnedFd::from(stream));
+            let mut upload = Command::new("git");
+            upload.arg("upload-pack").arg(&path).stdin(Stdio::from(input)).stdout(Stdio::from(output));
+            upload.status().unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn servers_of_the_first_protocol_are_understood() {
+    let repository = GitRepository::create();
+    let commit = repository.commit(FILE, "1", "one");
+    repository.annotated_tag("v1.0.0", "A release");
+    let old = remote(&old_server(&repository, 4));
+    let cache = tempfile::tempdir().unwrap();
+    let revision = look(&old, &production()).await.unwrap();
+    assert_eq!(revision.commit, commit);
+    assert_eq!(look(&old, &semver("*")).await.unwrap().commit, commit);
+    assert_eq!(read(&old, &revision, &cache).await.unwrap().bytes, b"1");
+    let missing = look(&old, &GitRef::Branch("product".to_owned())).await.unwrap_err().to_string();
+    assert!(missing.ends_with("there is no branch `product`; similar: production"), "{missing}");
+}
+
+/// Everything that a tree can have besides plain files, and a file of 100 MB.
+fn hostile_repository() -> (GitRepository, String) {
+    let repository = GitRepository::create();
+    let inner = repository.commit("x", "x", "x");
+    let work = tempfile::tempdir().unwrap();
+    let at = |name: &str| work.path().join(name);
+    fs::create_dir_all(at("deploy")).unwrap();
+    fs::write(at("deploy/reference.txt"), "reg.example/code:v1").unwrap();
+    fs::write(at("deploy/limit"), vec![b'a'; 1 << 20]).unwrap();
+    fs::write(at("deploy/huge"), vec![b'a'; 100 << 20]).unwrap();
+    symlink("reference.txt", at("deploy/link")).unwrap();
+    symlink("deploy", at("folder-link")).unwrap();
+    symlink("/etc/passwd", at("outside")).unwrap();
+    let tree = work.path().to_str().unwrap();
+    repository.git(&["--work-tree", tree, "add", "--all"]);
+    repository.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{inner},sub")]);
+    repository.git(&["--work-tree", tree, "commit", "--quiet", "--message", "hostile"]);
+    let commit = repository.git(&["rev-parse", "HEAD"]);
+    (repository, commit.chars().take(10).collect())
+}
+
+#[rstest]
+#[case("http")]
+#[case("file")]
+#[tokio::test]
+async fn only_plain_small_files_are_read(#[case] kind: &str) {
+    let (repository, commit) = hostile_repository();
+    let (_server, remote) = serve(kind, &repository);
+    let cache = tempfile::tempdir().unwrap();
+    let revision = look(&remote, &production()).await.unwrap();
+    let root = "folder-link, outside, sub";
+    let cases = [
+        (
+            "deploy/huge",
+            "`deploy/huge` is 104857600 bytes, the limit for a reference file is 1048576".to_owned(),
+        ),
+        ("deploy", format!("`deploy` in commit {commit} is a folder: it must be a plain file")),
+        ("deploy/link", format!("`deploy/link` in commit {commit} is a symlink: it must be a plain file")),
+        ("outside", format!("`outside` in commit {commit} is a symlink: it must be a plain file")),
+        (
+            "folder-link/reference.txt",
+            format!("`folder-link` in commit {commit} is a symlink: it must be a plain file"),
+        ),
+        ("sub/x", format!("`sub` in commit {commit} is a submodule: it must be a plain file")),
+        (
+            "deploy/none.txt",
+            format!(
+                "`deploy/none.txt` is not in commit {commit}: `deploy/` has huge, limit, link, reference.txt"
+            ),
+        ),
+        ("none/x", format!("`none/x` is not in commit {commit}: the root has deploy, {root}")),
+        (
+            "deploy/limit/x",
+            format!(
+                "`deploy/limit/x` is not in commit {commit}: `deploy/` has huge, limit, link, reference.txt"
+            ),
+        ),
+        ("../x", "the path `../x` has a part that no file in a repository can have".to_owned()),
+    ];
+    for (path, message) in cases {
+        let error = read_file(&remote, &revision, path, cache.path()).await.unwrap_err();
+        assert_eq!(error.problem.to_string(), message);
+    }
+    for (path, bytes) in [("deploy/limit", 1 << 20), ("deploy/reference.txt", 19)] {
+        let file = read_file(&remote, &revision, path, cache.path()).await.unwrap();
+        assert_eq!(file.bytes.len(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_reference_that_moved_since_the_look_is_read_where_it_is() {
+    let repository = GitRepository::create();
+    let (_server, remote) = serve("http", &repository);
+    let cache = tempfile::tempdir().unwrap();
+    let seen = look(&remote, &production()).await.unwrap();
+    let moved = repository.commit(FILE, "reg.example/code:v2", "two");
+    let file = read(&remote, &seen, &cache).await.unwrap();
+    assert_eq!((file.commit, file.bytes.as_slice()), (moved, &b"reg.example/code:v2"[..]));
+}
+
+#[tokio::test]
+async fn many_may_read_at_once() {
+    let repository = GitRepository::create();
+    let (_server, remote) = serve("http", &repository);
+    let cache = tempfile::tempdir().unwrap();
+    let mut reads = tokio::task::JoinSet::new();
+    for round in 0..6 {
+        let commit = repository.commit(FILE, &round.to_string(), "again");
+        let (remote, folder) = (remote.clone(), cache.path().to_owned());
+        let revision = Revision { commit, reference: "refs/heads/production".to_owned(), tag: None };
+        reads.spawn(async move { read_file(&remote, &revision, FILE, &folder).await });
+    }
+    while let Some(read) = reads.join_next().await {
+        read.unwrap().unwrap();
+    }
+    let newest = look(&remote, &production()).await.unwrap();
+    assert_eq!(read(&remote, &newest, &cache).await.unwrap().bytes, b"5");
+}
+
+#[rstest]
+#[case::no_repository("HEAD", 1)]
+#[case::no_objects("objects", 1)]
+#[case::a_lock_left_behind("refs/voxsync/fetched.lock", 2)]
+#[tokio::test]
+async fn a_damaged_cache_is_made_anew(#[case] damaged: &str, #[case] reads: usize) {
+    let repository = GitRepository::create();
+    let (_server, remote) = serve("http", &repository);
+    let cache = tempfile::tempdir().unwrap();
+    let revision = look(&remote, &production()).await.unwrap();
+    read(&remote, &revision, &cache).await.unwrap_err();
+    let mut entries = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
+    let damaged = entries.find(|path| path.is_dir()).unwrap().join(damaged);
+    let _ = fs::remove_dir_all(&damaged);
+    fs::write(&damaged, "junk").unwrap();
+
+    repository.commit(FILE, "1", "one");
+    let revision = look(&remote, &production()).await.unwrap();
+    let mut last = read(&remote, &revision, &cache).await;
+    for _ in 1..reads {
+        last.unwrap_err();
+        last = read(&remote, &revision, &cache).await;
+    }
+    assert_eq!(last.unwrap().bytes, b"1");
+}
+
+#[tokio::test]
+async fn local_repositories_stay_below_their_folder() {
+    let repository = GitRepository::create();
+    let (_, good) = serve("file", &repository);
+    let off = GitRemote { file_root: None, ..good.clone() };
+    assert_eq!(problem(&off).await.to_string(), "file URLs are off: no folder for them is set");
+
+    let root = tempfile::tempdir().unwrap();
+    symlink(repository.path(), root.path().join("link.git")).unwrap();
+    fs::create_dir(root.path().join("worktree")).unwrap();
+    fs::write(root.path().join("worktree/.git"), format!("gitdir: {}", repository.path().display())).unwrap();
+    let below = |name: &str| format!("file://{}/{name}", root.path().display());
+    for url in [repository.file_url(), below("link.git"), below("worktree"), below("../missing")] {
+        let url = url.parse().unwrap();
+        let outside = GitRemote { url, file_root: Some(root.path().to_owned()), ..good.clone() };
+        let seen = problem(&outside).await.to_string();
+        assert_eq!(seen, "the repository is not below the folder for file URLs", "{}", outside.url);
+    }
+    let file_root = Some(root.path().to_owned());
+    let missing = GitRemote { url: below("missing").parse().unwrap(), file_root, ..good };
+    assert!(matches!(problem(&missing).await, GitProblem::RepositoryMissing(_)));
+}
