@@ -1,0 +1,265 @@
+//! Which candidate should run: the pin's, or else the source's, unless that would be an accident.
+//!
+//! Two accidents are looked for: a version tag that was pushed again (its digest stays the one that was first
+//! seen), and a lower version than what runs (it starts nothing, unless the source may go back).
+
+use std::cmp::Ordering;
+
+use voxsync_crds::{
+    CodeReference,
+    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Outcome, Pin, Trigger, WriteForm},
+    reference::short_digest,
+};
+use voxsync_policy::{TagPolicy, TagRule};
+
+use crate::{
+    observed::ImageProblem,
+    text::{NAME_LIMIT_BYTES, cut},
+    view::View,
+};
+
+/// What should run, and why.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    pub candidate: CandidateStatus,
+    pub trigger: Trigger,
+    /// The reason that a person gave with a pin.
+    pub reason: Option<String>,
+}
+
+/// What people and the source want.
+pub(crate) enum Choice {
+    Wanted(Wanted),
+    /// Nobody looked yet, or no look ever found anything.
+    Unknown,
+    /// The pin names nothing that could run.
+    BadPin(ImageProblem),
+    /// The source's candidate is lower than what runs.
+    Lower {
+        candidate: CandidateStatus,
+        /// The tag that runs and is higher.
+        running: String,
+    },
+}
+
+/// The choice, and what was odd.
+pub(crate) struct Sight {
+    pub choice: Choice,
+    /// A sentence about a version tag that was pushed again.
+    pub moved: Option<String>,
+}
+
+impl Sight {
+    pub(crate) fn wanted(&self) -> Option<&Wanted> {
+        match &self.choice {
+            Choice::Wanted(wanted) => Some(wanted),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a candidate was chosen by a pin: only what a source named has a revision of it.
+pub(crate) fn is_pinned(candidate: &CandidateStatus) -> bool {
+    candidate.source_revision.is_none()
+}
+
+/// Decides what should run.
+pub(crate) fn look(view: &View<'_>) -> Sight {
+    match &view.spec.pin {
+        Some(pin) => Sight { choice: pinned(view, pin), moved: None },
+        None => sourced(view),
+    }
+}
+
+/// A pin's tag is resolved once: what it named first stays, also while the registry cannot be asked.
+fn pinned(view: &View<'_>, pin: &Pin) -> Choice {
+    let known = view.before.candidate.as_ref().filter(|known| is_pinned(known) && names(pin, known));
+    let candidate = match (known, &view.observed.pin) {
+        (Some(known), _) => known,
+        (None, Some(Ok(candidate))) => candidate,
+        (None, Some(Err(problem))) => return Choice::BadPin(problem.clone()),
+        (None, None) => return Choice::Unknown,
+    };
+    let candidate = CandidateStatus { source_revision: None, ..finished(view, candidate.clone()) };
+    Choice::Wanted(Wanted { candidate, trigger: Trigger::Pin, reason: pin.reason.clone() })
+}
+
+/// Whether the text of a pin names this candidate.
+fn names(pin: &Pin, candidate: &CandidateStatus) -> bool {
+    CodeReference::parse(&pin.reference).is_ok_and(|reference| {
+        reference.repository() == candidate.repository
+            && reference.tag().is_none_or(|tag| Some(tag) == candidate.tag.as_deref())
+            && reference.digest().is_none_or(|digest| digest == candidate.digest)
+    })
+}
+
+fn sourced(view: &View<'_>) -> Sight {
+    let source = &view.observed.source;
+    // After a restart, what was known goes on, if the spec still is the one that it was found by.
+    let known = (view.before.observed_generation == Some(view.observed.generation))
+        .then_some(view.before.candidate.as_ref())
+        .flatten()
+        .filter(|known| !is_pinned(known));
+    let Some(candidate) = source.candidate.as_ref().or(known) else {
+        return Sight { choice: Choice::Unknown, moved: None };
+    };
+    let (mut candidate, moved) = match digest_seen_first(view, candidate) {
+        Some(first) => {
+            let moved = moved_sentence(view, candidate, &first);
+            (first, Some(moved))
+        }
+        None => (candidate.clone(), None),
+    };
+    candidate
+        .source_revision
+        .get_or_insert_with(|| source.revision.clone().unwrap_or_else(|| candidate.digest.clone()));
+    let candidate = finished(view, candidate);
+    let choice = match higher_running(view, &candidate) {
+        Some(running) => Choice::Lower { candidate, running },
+        None => Choice::Wanted(Wanted { candidate, trigger: Trigger::Source, reason: None }),
+    };
+    Sight { choice, moved }
+}
+
+fn moved_sentence(view: &View<'_>, pushed: &CandidateStatus, first: &CandidateStatus) -> String {
+    format!(
+        "the tag {} of {} was pushed again: it was {} and is {} now. Code stays at the digest that was seen first; \
+         take the new one with `voxsync promote {} {}:{}@{}`, or push a new tag",
+        pushed.tag.as_deref().unwrap_or_default(),
+        pushed.repository,
+        short_digest(&first.digest),
+        short_digest(&pushed.digest),
+        view.observed.name,
+        pushed.repository,
+        pushed.tag.as_deref().unwrap_or_default(),
+        pushed.digest,
+    )
+}
+
+/// The candidate with the digest that its tag had when it was first seen, where that is another one.
+fn digest_seen_first(view: &View<'_>, candidate: &CandidateStatus) -> Option<CandidateStatus> {
+    let follows = view.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some());
+    if follows || view.observed.source.names_digest {
+        return None;
+    }
+    let tag = candidate.tag.as_ref()?;
+    let first = seen_before(view.before)
+        .find(|seen| seen.repository == candidate.repository && seen.tag.as_ref() == Some(tag))?;
+    let source_revision = candidate.source_revision.clone();
+    (first.digest != candidate.digest).then_some(CandidateStatus {
+        source_revision,
+        name: candidate.name.clone(),
+        ..first
+    })
+}
+
+/// All candidates that the status still knows, the newest first.
+fn seen_before(before: &CodeSyncStatus) -> impl Iterator<Item = CandidateStatus> {
+    let named = |reference: &str, name: Option<&str>| {
+        let parsed = CodeReference::parse(reference).ok()?;
+        Some(CandidateStatus {
+            repository: parsed.repository().to_owned(),
+            tag: parsed.tag().or(name).map(str::to_owned),
+            digest: parsed.digest()?.to_owned(),
+            ..CandidateStatus::default()
+        })
+    };
+    let deployed = before.deployed.as_ref().and_then(|it| named(&it.reference, it.tag.as_deref()));
+    let history = before.history.iter().filter_map(move |it| named(&it.reference, Some(&it.name)));
+    let candidates = before.candidate.iter().chain(before.promotion.iter().map(|it| &it.candidate));
+    candidates.cloned().chain(deployed).chain(history)
+}
+
+/// The candidate in the form in which it is written, bounded, with the time at which it was first seen.
+fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> CandidateStatus {
+    let known = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
+    let first_seen = known
+        .filter(|known| is_same(known, &candidate) && known.tag == candidate.tag)
+        .find_map(|known| known.first_seen);
+    candidate.first_seen = first_seen.or(candidate.first_seen).or(Some(view.now));
+    let (tag, digest) = (candidate.tag.as_deref(), Some(candidate.digest.as_str()));
+    let (tag, digest) = match view.spec.write_form() {
+        WriteForm::Tag if tag.is_some() => (tag, None),
+        WriteForm::Digest | WriteForm::Tag => (None, digest),
+        WriteForm::TagAndDigest => (tag, digest),
+    };
+    if let Ok(written) = CodeReference::new(&candidate.repository, tag, digest) {
+        candidate.reference = written.to_string();
+    }
+    for text in [&mut candidate.commit, &mut candidate.author, &mut candidate.source_revision] {
+        *text = text.as_deref().map(|text| cut(text, NAME_LIMIT_BYTES));
+    }
+    candidate
+}
+
+fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
+    one.repository == other.repository && one.digest == other.digest
+}
+
+/// Whether two candidates would be the same code in a target.
+pub(crate) fn is_same_code(one: &CandidateStatus, other: &CandidateStatus) -> bool {
+    voxsync_crds::reference::is_same_code(&one.reference, &other.reference)
+}
+
+/// Whether a candidate is what is deployed: the same code, or its tag, adopted as it was.
+pub(crate) fn is_deployed(view: &View<'_>, candidate: &CandidateStatus, deployed: &DeployedStatus) -> bool {
+    voxsync_crds::reference::is_same_code(&candidate.reference, &deployed.reference)
+        || (view.keeps_tags()
+            && deployed.promotion.is_none()
+            && is_only_tag(&deployed.reference, &candidate.repository, candidate.tag.as_deref()))
+}
+
+/// Whether the reference is `repository:tag` without a digest.
+pub(crate) fn is_only_tag(reference: &str, repository: &str, tag: Option<&str>) -> bool {
+    tag.is_some_and(|tag| {
+        CodeReference::parse(reference).is_ok_and(|parsed| {
+            parsed.repository() == repository && parsed.tag() == Some(tag) && parsed.digest().is_none()
+        })
+    })
+}
+
+/// The tag of something that runs, or is on its way, and is higher than the candidate.
+fn higher_running(view: &View<'_>, candidate: &CandidateStatus) -> Option<String> {
+    let registry = view.spec.source.registry.as_ref()?;
+    let rule = TagRule::semver(registry.tag.semver.as_ref()?).ok()?;
+    let policy = TagPolicy::new(rule, registry.matching.as_deref(), &registry.ignore).ok()?;
+    let tag = candidate.tag.as_deref()?;
+    running(view).into_iter().find_map(|(repository, running)| {
+        let higher =
+            repository == candidate.repository && policy.compare(tag, &running) == Some(Ordering::Less);
+        higher.then_some(running)
+    })
+}
+
+/// Repository and tag of all that runs or is on its way.
+fn running(view: &View<'_>) -> Vec<(String, String)> {
+    let before = view.before;
+    let mut running = Vec::new();
+    let mut add = |reference: &str, tag: Option<&str>| {
+        if let Ok(parsed) = CodeReference::parse(reference)
+            && let Some(tag) = parsed.tag().or(tag)
+        {
+            running.push((parsed.repository().to_owned(), tag.to_owned()));
+        }
+    };
+    if let Some(promotion) = &before.promotion {
+        add(&promotion.candidate.reference, promotion.candidate.tag.as_deref());
+    }
+    if let Some(deployed) = &before.deployed {
+        add(&deployed.reference, deployed.tag.as_deref());
+    }
+    if let Some(last) = before.history.first().filter(|last| last.outcome != Outcome::Released) {
+        add(&last.reference, Some(&last.name));
+    }
+    let never_deployed = before.deployed.is_none() && before.history.is_empty();
+    for target in view.observed.stages.iter().flatten() {
+        // A hand-made change is a hold, not a deployment: the record says what runs by our will.
+        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
+        match view.record_on(target) {
+            Some(record) => add(&record.reference, None),
+            None if never_deployed => live.into_iter().for_each(|live| add(live, None)),
+            None => {}
+        }
+    }
+    running
+}

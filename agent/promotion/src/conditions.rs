@@ -1,0 +1,168 @@
+//! The conditions, by the rules of kstatus: a tool that waits for Ready gets an answer that is true.
+//!
+//! Always there: Ready, SourceReady, Held, Suspended, Deployed. Only while true: Reconciling, Stalled.
+
+use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcome};
+
+use crate::{
+    candidate::{Sight, is_deployed},
+    rows::{DOWNGRADE, HELD, Rows, Weight},
+    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
+    view::View,
+};
+
+/// One condition before it has its times.
+struct Says {
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: String,
+    message: String,
+}
+
+impl Says {
+    fn new(kind: &'static str, status: bool, reason: &str, message: impl Into<String>) -> Self {
+        let status = if status { ConditionStatus::True } else { ConditionStatus::False };
+        Self { kind, status, reason: reason.to_owned(), message: message.into() }
+    }
+}
+
+/// Sets conditions, summary and stage from the rows.
+pub(crate) fn conclude(view: &View<'_>, sight: &Sight, rows: &Rows, after: &mut CodeSyncStatus) {
+    let (mut says, line) = readiness(view, rows, after);
+    says.push(source_ready(view, sight));
+    says.push(match rows.worst_of(|row| row.reason == HELD) {
+        Some((_, sentence)) => Says::new("Held", true, "Changed", sentence),
+        None => Says::new("Held", false, "NotHeld", "no target was changed by somebody else"),
+    });
+    says.push(suspended(view));
+    says.push(deployed(view, rows, after));
+    after.conditions = says.iter().map(|says| dated(view, says)).collect();
+    after.summary = Some(summary(&cut(&line, NAME_LIMIT_BYTES)));
+    after.stage = stage(view, rows, after);
+}
+
+/// Ready, with Reconciling and Stalled where they hold, and the line for the table.
+fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>, String) {
+    let worst = rows.worst();
+    let rests = |weight: Weight| weight >= Weight::Moves;
+    if view.spec.suspend && worst.as_ref().is_none_or(|(row, _)| rests(row.weight)) {
+        let reason = suspend_reason(view);
+        return (vec![Says::new("Ready", true, "Suspended", reason)], format!("Suspended: {reason}"));
+    }
+    let Some((row, message)) = worst.filter(|(row, _)| row.weight != Weight::Tells) else {
+        return deployed_or_pinned(view, after);
+    };
+    match row.weight {
+        Weight::Stalls => (
+            vec![
+                Says::new("Ready", false, &row.reason, message.clone()),
+                Says::new("Stalled", true, &row.reason, message),
+            ],
+            format!("Stalled: {}", row.brief),
+        ),
+        Weight::Blocks => {
+            (vec![Says::new("Ready", false, &row.reason, message)], format!("{}: {}", row.reason, row.brief))
+        }
+        Weight::Moves => {
+            let reason = if row.stage.is_some() { "Rolling" } else { &row.reason };
+            let says = vec![
+                Says::new("Ready", false, reason, message.clone()),
+                Says::new("Reconciling", true, reason, message),
+            ];
+            (says, format!("{reason}: {}", row.brief))
+        }
+        Weight::Waits | Weight::Tells => {
+            (vec![Says::new("Ready", true, "Waiting", message)], format!("Waiting: {}", row.brief))
+        }
+    }
+}
+
+fn deployed_or_pinned(view: &View<'_>, after: &CodeSyncStatus) -> (Vec<Says>, String) {
+    let name = after.deployed.as_ref().map_or("", |deployed| deployed.name.as_str());
+    let line = if view.spec.pin.is_some() { "Deployed: pinned" } else { "Deployed" };
+    (vec![Says::new("Ready", true, "Deployed", format!("all stages run {name}"))], line.to_owned())
+}
+
+fn source_ready(view: &View<'_>, sight: &Sight) -> Says {
+    let source = &view.observed.source;
+    if !source.looked {
+        return view.before.conditions.iter().find(|condition| condition.kind == "SourceReady").map_or_else(
+            || Says {
+                kind: "SourceReady",
+                status: ConditionStatus::Unknown,
+                reason: "Looking".to_owned(),
+                message: "the source was not looked at yet".to_owned(),
+            },
+            |before| Says {
+                kind: "SourceReady",
+                status: before.status,
+                reason: before.reason.clone(),
+                message: before.message.clone(),
+            },
+        );
+    }
+    match (&source.problem, &sight.moved) {
+        (Some(problem), _) => Says::new("SourceReady", false, &problem.reason, problem.message.as_str()),
+        (None, Some(moved)) => Says::new("SourceReady", true, "TagMoved", moved.as_str()),
+        (None, None) => Says::new("SourceReady", true, "Seen", "the source can be read"),
+    }
+}
+
+fn suspended(view: &View<'_>) -> Says {
+    if view.spec.suspend {
+        Says::new("Suspended", true, "Suspended", suspend_reason(view))
+    } else {
+        Says::new("Suspended", false, "NotSuspended", "voxsync writes what it decides")
+    }
+}
+
+/// Why people suspended it.
+fn suspend_reason<'a>(view: &View<'a>) -> &'a str {
+    view.spec.suspend_reason.as_deref().unwrap_or("spec.suspend is true; no reason is given")
+}
+
+fn deployed(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Says {
+    let Some(deployed) = &after.deployed else {
+        return Says::new("Deployed", false, "NeverDeployed", "nothing was deployed yet");
+    };
+    let Some(candidate) = &after.candidate else {
+        return Says::new(
+            "Deployed",
+            false,
+            "NoCandidate",
+            format!("{} is deployed; no candidate is known", deployed.name),
+        );
+    };
+    let under_way = after.promotion.as_ref().filter(|promotion| promotion.outcome != Some(Outcome::Released));
+    if under_way.is_some() || !is_deployed(view, candidate, deployed) {
+        let message = format!("{} is deployed, {} is the candidate", deployed.name, candidate.name);
+        return Says::new("Deployed", false, "CandidateNotDeployed", message);
+    }
+    match rows.worst_of(|row| row.weight != Weight::Tells && row.reason != DOWNGRADE) {
+        Some((_, message)) => Says::new("Deployed", false, "NotEverywhere", message),
+        None => Says::new("Deployed", true, "Deployed", format!("all stages run {}", deployed.name)),
+    }
+}
+
+/// The stage of the worst row; the first that is not done; or the last.
+fn stage(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Option<String> {
+    let of_row = rows.worst().and_then(|(row, _)| row.stage.clone());
+    let first_not_done = || {
+        use voxsync_crds::code_sync::StagePhase::Deployed;
+        after.stages.iter().find(|stage| stage.phase != Deployed).map(|stage| stage.name.clone())
+    };
+    of_row.or_else(first_not_done).or_else(|| view.stages.last().map(|stage| stage.name.clone()))
+}
+
+fn dated(view: &View<'_>, says: &Says) -> Condition {
+    let before = view.before.conditions.iter().find(|condition| condition.kind == says.kind);
+    let unchanged = before.filter(|before| before.status == says.status);
+    Condition {
+        kind: says.kind.to_owned(),
+        status: says.status,
+        reason: cut(&says.reason, NAME_LIMIT_BYTES),
+        message: cut(&says.message, SENTENCE_LIMIT_BYTES),
+        last_transition_time: unchanged.map_or(view.now, |before| before.last_transition_time),
+        observed_generation: Some(view.observed.generation),
+    }
+}

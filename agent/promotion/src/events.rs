@@ -1,0 +1,232 @@
+//! What people are told: only what this step changed, so that nothing is said twice.
+
+use voxsync_crds::code_sync::{
+    CodeSyncStatus, Condition, ConditionStatus, Outcome, PromotionStatus, StagePhase, Trigger,
+};
+
+use crate::{
+    observed::{Action, EventKind},
+    rows::PINNED,
+    text::{SENTENCE_LIMIT_BYTES, cut, short, took},
+    view::View,
+};
+
+/// All events of a step: the differences of the two statuses, and the adoptions that begin.
+pub(crate) fn between(view: &View<'_>, after: &CodeSyncStatus, adoptions: &[String]) -> Vec<Action> {
+    let mut events = Events { before: view.before, after, actions: Vec::new() };
+    events.switches();
+    events.source();
+    events.candidate();
+    events.started();
+    for sentence in adoptions {
+        events.say(EventKind::Normal, "Adopted", sentence);
+    }
+    events.stages();
+    events.holds();
+    events.ended();
+    events.actions
+}
+
+struct Events<'a> {
+    before: &'a CodeSyncStatus,
+    after: &'a CodeSyncStatus,
+    actions: Vec<Action>,
+}
+
+impl Events<'_> {
+    fn say(&mut self, kind: EventKind, reason: &'static str, message: impl AsRef<str>) {
+        let message = cut(message.as_ref(), SENTENCE_LIMIT_BYTES);
+        self.actions.push(Action::Event { kind, reason, message });
+    }
+
+    fn switches(&mut self) {
+        let (was, is) = (true_condition(self.before, "Suspended"), true_condition(self.after, "Suspended"));
+        match (was, is) {
+            (None, Some(now)) => self.say(EventKind::Normal, "Suspended", &now.message),
+            (Some(_), None) => self.say(EventKind::Normal, "Unsuspended", "voxsync writes again"),
+            _ => {}
+        }
+        if let (None, Some(stalled)) =
+            (true_condition(self.before, "Stalled"), true_condition(self.after, "Stalled"))
+        {
+            self.say(EventKind::Warning, "Stalled", &stalled.message);
+        }
+        let pinned = |status: &CodeSyncStatus| {
+            status.waiting.iter().find(|row| row.reason == PINNED).map(|row| row.message.clone())
+        };
+        match (pinned(self.before), pinned(self.after)) {
+            (was, Some(now)) if was.as_ref() != Some(&now) => self.say(EventKind::Normal, "Pinned", now),
+            (Some(_), None) => self.say(EventKind::Normal, "Unpinned", "the source decides again"),
+            _ => {}
+        }
+        if self.after.last_handled_resume != self.before.last_handled_resume
+            && self.before.observed_generation.is_some()
+        {
+            let count = self.before.holds.len();
+            self.say(
+                EventKind::Normal,
+                "Resumed",
+                format!("a person said to go on; targets on hold: {count}"),
+            );
+        }
+    }
+
+    fn source(&mut self) {
+        let since =
+            |status: &CodeSyncStatus| status.source.as_ref().and_then(|source| source.unreachable_since);
+        let message =
+            |status: &CodeSyncStatus| status.source.as_ref().and_then(|source| source.message.clone());
+        match (since(self.before), since(self.after)) {
+            (None, Some(_)) => {
+                self.say(EventKind::Warning, "SourceUnreachable", message(self.after).unwrap_or_default());
+            }
+            (Some(from), None) => {
+                let message = format!("the source can be asked again; it could not since {from}");
+                self.say(EventKind::Normal, "SourceRecovered", message);
+            }
+            _ => {}
+        }
+        let moved = |status: &CodeSyncStatus| {
+            true_condition(status, "SourceReady")
+                .filter(|condition| condition.reason == "TagMoved")
+                .map(|condition| condition.message.clone())
+        };
+        if let Some(sentence) =
+            moved(self.after).filter(|sentence| moved(self.before).as_ref() != Some(sentence))
+        {
+            self.say(EventKind::Warning, "TagMoved", sentence);
+        }
+    }
+
+    fn candidate(&mut self) {
+        let reference = |status: &CodeSyncStatus| status.candidate.as_ref().map(|it| it.reference.clone());
+        if let Some(candidate) = &self.after.candidate
+            && reference(self.before) != reference(self.after)
+        {
+            let commit =
+                candidate.commit.as_ref().map_or_else(String::new, |commit| format!(", commit {commit}"));
+            let message = format!("candidate {}{commit}", short(&candidate.reference));
+            self.say(EventKind::Normal, "CandidateFound", message);
+        }
+    }
+
+    fn started(&mut self) {
+        if self.before.deployed.is_none()
+            && let Some(deployed) =
+                self.after.deployed.as_ref().filter(|deployed| deployed.promotion.is_none())
+        {
+            let message =
+                format!("all targets already run {}: adopted as they are", short(&deployed.reference));
+            self.say(EventKind::Normal, "Adopted", message);
+        }
+        let Some(promotion) = &self.after.promotion else { return };
+        if self.before.promotion.as_ref().is_some_and(|before| before.id == promotion.id) {
+            return;
+        }
+        let by = match promotion.trigger {
+            Trigger::Source => "the source",
+            Trigger::Pin => "a pin",
+            Trigger::Resume => "a resume",
+        };
+        let what = from_to(promotion);
+        self.say(
+            EventKind::Normal,
+            "PromotionStarted",
+            format!("promotion {} started by {by}: {what}", promotion.id),
+        );
+    }
+
+    fn ended(&mut self) {
+        let Some(promotion) = &self.after.promotion else { return };
+        let before = self.before.promotion.as_ref().filter(|before| before.id == promotion.id);
+        if before.is_some_and(|before| before.outcome.is_some()) {
+            return;
+        }
+        let name = &promotion.candidate.name;
+        match (promotion.outcome, &promotion.failure) {
+            (Some(Outcome::Released), _) => {
+                let took = took(promotion.started_at, promotion.ended_at.unwrap_or(promotion.started_at));
+                let message = format!("{} in all stages after {took}", from_to(promotion));
+                self.say(EventKind::Normal, "Released", message);
+            }
+            (Some(Outcome::Superseded), _) => {
+                let newer =
+                    self.after.candidate.as_ref().map_or("another candidate", |newer| newer.name.as_str());
+                let message = format!("{name} makes way for {newer} before all stages ran it");
+                self.say(EventKind::Normal, "Superseded", message);
+            }
+            (Some(Outcome::Failed), Some(failure)) => {
+                let message = format!(
+                    "{name} failed in stage {}: Server {}: {}: {}; the stages after it are untouched",
+                    failure.stage, failure.server, failure.reason, failure.message
+                );
+                self.say(EventKind::Warning, "PromotionFailed", message);
+            }
+            _ => {}
+        }
+    }
+
+    fn stages(&mut self) {
+        let Some(promotion) = &self.after.promotion else { return };
+        let done = |phase| matches!(phase, StagePhase::Soaking | StagePhase::Deployed);
+        let rolled_out: Vec<String> = self
+            .after
+            .stages
+            .iter()
+            .filter(|stage| done(stage.phase))
+            .filter_map(|stage| {
+                let was = self.before.stages.iter().find(|was| was.name == stage.name)?;
+                let moved = matches!(was.phase, StagePhase::Writing | StagePhase::Rolling);
+                let passed = was.promotion.as_ref() == Some(&promotion.id);
+                let took = took(was.since?, stage.since?);
+                (moved && !passed).then(|| {
+                    format!(
+                        "stage {} runs {}: {} of {} pods ready after {took}",
+                        stage.name, promotion.candidate.name, stage.ready, stage.desired
+                    )
+                })
+            })
+            .collect();
+        for message in rolled_out {
+            self.say(EventKind::Normal, "StageRolledOut", message);
+        }
+    }
+
+    fn holds(&mut self) {
+        let known = |target: &str, found: &Option<String>| {
+            self.before.holds.iter().any(|hold| hold.target == target && hold.found == *found)
+        };
+        let new: Vec<String> = self
+            .after
+            .holds
+            .iter()
+            .filter(|hold| !known(&hold.target, &hold.found))
+            .map(|hold| {
+                let found = hold.found.as_deref().map_or_else(|| "no code".to_owned(), short);
+                let recorded = hold.recorded.as_deref().map_or_else(|| "no code".to_owned(), short);
+                let by = hold.manager.as_deref().unwrap_or("somebody");
+                let at = hold.changed_at.map_or_else(String::new, |at| format!(" at {at}"));
+                format!(
+                    "{} was changed by {by}{at} ({recorded} → {found}): held until `voxsync resume`",
+                    hold.target
+                )
+            })
+            .collect();
+        for message in new {
+            self.say(EventKind::Warning, "Held", message);
+        }
+    }
+}
+
+/// What was deployed when the promotion started, and what it brings.
+fn from_to(promotion: &PromotionStatus) -> String {
+    match &promotion.from_name {
+        Some(from) => format!("{from} → {}", promotion.candidate.name),
+        None => promotion.candidate.name.clone(),
+    }
+}
+
+fn true_condition<'a>(status: &'a CodeSyncStatus, kind: &str) -> Option<&'a Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|condition| condition.kind == kind && condition.status == ConditionStatus::True)
+}

@@ -1,0 +1,87 @@
+//! One candidate's way through the stages: a pure state machine.
+//!
+//! [`step`] takes what people want (the spec), what was decided before (the status), what is observed, and the
+//! time; it gives the new status, the actions to carry out, and when to look again. It knows no clock, no network
+//! and no Kubernetes client.
+//!
+//! Guarantees, which the simulation in `tests/` checks:
+//! - Actions of one step are independent: any order, any number of times. What must come after another is
+//!   emitted by a later step, once the effect is observed. So a crash between any two loses nothing.
+//! - A promotion is in the status before its first write is an action.
+//! - A step over an unchanged observation gives the same status and no actions.
+
+mod bounds;
+mod candidate;
+mod conditions;
+mod events;
+mod lifecycle;
+mod observed;
+mod overview;
+mod proof;
+mod release;
+mod rows;
+mod source;
+mod stage_rows;
+mod target;
+mod text;
+mod view;
+mod visit;
+mod walk;
+
+use jiff::Timestamp;
+use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
+
+pub use observed::{
+    Action, ClaimedBy, Claims, EventKind, ImageProblem, LastWriter, Live, Observed, ObservedSource,
+    ObservedTarget, RecordedRelease, ServerRollout, SourceProblem, Step, TargetKey, TargetProblem,
+    TargetWrite,
+};
+
+use candidate::Choice;
+use view::View;
+
+/// Decides what comes next.
+///
+/// `status` is the status as it is stored. The new one is stored, if it differs, before any action is carried out;
+/// then the next step is taken from it.
+pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, now: Timestamp) -> Step {
+    let view = View::new(spec, status, observed, now);
+    let sight = candidate::look(&view);
+    let mut after = status.clone();
+    acknowledge(&view, &mut after);
+    source::report(&view, &sight, &mut after);
+
+    let pin_is_open = spec.pin.is_some() && !matches!(sight.choice, Choice::Wanted(_));
+    let frozen = spec.suspend || observed.invalid.is_some() || pin_is_open;
+    let turn = lifecycle::turn(&view, &sight, frozen, &mut after);
+    let rows = overview::rows(&view, &sight, &after);
+    let walk = walk::through_stages(&view, &after, rows, frozen);
+    if !frozen {
+        lifecycle::conclude(&view, &walk, &mut after);
+    }
+
+    after.stages = walk.stages;
+    after.holds = walk.holds;
+    if turn.resumed {
+        after.holds.iter_mut().for_each(|hold| hold.resumed = true);
+    }
+    after.waiting = walk.rows.waiting();
+    conditions::conclude(&view, &sight, &walk.rows, &mut after);
+    bounds::fit(&mut after);
+
+    let mut actions = events::between(&view, &after, &walk.adoptions);
+    if !turn.fresh {
+        actions.extend(walk.writes.into_iter().map(|write| Action::Write(Box::new(write))));
+    }
+    let record = after.promotion.as_ref().and_then(|promotion| release::record(&view, promotion));
+    actions.extend(record.map(|record| Action::Record(Box::new(record))));
+    Step { status: after, actions, wake_at: walk.rows.next_end().map(Timestamp::from) }
+}
+
+fn acknowledge(view: &View<'_>, after: &mut CodeSyncStatus) {
+    after.observed_generation = Some(view.observed.generation);
+    let requested = view.observed.requested_at.as_deref();
+    if let Some(token) = requested.map(|token| text::cut(token, text::NAME_LIMIT_BYTES)) {
+        after.last_handled_reconcile_at = Some(token);
+    }
+}

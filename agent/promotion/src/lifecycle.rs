@@ -1,0 +1,227 @@
+//! The life of a promotion: started, superseded, ended, recorded, started again.
+//!
+//! A promotion that starts here is only put into the status; its writes are decided by a later step, which finds it
+//! stored.
+
+use voxsync_crds::code_sync::{
+    CodeSyncStatus, DeployedStatus, Outcome, PromotionFailure, PromotionStatus, ReleaseSummary, StagePhase,
+    StageStatus, Trigger,
+};
+
+use crate::{
+    candidate::{Sight, Wanted, is_deployed, is_only_tag, is_pinned, is_same_code},
+    text::{NAME_LIMIT_BYTES, cut, fingerprint},
+    view::View,
+    walk::{Planned, Walk, is_settled, plan},
+};
+
+/// How many releases the status keeps in short.
+const HISTORY_LIMIT: usize = 5;
+/// The longest name that a CodeRelease gets, in characters; it is a label value, too.
+const RELEASE_NAME_LIMIT_CHARACTERS: usize = 63;
+const FINGERPRINT_CHARACTERS: usize = 10;
+
+/// What this step began.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Turn {
+    /// A promotion was started: nothing of it may be written before it is stored.
+    pub fresh: bool,
+    /// A person said to go on.
+    pub resumed: bool,
+}
+
+/// Decides which promotion is under way, before the stages are looked at.
+pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut CodeSyncStatus) -> Turn {
+    note_record(view, after);
+    let wanted = sight.wanted();
+    if let Some(wanted) = wanted.filter(|_| view.observed.invalid.is_none()) {
+        adopt(view, wanted, after);
+    }
+    let resumed = take_resume(view, frozen, after);
+    if frozen {
+        return Turn { fresh: false, resumed };
+    }
+    let next = match &after.promotion {
+        Some(promotion) if promotion.outcome.is_none() => {
+            if wanted.is_some_and(|wanted| !is_same_code(&wanted.candidate, &promotion.candidate)) {
+                end(view, after, Outcome::Superseded, None);
+            }
+            None
+        }
+        Some(failed) if failed.recorded => after_failure(failed, wanted, resumed),
+        Some(_) => None,
+        None => wanted.filter(|wanted| is_due(view, wanted, after)).cloned(),
+    };
+    let fresh = next.is_some();
+    if let Some(wanted) = next {
+        start(view, after, wanted);
+    }
+    Turn { fresh, resumed }
+}
+
+/// Ends the promotion under way if the stages say so.
+pub(crate) fn conclude(view: &View<'_>, walk: &Walk, after: &mut CodeSyncStatus) {
+    if let Some(failure) = &walk.failure {
+        end(view, after, Outcome::Failed, Some(failure.clone()));
+    } else if walk.passed_all {
+        end(view, after, Outcome::Released, None);
+    }
+}
+
+fn note_record(view: &View<'_>, after: &mut CodeSyncStatus) {
+    let Some(promotion) = &mut after.promotion else { return };
+    let seen = view.observed.last_release.as_ref().is_some_and(|release| release.promotion == promotion.id);
+    if promotion.outcome.is_none() || !(seen || promotion.recorded) {
+        return;
+    }
+    promotion.recorded = true;
+    if promotion.outcome != Some(Outcome::Failed) {
+        after.promotion = None;
+    }
+}
+
+/// Takes what runs already as deployed, if all of it is the candidate and nothing was ever deployed by us.
+fn adopt(view: &View<'_>, wanted: &Wanted, after: &mut CodeSyncStatus) {
+    if after.deployed.is_some() || after.promotion.is_some() || !after.history.is_empty() {
+        return;
+    }
+    let candidate = &wanted.candidate;
+    let planned = plan(view, after, &candidate.reference, candidate.tag.as_deref());
+    if planned.is_empty() || !planned.iter().all(|planned| planned.all_settled) {
+        return;
+    }
+    let live = || {
+        view.observed.stages.iter().flatten().filter_map(|target| target.live.as_ref().ok()?.image.as_deref())
+    };
+    let tag_only = live().find(|image| is_only_tag(image, &candidate.repository, candidate.tag.as_deref()));
+    after.deployed = Some(DeployedStatus {
+        name: candidate.name.clone(),
+        reference: tag_only.unwrap_or(&candidate.reference).to_owned(),
+        tag: candidate.tag.clone(),
+        digest: tag_only.is_none().then(|| candidate.digest.clone()),
+        commit: candidate.commit.clone(),
+        promotion: None,
+        since: Some(view.now),
+    });
+    after.stages = view
+        .stages()
+        .map(|(stage, _)| StageStatus {
+            name: stage.name.clone(),
+            phase: StagePhase::Deployed,
+            reference: Some(candidate.reference.clone()),
+            since: Some(view.now),
+            ..StageStatus::default()
+        })
+        .collect();
+}
+
+/// Takes a new token of `voxsync.dev/resume`, as soon as what it asks for can be started.
+fn take_resume(view: &View<'_>, frozen: bool, after: &mut CodeSyncStatus) -> bool {
+    let Some(token) = view.observed.resume.as_deref().map(|token| cut(token, NAME_LIMIT_BYTES)) else {
+        return false;
+    };
+    if after.last_handled_resume.as_ref() == Some(&token) {
+        return false;
+    }
+    // An object without status was restored or copied, with a token that was meant for another life.
+    let restored = view.before.observed_generation.is_none();
+    let being_recorded = after.promotion.as_ref().is_some_and(|it| it.outcome.is_some() && !it.recorded);
+    if !restored && (frozen || being_recorded) {
+        return false;
+    }
+    after.last_handled_resume = Some(token);
+    !restored
+}
+
+/// What starts after a failure: another candidate, a pin, or the same again if a person says so.
+fn after_failure(failed: &PromotionStatus, wanted: Option<&Wanted>, resumed: bool) -> Option<Wanted> {
+    let other = wanted.filter(|wanted| {
+        let newly_pinned = is_pinned(&wanted.candidate) && !is_pinned(&failed.candidate);
+        newly_pinned || !is_same_code(&wanted.candidate, &failed.candidate)
+    });
+    other.cloned().or_else(|| {
+        resumed.then(|| Wanted {
+            candidate: failed.candidate.clone(),
+            trigger: Trigger::Resume,
+            reason: failed.reason.clone(),
+        })
+    })
+}
+
+/// Whether something is to be done for the candidate while no promotion is under way.
+fn is_due(view: &View<'_>, wanted: &Wanted, after: &CodeSyncStatus) -> bool {
+    let candidate = &wanted.candidate;
+    let deployed = after.deployed.as_ref().is_some_and(|deployed| is_deployed(view, candidate, deployed));
+    if !is_settled(after) || !deployed {
+        return true;
+    }
+    // A target in a stage that no promotion ever passed (a new stage, an adopted one) has nothing to be written from.
+    let passed = |planned: &Planned| {
+        let mut stages = after.stages.iter().filter(|stage| stage.name == planned.stage);
+        stages.any(|stage| stage.reference.is_some() && stage.promotion.is_some())
+    };
+    let planned = plan(view, after, &candidate.reference, candidate.tag.as_deref());
+    planned.iter().any(|planned| !planned.writes.is_empty() && !passed(planned))
+}
+
+fn start(view: &View<'_>, after: &mut CodeSyncStatus, wanted: Wanted) {
+    let deployed = after.deployed.as_ref();
+    after.promotion = Some(PromotionStatus {
+        id: id(view, after, &wanted),
+        candidate: wanted.candidate,
+        trigger: wanted.trigger,
+        reason: wanted.reason,
+        from_name: deployed.map(|deployed| deployed.name.clone()),
+        from: deployed.map(|deployed| deployed.reference.clone()),
+        started_at: view.now,
+        outcome: None,
+        ended_at: None,
+        failure: None,
+        recorded: false,
+    });
+    for stage in &mut after.stages {
+        stage.phase = StagePhase::Pending;
+        stage.since = Some(view.now);
+    }
+}
+
+/// The name of a promotion and of its CodeRelease. The last release is part of it, so that two promotions that
+/// start within a millisecond have different names.
+fn id(view: &View<'_>, after: &CodeSyncStatus, wanted: &Wanted) -> String {
+    let last = after.history.first().map_or("", |last| last.id.as_str());
+    let fingerprint =
+        fingerprint(&[&view.observed.uid, &view.now.to_string(), &wanted.candidate.reference, last]);
+    let room = RELEASE_NAME_LIMIT_CHARACTERS - FINGERPRINT_CHARACTERS - 1;
+    let name: String = view.observed.name.chars().take(room).collect();
+    format!("{}-{fingerprint}", name.trim_end_matches(['-', '.']))
+}
+
+fn end(view: &View<'_>, after: &mut CodeSyncStatus, outcome: Outcome, failure: Option<PromotionFailure>) {
+    let Some(promotion) = after.promotion.as_mut().filter(|promotion| promotion.outcome.is_none()) else {
+        return;
+    };
+    promotion.outcome = Some(outcome);
+    promotion.ended_at = Some(view.now);
+    promotion.failure = failure;
+    let candidate = &promotion.candidate;
+    if outcome == Outcome::Released {
+        after.deployed = Some(DeployedStatus {
+            name: candidate.name.clone(),
+            reference: candidate.reference.clone(),
+            tag: candidate.tag.clone(),
+            digest: Some(candidate.digest.clone()),
+            commit: candidate.commit.clone(),
+            promotion: Some(promotion.id.clone()),
+            since: Some(view.now),
+        });
+    }
+    let summary = ReleaseSummary {
+        id: promotion.id.clone(),
+        name: candidate.name.clone(),
+        reference: candidate.reference.clone(),
+        outcome,
+        ended_at: view.now,
+    };
+    after.history.insert(0, summary);
+    after.history.truncate(HISTORY_LIMIT);
+}

@@ -1,0 +1,232 @@
+//! What goes into a step and what comes out of it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use voxsync_crds::{
+    annotations::Applied,
+    code_release::CodeReleaseSpec,
+    code_sync::{CandidateStatus, CodeSyncStatus, Entry, PullPolicy, TargetKind},
+};
+use voxsync_rollout::state::RolloutState;
+
+/// What the world looks like to one CodeSync.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// The CodeSync's name.
+    pub name: String,
+    /// The CodeSync's uid.
+    pub uid: String,
+    /// The generation of the spec.
+    pub generation: i64,
+    /// The value of `voxsync.dev/requestedAt`, once the look that it asked for is done.
+    pub requested_at: Option<String>,
+    /// The value of `voxsync.dev/resume`.
+    pub resume: Option<String>,
+    /// The last look at the source.
+    pub source: ObservedSource,
+    /// What the pin names, where the spec has one: resolved, or why it could not be.
+    pub pin: Option<Result<CandidateStatus, ImageProblem>>,
+    /// The targets of each stage, in the order of the spec's stages.
+    pub stages: Vec<Vec<ObservedTarget>>,
+    /// The newest CodeRelease of this CodeSync, if there is one.
+    pub last_release: Option<RecordedRelease>,
+    /// What is wrong with the spec that the API server could not see (a range, a regular expression, a time
+    /// zone): a sentence that names the field and says what would be right.
+    pub invalid: Option<String>,
+}
+
+/// The last look at the source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObservedSource {
+    /// The elected candidate, resolved and fetchable; what was known stays while looks fail.
+    pub candidate: Option<CandidateStatus>,
+    /// The tag or commit that was seen.
+    pub revision: Option<String>,
+    /// How many tags the repository has.
+    pub tag_count: Option<u32>,
+    /// Why the last look failed, or why what it found is no candidate.
+    pub problem: Option<SourceProblem>,
+    /// Whether the source itself names the digest (a reference file that has one): then a person chose it, and a
+    /// tag that points elsewhere than before is no accident.
+    pub names_digest: bool,
+    /// Whether there was a look at all since the process started.
+    pub looked: bool,
+}
+
+/// Why a look gave nothing new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceProblem {
+    /// A word for programs: `Unreachable`, `Unauthorized`, `NotFound`, `NoMatch`, `BadReference`, `ImageUnavailable`, ….
+    pub reason: String,
+    /// What was tried, on what, why it failed, what to do.
+    pub message: String,
+    /// Whether the source itself could not be asked (then its age is counted), or it answered something unusable.
+    pub unreachable: bool,
+}
+
+/// Why a named image is no candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageProblem {
+    /// A word for programs.
+    pub reason: String,
+    /// What was tried, on what, why it failed, what to do.
+    pub message: String,
+}
+
+/// Names one target: a Config or Server, and for lists the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TargetKey {
+    /// Config or Server.
+    pub kind: TargetKind,
+    /// Its name, in the CodeSync's namespace.
+    pub name: String,
+    /// The entry of a list.
+    pub entry: Option<Entry>,
+}
+
+/// One target, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedTarget {
+    /// Which it is.
+    pub key: TargetKey,
+    /// What its code says, or why it cannot be written.
+    pub live: Result<Live, TargetProblem>,
+    /// Our record on it, whoever of us wrote it.
+    pub applied: Option<Applied>,
+    /// Another CodeSync that exists and still names this target, where the record is not ours.
+    pub claims: Claims,
+    /// Whether a person paused the object.
+    pub paused: bool,
+    /// Who last wrote the code, from the object's managed fields.
+    pub writer: Option<LastWriter>,
+    /// When the object was created: tells a target that joined from one that was adopted and then changed.
+    pub created: Option<Timestamp>,
+    /// The Servers that take their code from this target (none with an override, for a Config).
+    pub servers: Vec<ServerRollout>,
+}
+
+/// What a target's code says now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// The image; none where there is no code, or the code is a claim.
+    pub image: Option<String>,
+    /// The claim, where the code is one.
+    pub claim: Option<String>,
+}
+
+/// Why a target cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetProblem {
+    /// A word for programs: `TargetMissing`, `ShapeMismatch`, `NoSuchEntry`, `AmbiguousEntry`.
+    pub reason: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Whether only a change of a spec can mend it (then the CodeSync is Stalled).
+    pub stalled: bool,
+}
+
+/// Whether the target is somebody else's.
+pub type Claims = Option<ClaimedBy>;
+
+/// The CodeSync that has the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedBy {
+    /// Its name.
+    pub code_sync: String,
+}
+
+/// Who last wrote a target's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWriter {
+    /// The field manager: a tool's name, never proof of a person.
+    pub manager: String,
+    /// When.
+    pub time: Option<Timestamp>,
+}
+
+/// One Server of a target and how far it is on the way to what the target's *live* code says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerRollout {
+    /// Its name.
+    pub name: String,
+    /// Whether it serves code at all (`spec.server`).
+    pub serves_code: bool,
+    /// How far it is; measured against the same reading of the target as [`ObservedTarget::live`].
+    pub state: RolloutState,
+}
+
+/// The newest CodeRelease of a CodeSync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRelease {
+    /// The promotion that it is the record of.
+    pub promotion: String,
+    /// SHA-256 of its `spec`, in hexadecimal.
+    pub hash: String,
+}
+
+/// What a step decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The new status; equal to the old one if nothing changed.
+    pub status: CodeSyncStatus,
+    /// What to do now; carried out after the status is stored.
+    pub actions: Vec<Action>,
+    /// When to step again even if nothing is observed to change.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// One thing to do; independent of the others of its step, and harmless if done twice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Write a reference to a target, on condition that it still says what was observed.
+    Write(Box<TargetWrite>),
+    /// Write the record of a promotion that ended.
+    Record(Box<CodeReleaseSpec>),
+    /// Tell people.
+    Event {
+        /// Whether it is worth a look.
+        kind: EventKind,
+        /// A word for programs.
+        reason: &'static str,
+        /// A sentence for people.
+        message: String,
+    },
+}
+
+/// A reference to write to a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetWrite {
+    /// Which target.
+    pub target: TargetKey,
+    /// What its code must still say for the write to be right.
+    pub expected: Live,
+    /// Our record that must still be there for the write to be right.
+    pub expected_applied: Option<Applied>,
+    /// What to write, with its record.
+    pub applied: Applied,
+    /// The pull secret to write beside it.
+    pub pull_secret: Option<String>,
+    /// The pull policy to write beside it.
+    pub pull_policy: Option<PullPolicy>,
+}
+
+/// Whether an event is worth a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// All is well.
+    Normal,
+    /// Worth a look.
+    Warning,
+}
+
+impl fmt::Display for TargetKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kind.as_str(), self.name)?;
+        match &self.entry {
+            Some(entry) => write!(formatter, "[{entry}]"),
+            None => Ok(()),
+        }
+    }
+}

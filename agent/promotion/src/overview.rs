@@ -1,0 +1,117 @@
+//! The rows that are about the whole CodeSync: what is invalid, pinned, suspended, or not known yet.
+
+use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, PromotionStatus};
+
+use crate::{
+    candidate::{Choice, Sight},
+    rows::{DOWNGRADE, PINNED, Row, Rows, Weight},
+    text::short,
+    view::View,
+    walk::{is_settled, plan},
+};
+
+/// How many writes a plan names.
+const PLAN_NAMES_LIMIT: usize = 8;
+
+/// The rows that come before those of the stages.
+pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Rows {
+    let mut rows = Rows::default();
+    if let Some(sentence) = &view.observed.invalid {
+        rows.push(row(Weight::Stalls, "InvalidSpec", sentence.clone(), "the spec is not valid"));
+    }
+    if let Some(pin) = &view.spec.pin {
+        let why = pin.reason.as_deref().unwrap_or("no reason is given");
+        let message =
+            format!("pinned to {} ({why}); the source decides again when spec.pin is removed", pin.reference);
+        rows.push(row(Weight::Tells, PINNED, message, "pinned"));
+    }
+    choice(view, &sight.choice, after, &mut rows);
+    rows.extend(after.promotion.as_ref().and_then(|promotion| ended(view, promotion, after)));
+    if view.spec.suspend {
+        rows.push(suspended(view, after));
+    }
+    rows
+}
+
+fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut Rows) {
+    match choice {
+        Choice::Wanted(_) => {}
+        Choice::BadPin(problem) => {
+            rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "spec.pin"));
+        }
+        Choice::Lower { candidate, running } => {
+            let lower = candidate.tag.as_deref().unwrap_or(&candidate.name);
+            let message = format!(
+                "the source's newest is {lower}, which is lower than {running}, which runs: nothing goes back by \
+                 itself. Force it with `voxsync promote {} {}`",
+                view.observed.name, candidate.reference
+            );
+            rows.push(row(Weight::Waits, DOWNGRADE, message, &format!("{lower} is lower than {running}")));
+        }
+        Choice::Unknown if view.spec.pin.is_some() => {
+            rows.push(row(Weight::Moves, "Pin", "the pin is being resolved".to_owned(), "resolving the pin"));
+        }
+        Choice::Unknown => match &view.observed.source.problem {
+            // What runs is known, and so is what is under way: nothing waits for a look.
+            _ if after.promotion.is_some() || (after.deployed.is_some() && is_settled(after)) => {}
+            Some(problem) => {
+                rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "no candidate"));
+            }
+            None if view.observed.source.looked => {
+                let message = "the source names no candidate".to_owned();
+                rows.push(row(Weight::Blocks, "NoCandidate", message, "the source names none"));
+            }
+            None => rows.push(row(
+                Weight::Moves,
+                "Source",
+                "the first look at the source".to_owned(),
+                "first look",
+            )),
+        },
+    }
+}
+
+/// What a promotion that ended leaves to say, where no stage says it.
+fn ended(view: &View<'_>, promotion: &PromotionStatus, after: &CodeSyncStatus) -> Option<Row> {
+    let name = &promotion.candidate.name;
+    match (promotion.outcome?, &promotion.failure) {
+        (Outcome::Superseded, _) => {
+            let newer = after.candidate.as_ref().map_or("another candidate", |newer| newer.name.as_str());
+            let message = format!("{name} makes way for {newer}, which starts once that is recorded");
+            Some(row(Weight::Moves, "Superseded", message, &format!("{newer} instead of {name}")))
+        }
+        (Outcome::Failed, Some(failure)) if view.stages.iter().all(|stage| stage.name != failure.stage) => {
+            let message =
+                format!("{name} failed in stage {}, which is gone: {}", failure.stage, failure.message);
+            Some(row(Weight::Blocks, "Failed", message, &format!("{} {}", failure.stage, failure.reason)))
+        }
+        _ => None,
+    }
+}
+
+fn suspended(view: &View<'_>, after: &CodeSyncStatus) -> Row {
+    let why = view.spec.suspend_reason.as_deref().unwrap_or("no reason is given");
+    let promoted = after.promotion.as_ref().filter(|it| it.outcome.is_none()).map(|it| &it.candidate);
+    let planned = promoted.or(after.candidate.as_ref()).map_or_else(Vec::new, |candidate| {
+        let planned = plan(view, after, &candidate.reference, candidate.tag.as_deref());
+        planned.into_iter().flat_map(|planned| planned.writes).collect()
+    });
+    let named = planned.iter().take(PLAN_NAMES_LIMIT).map(|write| {
+        let from = write.expected.image.as_deref().map_or_else(|| "no code".to_owned(), short);
+        format!("{} ({from} → {})", write.target, short(&write.applied.reference))
+    });
+    let mut would = named.collect::<Vec<_>>().join(", ");
+    if planned.len() > PLAN_NAMES_LIMIT {
+        would = format!("{would} and {} more", planned.len() - PLAN_NAMES_LIMIT);
+    }
+    let message = match planned.len() {
+        0 => format!("suspended ({why}); nothing would be written"),
+        _ => format!("suspended ({why}); would write, in the order of the stages: {would}"),
+    };
+    let weight = if planned.is_empty() { Weight::Tells } else { Weight::Waits };
+    row(weight, "Suspended", message, why)
+}
+
+fn row(weight: Weight, reason: &str, message: String, brief: &str) -> Row {
+    Row { weight, stage: None, reason: reason.to_owned(), message, brief: brief.to_owned(), until: None }
+}

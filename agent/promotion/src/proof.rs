@@ -1,0 +1,123 @@
+//! What the rollouts of a stage prove: that it runs its code, that it cannot, or nothing.
+
+use voxsync_crds::code_sync::{PromotionFailure, Stage};
+use voxsync_rollout::state::{Progress, RolloutState, StuckImage};
+
+use crate::{
+    observed::{ObservedTarget, ServerRollout},
+    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut},
+};
+
+/// Reasons of a pod that heal by themselves often enough; the Deployment's progress deadline bounds them.
+const HEALING_REASONS: [&str; 3] = ["Unschedulable", "FailedCreate", "QuotaExceeded"];
+
+/// What the Servers of a stage that serve code say together.
+pub(crate) enum Proof {
+    /// All run it, and at least one pod is ready.
+    Complete,
+    /// Pods are on their way.
+    Rolling(Progress),
+    /// A Server that cannot run it.
+    Failed(PromotionFailure),
+    /// A Server of which it cannot be told, or that a person paused.
+    Waits { reason: String, message: String, paused: bool },
+    /// Nothing would prove that the code runs; the sentence says why.
+    Nothing(String),
+}
+
+/// The ready and wanted pods of the Servers that serve code.
+pub(crate) fn count<'a>(targets: impl IntoIterator<Item = &'a ObservedTarget>) -> Progress {
+    let states = targets.into_iter().flat_map(|target| &target.servers).filter(|server| server.serves_code);
+    states.fold(Progress::default(), |sum, server| match &server.state {
+        RolloutState::Progressing(progress) | RolloutState::Complete(progress) => Progress {
+            updated: sum.updated.saturating_add(progress.updated),
+            ready: sum.ready.saturating_add(progress.ready),
+            wanted: sum.wanted.saturating_add(progress.wanted),
+        },
+        _ => sum,
+    })
+}
+
+/// What the targets prove, which must all say what they should.
+pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
+    let servers = || targets.iter().flat_map(|target| &target.servers).filter(|server| server.serves_code);
+    if let Some(failure) = servers().find_map(|server| failure_of(stage, server)) {
+        return Proof::Failed(failure);
+    }
+    if let Some(waits) = servers().find_map(waits_for) {
+        return waits;
+    }
+    if !servers().all(|server| matches!(server.state, RolloutState::Complete(_))) {
+        return Proof::Rolling(count(targets.iter().copied()));
+    }
+    if stage.allow_empty || count(targets.iter().copied()).ready > 0 {
+        return Proof::Complete;
+    }
+    Proof::Nothing(why_nothing(stage, targets))
+}
+
+fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure> {
+    let (reason, message) = match &server.state {
+        RolloutState::Stuck(stuck) if !HEALING_REASONS.contains(&stuck.reason.as_str()) => {
+            let about = match stuck.image {
+                StuckImage::Code => "the code image: ",
+                StuckImage::Server => "the image of the server itself, not the code image: ",
+                StuckImage::Unknown => "",
+            };
+            (stuck.reason.as_str(), format!("pod {}: {about}{}", stuck.pod, stuck.message))
+        }
+        RolloutState::TimedOut { message } => ("ProgressDeadlineExceeded", message.clone()),
+        _ => return None,
+    };
+    Some(PromotionFailure {
+        stage: stage.name.clone(),
+        server: cut(&server.name, NAME_LIMIT_BYTES),
+        reason: cut(reason, NAME_LIMIT_BYTES),
+        message: cut(&message, SENTENCE_LIMIT_BYTES),
+    })
+}
+
+fn waits_for(server: &ServerRollout) -> Option<Proof> {
+    match &server.state {
+        RolloutState::Impossible { reason, message } => Some(Proof::Waits {
+            reason: (*reason).to_owned(),
+            message: format!("Server {}: {message}", server.name),
+            paused: false,
+        }),
+        RolloutState::PausedByPerson => Some(Proof::Waits {
+            reason: "PausedByPerson".to_owned(),
+            message: format!(
+                "the Deployment of Server {} is paused by a person: `kubectl rollout resume deployment/{}`",
+                server.name, server.name
+            ),
+            paused: true,
+        }),
+        _ => None,
+    }
+}
+
+fn why_nothing(stage: &Stage, targets: &[&ObservedTarget]) -> String {
+    let servers: Vec<_> = targets.iter().flat_map(|target| &target.servers).collect();
+    let names = || {
+        let names: Vec<_> = servers.iter().take(5).map(|server| server.name.as_str()).collect();
+        names.join(", ")
+    };
+    let why = if targets.is_empty() {
+        "its selectors match no Config and no Server".to_owned()
+    } else if servers.is_empty() {
+        let targets: Vec<_> = targets.iter().take(5).map(|target| target.key.to_string()).collect();
+        format!(
+            "no Server takes its code from {} (each has code of its own, or there is none)",
+            targets.join(", ")
+        )
+    } else if !servers.iter().any(|server| server.serves_code) {
+        format!("its Servers ({}) are certificate authorities only and serve no code", names())
+    } else {
+        format!("its Servers ({}) have 0 replicas", names())
+    };
+    format!(
+        "nothing in stage {} would prove that the candidate runs: {why}. Mend that, or let the stage pass with \
+         allowEmpty: true",
+        stage.name
+    )
+}

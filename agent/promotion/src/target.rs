@@ -1,0 +1,250 @@
+//! How one target stands to the code that it should run: there, to be written, blocked, or held.
+//!
+//! This is where people win: what somebody else changed is never written over until told.
+
+use voxsync_crds::{
+    annotations::Applied,
+    code_sync::{Hold, StageStatus},
+    reference::is_same_code,
+};
+
+use crate::{
+    candidate::is_only_tag,
+    observed::{Live, ObservedTarget, TargetWrite},
+    text::{NAME_LIMIT_BYTES, cut, short},
+    view::{OUR_FIELD_MANAGER, View},
+};
+
+/// The longest reference that a hold keeps, in bytes of JSON; a reference that the operator accepts is shorter.
+const HELD_REFERENCE_LIMIT_BYTES: usize = 520;
+
+/// What a target should run.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal<'a> {
+    pub reference: &'a str,
+    /// The tag, which the reference has only in some forms.
+    pub tag: Option<&'a str>,
+    /// The promotion that a write is recorded under.
+    pub promotion: &'a str,
+    pub reach: Reach,
+}
+
+/// Which targets a goal is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All of the stage.
+    All,
+    /// Only those that voxsync has not written yet: they joined a stage whose turn it is not.
+    Joiners,
+}
+
+/// How a target stands.
+pub(crate) enum Standing {
+    /// It says what it should.
+    Settled,
+    /// It is to be written.
+    Due(Box<TargetWrite>),
+    /// It cannot be written.
+    Blocked(Blocker),
+    /// Somebody else changed it; the sentence says who and what to do.
+    Held(String),
+    /// Nothing is to be done with it now.
+    Idle,
+}
+
+/// Why a target cannot be written.
+pub(crate) struct Blocker {
+    pub reason: &'static str,
+    pub message: String,
+    pub kind: BlockerKind,
+}
+
+/// Who can end it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockerKind {
+    /// A change of a spec.
+    Specification,
+    /// A change in the cluster.
+    Cluster,
+    /// A person, who wanted it so.
+    Pause,
+}
+
+/// How a target stands, and the hold on it, which stays until its code is ours again.
+pub(crate) struct Judgement {
+    pub standing: Standing,
+    pub hold: Option<Hold>,
+}
+
+impl From<Standing> for Judgement {
+    fn from(standing: Standing) -> Self {
+        Self { standing, hold: None }
+    }
+}
+
+/// Judges a target. `stage` is the stage as it was last; `coming` is the candidate where the stage's turn has not
+/// come yet.
+pub(crate) fn judge(
+    view: &View<'_>,
+    target: &ObservedTarget,
+    stage: Option<&StageStatus>,
+    goal: Option<Goal<'_>>,
+    coming: Option<&str>,
+) -> Judgement {
+    let live = match &target.live {
+        Ok(live) => live,
+        Err(problem) => {
+            let kind = if problem.stalled { BlockerKind::Specification } else { BlockerKind::Cluster };
+            return blocked(problem.reason, problem.message.clone(), kind);
+        }
+    };
+    if let Some(owner) = &target.claims {
+        let message = format!(
+            "{} belongs to CodeSync {}, which names it too: take it out of one of the two",
+            target.key, owner.code_sync
+        );
+        return blocked("Claimed", message, BlockerKind::Specification);
+    }
+    if let Some(claim) = &live.claim {
+        let message = format!(
+            "the code of {} is the PersistentVolumeClaim {}, which voxsync does not replace: remove its spec.code, or \
+             take it out of this CodeSync",
+            target.key,
+            cut(claim, NAME_LIMIT_BYTES)
+        );
+        return blocked("External", message, BlockerKind::Cluster);
+    }
+    let runs = |reference: &str| live.image.as_deref().is_some_and(|image| is_same_code(image, reference));
+    let goal_for_all = goal.filter(|goal| goal.reach == Reach::All);
+    let Some(record) = view.record_on(target) else {
+        if goal.is_some_and(|goal| runs(goal.reference) || runs_its_tag(view, live, goal)) {
+            return Standing::Settled.into();
+        }
+        return match reference_before_change(view, target, stage)
+            .filter(|before| !before.iter().any(|it| runs(it)))
+        {
+            Some([deployed, _]) => held(view, target, live, goal_for_all, deployed, coming),
+            None => due(view, target, live, goal).into(),
+        };
+    };
+    if runs(&record.reference) {
+        return match goal {
+            Some(goal) if runs(goal.reference) => Standing::Settled,
+            _ => due(view, target, live, goal_for_all),
+        }
+        .into();
+    }
+    match goal_for_all.zip(live.image.as_deref()) {
+        // Somebody else wrote what we would write: the record must say so, or the next change would look like theirs.
+        Some((goal, image)) if runs(goal.reference) => {
+            due(view, target, live, Some(Goal { reference: image, ..goal })).into()
+        }
+        _ => held(view, target, live, goal_for_all, &record.reference, coming),
+    }
+}
+
+fn blocked(reason: &'static str, message: String, kind: BlockerKind) -> Judgement {
+    Standing::Blocked(Blocker { reason, message, kind }).into()
+}
+
+/// Whether the target runs the goal's tag without a digest, and may stay so.
+fn runs_its_tag(view: &View<'_>, live: &Live, goal: Goal<'_>) -> bool {
+    let repository = voxsync_crds::CodeReference::parse(goal.reference);
+    view.keeps_tags()
+        && live.image.as_deref().zip(repository.ok()).is_some_and(|(image, reference)| {
+            is_only_tag(image, reference.repository(), goal.tag.or(reference.tag()))
+        })
+}
+
+/// For a target without our record that somebody changed after it was adopted: what it ran then.
+///
+/// An adopted target has no record. But if it existed when its stage was settled, and its code was written after
+/// that by somebody else, it did not join the stage: it was changed.
+fn reference_before_change<'a>(
+    view: &View<'a>,
+    target: &ObservedTarget,
+    stage: Option<&'a StageStatus>,
+) -> Option<[&'a str; 2]> {
+    let (stage, deployed) = (stage?, view.before.deployed.as_ref()?);
+    let settled_at = deployed.since.filter(|_| stage.promotion == deployed.promotion)?.timestamp();
+    let writer = target.writer.as_ref().filter(|writer| writer.manager != OUR_FIELD_MANAGER)?;
+    let changed = target.created? < settled_at && writer.time? > settled_at;
+    changed.then_some([deployed.reference.as_str(), stage.reference.as_deref()?])
+}
+
+fn due(view: &View<'_>, target: &ObservedTarget, live: &Live, goal: Option<Goal<'_>>) -> Standing {
+    let Some(goal) = goal else { return Standing::Idle };
+    if target.paused {
+        let message = format!(
+            "{} is paused by a person: remove its annotation openvox.voxpupuli.org/paused to let it have {}",
+            target.key,
+            short(goal.reference)
+        );
+        return Standing::Blocked(Blocker { reason: "Paused", message, kind: BlockerKind::Pause });
+    }
+    let write = view.spec.write.as_ref();
+    Standing::Due(Box::new(TargetWrite {
+        target: target.key.clone(),
+        expected: live.clone(),
+        expected_applied: target.applied.clone(),
+        applied: Applied {
+            code_sync: view.observed.uid.clone(),
+            promotion: goal.promotion.to_owned(),
+            reference: goal.reference.to_owned(),
+            previous: live.image.clone(),
+        },
+        pull_secret: write.and_then(|write| write.image_pull_secret.clone()),
+        pull_policy: write.and_then(|write| write.image_pull_policy),
+    }))
+}
+
+fn held(
+    view: &View<'_>,
+    target: &ObservedTarget,
+    live: &Live,
+    goal: Option<Goal<'_>>,
+    recorded: &str,
+    coming: Option<&str>,
+) -> Judgement {
+    let key = target.key.to_string();
+    let found = live.image.as_deref().map(|image| cut(image, HELD_REFERENCE_LIMIT_BYTES));
+    let resumed =
+        view.before.holds.iter().any(|hold| hold.target == key && hold.found == found && hold.resumed);
+    let hold = Hold {
+        target: key,
+        found,
+        recorded: Some(cut(recorded, HELD_REFERENCE_LIMIT_BYTES)),
+        manager: target.writer.as_ref().map(|writer| cut(&writer.manager, NAME_LIMIT_BYTES)),
+        changed_at: target.writer.as_ref().and_then(|writer| writer.time).map(Into::into),
+        resumed,
+    };
+    let standing = if resumed {
+        due(view, target, live, goal)
+    } else {
+        Standing::Held(held_sentence(view, &hold, coming))
+    };
+    Judgement { standing, hold: Some(hold) }
+}
+
+fn held_sentence(view: &View<'_>, hold: &Hold, coming: Option<&str>) -> String {
+    let by = hold.manager.as_ref().map_or_else(String::new, |manager| format!(" by \"{manager}\""));
+    let at = hold
+        .changed_at
+        .map_or_else(String::new, |at| format!(" at {}", at.timestamp().strftime("%F %H:%M:%SZ")));
+    let recorded = hold.recorded.as_deref().map_or_else(|| "no code".to_owned(), short);
+    let found = hold.found.as_deref().map_or_else(|| "no code".to_owned(), short);
+    let name = &view.observed.name;
+    let target = &hold.target;
+    if hold.found.as_deref().zip(coming).is_some_and(|(found, coming)| is_same_code(found, coming)) {
+        return format!(
+            "{target} was given the candidate{by}{at} ({recorded} → {found}) before its turn: another tool applies the \
+             reference that voxsync reads. Nothing is written until the turn of its stage; leave spec.code out of what \
+             the other tool applies"
+        );
+    }
+    let keep = hold.found.as_deref().unwrap_or("REFERENCE");
+    format!(
+        "{target} was changed{by}{at} ({recorded} → {found}): held, nothing will be written. Go on with `voxsync resume \
+         {name}`, or keep it with `voxsync promote {name} {keep}`"
+    )
+}

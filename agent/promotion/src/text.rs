@@ -1,0 +1,119 @@
+//! Texts for people: short, bounded, and the same as long as the state is the same.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use sha2::{Digest, Sha256};
+use voxsync_crds::{CodeReference, time::Time};
+
+/// The longest sentence in a status, in bytes of JSON.
+pub(crate) const SENTENCE_LIMIT_BYTES: usize = 1000;
+/// The longest word or name from outside that is kept, in bytes of JSON.
+pub(crate) const NAME_LIMIT_BYTES: usize = 256;
+/// The longest summary, in characters.
+const SUMMARY_LIMIT_CHARACTERS: usize = 64;
+
+/// The text without control characters, cut so that it takes at most `limit_bytes` as JSON.
+pub(crate) fn cut(text: &str, limit_bytes: usize) -> String {
+    let mut kept = String::with_capacity(text.len().min(limit_bytes));
+    let mut size_bytes = '…'.len_utf8();
+    for char in text.chars().map(|char| if char.is_control() { ' ' } else { char }) {
+        size_bytes += if matches!(char, '"' | '\\') { 2 } else { char.len_utf8() };
+        if size_bytes > limit_bytes {
+            kept.push('…');
+            return kept;
+        }
+        kept.push(char);
+    }
+    kept
+}
+
+/// One line for a table.
+pub(crate) fn summary(text: &str) -> String {
+    let mut kept: String = text.chars().take(SUMMARY_LIMIT_CHARACTERS).collect();
+    if kept.len() < text.len() {
+        kept.pop();
+        kept.push('…');
+    }
+    kept
+}
+
+/// What a person reads instead of a whole reference.
+pub(crate) fn short(reference: &str) -> String {
+    CodeReference::parse(reference).map_or_else(|_| cut(reference, NAME_LIMIT_BYTES), |parsed| parsed.short())
+}
+
+/// The time of the day, with the date where it is not that of `from`.
+pub(crate) fn clock(time: Time, from: Time) -> String {
+    let day = |time: Time| time.timestamp().strftime("%F").to_string();
+    let format = if day(time) == day(from) { "%H:%M:%SZ" } else { "%F %H:%MZ" };
+    time.timestamp().strftime(format).to_string()
+}
+
+/// How long something took.
+pub(crate) fn took(from: Time, to: Time) -> String {
+    let duration = to.timestamp().duration_since(from.timestamp()).max(SignedDuration::ZERO);
+    match duration.as_secs() {
+        0..60 => format!("{}.{} s", duration.as_secs(), duration.subsec_millis() / 100),
+        seconds => format!("{} m {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// A time later; the end of time where that cannot be counted.
+pub(crate) fn later(time: Time, by: Duration) -> Time {
+    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+    time.timestamp().checked_add(by).unwrap_or(jiff::Timestamp::MAX).into()
+}
+
+/// The first ten hexadecimal digits of the SHA-256 of the parts.
+pub(crate) fn fingerprint(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let head = hash.finalize().iter().take(5).fold(0_u64, |head, byte| head << 8 | u64::from(*byte));
+    format!("{head:010x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("short", 10, "short")]
+    #[case("exactly ten", 10, "exactly…")]
+    #[case("äöüß", 10, "äöü…")]
+    #[case("a\nb\u{0}", 10, "a b ")]
+    #[case(r#"""""""""#, 9, r#""""…"#)]
+    fn cuts_on_character_boundaries(#[case] text: &str, #[case] limit_bytes: usize, #[case] cut_text: &str) {
+        assert_eq!(cut(text, limit_bytes), cut_text);
+    }
+
+    #[test]
+    fn a_cut_text_fits_as_json() {
+        for text in ["\u{1}".repeat(5000), "\"\\".repeat(5000), "ä€𝄞".repeat(5000)] {
+            let json = serde_json::to_string(&cut(&text, SENTENCE_LIMIT_BYTES)).unwrap();
+            assert!(json.len() <= SENTENCE_LIMIT_BYTES + 2, "{}", json.len());
+        }
+    }
+
+    #[test]
+    fn a_summary_has_64_characters_at_most() {
+        assert_eq!(summary(&"ä".repeat(64)).chars().count(), 64);
+        let long = summary(&"ä".repeat(65));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (64, true));
+    }
+
+    #[test]
+    fn a_clock_names_the_day_only_where_it_changes() {
+        let from: Time = "2026-11-22T23:00:00Z".parse::<Timestamp>().unwrap().into();
+        let time = |seconds| later(from, Duration::from_secs(seconds));
+        assert_eq!(clock(time(65), from), "23:01:05Z");
+        assert_eq!(clock(time(3665), from), "2026-11-23 00:01Z");
+        assert_eq!((took(from, time(42)), took(from, time(125))), ("42.0 s".into(), "2 m 5 s".into()));
+        assert_eq!(Timestamp::from(later(from, Duration::MAX)), Timestamp::from(Time::from(Timestamp::MAX)));
+    }
+}

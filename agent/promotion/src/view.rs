@@ -1,0 +1,54 @@
+//! What one step looks at, and the few questions that every decision asks of it.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use voxsync_crds::{
+    annotations::Applied,
+    code_sync::{Adopt, CodeSyncSpec, CodeSyncStatus, Stage},
+    time::Time,
+};
+
+use crate::observed::{Observed, ObservedTarget};
+
+/// The field manager that voxsync itself writes with.
+pub(crate) const OUR_FIELD_MANAGER: &str = "voxsync";
+
+/// The inputs of one step.
+pub(crate) struct View<'a> {
+    pub spec: &'a CodeSyncSpec,
+    pub stages: Cow<'a, [Stage]>,
+    /// The status as stored; what is decided in this step is elsewhere.
+    pub before: &'a CodeSyncStatus,
+    pub observed: &'a Observed,
+    pub now: Time,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        spec: &'a CodeSyncSpec,
+        before: &'a CodeSyncStatus,
+        observed: &'a Observed,
+        now: Timestamp,
+    ) -> Self {
+        Self { spec, stages: spec.ordered_stages(), before, observed, now: now.into() }
+    }
+
+    /// Each stage with its targets, in order.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = (&Stage, &'a [ObservedTarget])> {
+        self.stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| (stage, self.observed.stages.get(index).map_or(&[][..], Vec::as_slice)))
+    }
+
+    /// Our record on a target.
+    pub(crate) fn record_on<'t>(&self, target: &'t ObservedTarget) -> Option<&'t Applied> {
+        target.applied.as_ref().filter(|applied| applied.code_sync == self.observed.uid)
+    }
+
+    /// Whether a target that runs the wanted tag without a digest stays as it is.
+    pub(crate) fn keeps_tags(&self) -> bool {
+        self.spec.adopt.unwrap_or_default() == Adopt::Keep
+    }
+}

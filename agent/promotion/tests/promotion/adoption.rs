@@ -1,0 +1,136 @@
+//! What targets run already, and how it is taken over.
+
+use super::world::{REPOSITORY, Target, World, canary_and_production, reference};
+use rstest::rstest;
+use voxsync_crds::code_sync::{Adopt, TargetKind};
+
+fn adopting(live: Option<String>, adopt: Option<Adopt>) -> World {
+    let mut world = World::new(
+        canary_and_production(),
+        vec![
+            vec![Target::new(TargetKind::Server, "canary", live.clone(), &["canary"])],
+            vec![Target::new(TargetKind::Config, "production", live, &["compile"])],
+        ],
+    );
+    world.spec.adopt = adopt;
+    world.finds("v1.4.2");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    world
+}
+
+fn tag_only() -> String {
+    format!("{REPOSITORY}:v1.4.2")
+}
+
+#[rstest]
+#[case::equal(Some(reference("v1.4.2")), None, 0)]
+#[case::equal_with_pin(Some(reference("v1.4.2")), Some(Adopt::Pin), 0)]
+#[case::tag_only(Some(tag_only()), None, 0)]
+#[case::tag_only_kept(Some(tag_only()), Some(Adopt::Keep), 0)]
+#[case::tag_only_pinned(Some(tag_only()), Some(Adopt::Pin), 2)]
+#[case::something_else(Some(reference("v1.0.0")), None, 2)]
+#[case::nonsense(Some("not a ref!!".to_owned()), None, 2)]
+#[case::nothing(None, None, 2)]
+fn what_is_there_is_taken_over(
+    #[case] live: Option<String>,
+    #[case] adopt: Option<Adopt>,
+    #[case] writes: usize,
+) {
+    let mut world = adopting(live.clone(), adopt);
+    assert_eq!((world.writes.len(), world.releases.len()), (writes, writes.min(1)));
+    assert_eq!((world.deployed(), world.condition("Ready")), ("v1.4.2", "True Deployed".into()));
+    assert_eq!(world.condition("Deployed"), "True Deployed");
+    let adopted = world.told().iter().filter(|reason| **reason == "Adopted").count();
+    assert_eq!(adopted, if live.is_none() { 0 } else { writes.max(1) });
+    if writes > 0 {
+        assert_eq!(world.production().applied.clone().unwrap().previous, live);
+    } else {
+        assert_eq!(world.production().applied, None);
+    }
+    // The next candidate takes all of them on.
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.deployed(), world.tags()), ("v1.5.0", vec!["v1.5.0".to_owned(); 2]));
+    assert!(world.production().applied.is_some());
+}
+
+#[test]
+fn an_adopted_tag_is_shown_without_a_digest() {
+    let world = adopting(Some(tag_only()), None);
+    let deployed = world.status.deployed.clone().unwrap();
+    assert_eq!((deployed.reference, deployed.digest, deployed.promotion), (tag_only(), None, None));
+    let mut world = World { spec: world.spec.clone(), ..world };
+    world.spec.adopt = Some(Adopt::Pin);
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.status.deployed.as_ref().unwrap().reference, reference("v1.4.2"));
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let mut world = World::new(
+        canary_and_production(),
+        vec![
+            vec![Target::new(TargetKind::Server, "canary", Some(reference("v1.4.2")), &["canary"])],
+            vec![Target::new(TargetKind::Config, "production", Some(reference("v1.4.0")), &["compile"])],
+        ],
+    );
+    world.finds("v1.4.2");
+    world.settle();
+    assert_eq!(world.summary(), "Waiting: soak of canary until 14:10:00Z");
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.4.2"]);
+    assert!(world.event("Adopted").contains("Config/production is adopted from v1.4.0@"));
+}
+
+#[test]
+fn a_server_that_joins_what_was_adopted_is_promoted() {
+    let mut world = World::canary_and_production();
+    world.forget();
+    world.stages[1].push(Target::new(TargetKind::Server, "new", None, &["new"]));
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.tags(), world.writes.len()), (vec!["v1.4.2".to_owned(); 3], 1));
+    assert_eq!(world.condition("Ready"), "True Deployed");
+}
+
+#[test]
+fn suspended_adoption_writes_nothing_and_says_what_it_would() {
+    let mut world = World::new(
+        canary_and_production(),
+        vec![
+            vec![Target::new(TargetKind::Server, "canary", Some(reference("v1.0.0")), &["canary"])],
+            vec![Target::new(TargetKind::Config, "production", None, &["compile"])],
+        ],
+    );
+    world.spec.suspend = true;
+    world.finds("v1.4.2");
+    world.settle();
+    assert_eq!(world.writes.len(), 0);
+    assert!(
+        world.message("Suspended").contains("Config/production (no code → v1.4.2@"),
+        "{}",
+        world.message("Suspended")
+    );
+}
+
+#[test]
+fn a_record_of_a_codesync_that_is_gone_is_nobodys() {
+    let mut world = World::promoted();
+    world.observed.uid = "another uid".into();
+    world.status = voxsync_crds::code_sync::CodeSyncStatus::default();
+    world.releases.clear();
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.deployed(), "v1.5.0");
+    assert_eq!(world.production().applied.clone().unwrap().code_sync, "another uid");
+}

@@ -1,0 +1,429 @@
+//! A model world: targets, Servers that roll, a store for status and releases, and a clock that is moved by hand.
+
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
+use voxsync_crds::{
+    annotations::Applied,
+    code_release::CodeReleaseSpec,
+    code_sync::{CandidateStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, StagePhase, TargetKind},
+};
+use voxsync_promotion::{
+    Action, ClaimedBy, LastWriter, Live, Observed, ObservedSource, ObservedTarget, RecordedRelease,
+    ServerRollout, TargetKey, TargetProblem, TargetWrite, step,
+};
+use voxsync_rollout::state::{Progress, RolloutState, Stuck, StuckImage};
+
+pub const REPOSITORY: &str = "ghcr.io/example/puppet-code";
+pub const UID: &str = "0c8f9d2e-1111-2222-3333-444455556666";
+const MOST_STEPS: usize = 200;
+
+/// The digest that a name stands for: the same name, the same digest.
+pub fn digest(name: &str) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in name.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("sha256:{}", format!("{hash:016x}").repeat(4))
+}
+
+/// A tag with the digest of its name, as voxsync writes it.
+pub fn reference(tag: &str) -> String {
+    format!("{REPOSITORY}:{tag}@{}", digest(tag))
+}
+
+/// What a look finds: a tag with the digest of its name.
+pub fn candidate(tag: &str) -> CandidateStatus {
+    candidate_at(tag, &digest(tag))
+}
+
+pub fn candidate_at(tag: &str, digest: &str) -> CandidateStatus {
+    CandidateStatus {
+        name: tag.into(),
+        reference: format!("{REPOSITORY}:{tag}@{digest}"),
+        repository: REPOSITORY.into(),
+        tag: Some(tag.into()),
+        digest: digest.into(),
+        source_revision: Some(tag.into()),
+        ..CandidateStatus::default()
+    }
+}
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A spec that follows versions, with the stages of `[(name, [target], soak)]`.
+pub fn staged(stages: &Value) -> CodeSyncSpec {
+    serde_json::from_value(json!({
+        "source": {"registry": {"repository": REPOSITORY, "tag": {"semver": ">=1.0.0"}}},
+        "stages": stages,
+    }))
+    .unwrap()
+}
+
+/// The spec of most tests: a canary that soaks for ten minutes, then production.
+pub fn canary_and_production() -> CodeSyncSpec {
+    staged(&json!([
+        {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}], "soak": "10m"},
+        {"name": "production", "targets": [{"kind": "Config", "name": "production"}]},
+    ]))
+}
+
+/// What a Server's pods do with a reference that is new to them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    /// They run it at once.
+    Runs,
+    /// They wait for [`Server::finish`].
+    Rolls,
+    /// They cannot.
+    Sticks(&'static str),
+    /// What this says, always.
+    Is(RolloutState),
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub name: String,
+    pub serves_code: bool,
+    pub replicas: u32,
+    pub fate: Fate,
+    /// The reference that all of its pods run.
+    pub runs: Option<String>,
+}
+
+impl Server {
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), serves_code: true, replicas: 1, fate: Fate::Runs, runs: None }
+    }
+
+    fn state(&self, live: Option<&str>) -> RolloutState {
+        let progress = |ready| Progress { updated: self.replicas, ready, wanted: self.replicas };
+        match &self.fate {
+            Fate::Is(state) => state.clone(),
+            _ if self.runs.as_deref() == live => RolloutState::Complete(progress(self.replicas)),
+            Fate::Runs => RolloutState::Pending,
+            Fate::Rolls => RolloutState::Progressing(progress(0)),
+            Fate::Sticks(reason) => RolloutState::Stuck(Stuck {
+                reason: (*reason).into(),
+                pod: format!("{}-5d8f-x2x", self.name),
+                message: "manifest unknown".into(),
+                image: StuckImage::Code,
+            }),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub key: TargetKey,
+    pub live: Live,
+    pub applied: Option<Applied>,
+    pub problem: Option<TargetProblem>,
+    pub claimed_by: Option<String>,
+    pub paused: bool,
+    pub writer: Option<LastWriter>,
+    pub created: Option<Timestamp>,
+    pub servers: Vec<Server>,
+}
+
+impl Target {
+    pub fn new(kind: TargetKind, name: &str, live: Option<String>, servers: &[&str]) -> Self {
+        let servers = servers.iter().map(|name| Server { runs: live.clone(), ..Server::new(name) }).collect();
+        Self {
+            key: TargetKey { kind, name: name.into(), entry: None },
+            live: Live { image: live, claim: None },
+            applied: None,
+            problem: None,
+            claimed_by: None,
+            paused: false,
+            writer: None,
+            created: Some(at("2026-01-01T00:00:00Z")),
+            servers,
+        }
+    }
+
+    /// Somebody else writes the code.
+    pub fn changed_by(&mut self, manager: &str, image: Option<&str>, time: Timestamp) {
+        self.live = Live { image: image.map(str::to_owned), claim: None };
+        self.writer = Some(LastWriter { manager: manager.into(), time: Some(time) });
+    }
+
+    /// A conditional write, as the API server carries it out: `false` if it is refused.
+    pub fn accept(&mut self, write: &TargetWrite, time: Timestamp) -> bool {
+        if self.live != write.expected || self.applied != write.expected_applied {
+            return false;
+        }
+        self.live = Live { image: Some(write.applied.reference.clone()), claim: None };
+        self.applied = Some(write.applied.clone());
+        self.writer = Some(LastWriter { manager: "voxsync".into(), time: Some(time) });
+        true
+    }
+
+    pub fn observe(&self) -> ObservedTarget {
+        let live = self.live.image.as_deref();
+        let rollout = |server: &Server| ServerRollout {
+            name: server.name.clone(),
+            serves_code: server.serves_code,
+            state: server.state(live),
+        };
+        ObservedTarget {
+            key: self.key.clone(),
+            live: self.problem.clone().map_or_else(|| Ok(self.live.clone()), Err),
+            applied: self.applied.clone(),
+            claims: self.claimed_by.clone().map(|code_sync| ClaimedBy { code_sync }),
+            paused: self.paused,
+            writer: self.writer.clone(),
+            servers: self.servers.iter().map(rollout).collect(),
+            created: self.created,
+        }
+    }
+}
+
+/// Everything that a step sees or changes.
+pub struct World {
+    pub spec: CodeSyncSpec,
+    pub status: CodeSyncStatus,
+    pub observed: Observed,
+    pub stages: Vec<Vec<Target>>,
+    pub releases: Vec<CodeReleaseSpec>,
+    pub now: Timestamp,
+    /// Every event so far, `Reason: message`.
+    pub events: Vec<String>,
+    /// Every write so far, `Kind/name=tag`.
+    pub writes: Vec<String>,
+    pub status_writes: usize,
+    pub wake_at: Option<Timestamp>,
+}
+
+impl World {
+    pub fn new(spec: CodeSyncSpec, stages: Vec<Vec<Target>>) -> Self {
+        let observed = Observed {
+            name: "production".into(),
+            uid: UID.into(),
+            generation: 1,
+            requested_at: None,
+            resume: None,
+            source: ObservedSource { looked: true, ..ObservedSource::default() },
+            pin: None,
+            stages: Vec::new(),
+            last_release: None,
+            invalid: None,
+        };
+        Self {
+            spec,
+            status: CodeSyncStatus::default(),
+            observed,
+            stages,
+            releases: Vec::new(),
+            now: at("2026-11-22T14:00:00Z"),
+            events: Vec::new(),
+            writes: Vec::new(),
+            status_writes: 0,
+            wake_at: None,
+        }
+    }
+
+    /// Canary and production, each with one Server, both on v1.4.2, adopted.
+    pub fn canary_and_production() -> Self {
+        let mut world = Self::new(
+            canary_and_production(),
+            vec![
+                vec![Target::new(TargetKind::Server, "canary", Some(reference("v1.4.2")), &["canary"])],
+                vec![Target::new(TargetKind::Config, "production", Some(reference("v1.4.2")), &["compile"])],
+            ],
+        );
+        world.finds("v1.4.2");
+        world.settle();
+        world
+    }
+
+    /// The same, after v1.4.2 was promoted by us, so that there are records.
+    pub fn promoted() -> Self {
+        let mut world = Self::new(
+            canary_and_production(),
+            vec![
+                vec![Target::new(TargetKind::Server, "canary", None, &["canary"])],
+                vec![Target::new(TargetKind::Config, "production", None, &["compile"])],
+            ],
+        );
+        world.finds("v1.4.2");
+        world.settle();
+        world.passes(600);
+        world.settle();
+        assert_eq!(world.deployed(), "v1.4.2");
+        world.forget();
+        world
+    }
+
+    pub fn canary(&mut self) -> &mut Target {
+        &mut self.stages[0][0]
+    }
+
+    pub fn production(&mut self) -> &mut Target {
+        &mut self.stages[1][0]
+    }
+
+    /// The next look finds this tag.
+    pub fn finds(&mut self, tag: &str) {
+        self.finds_candidate(candidate(tag));
+    }
+
+    pub fn finds_candidate(&mut self, candidate: CandidateStatus) {
+        self.observed.source.revision.clone_from(&candidate.tag);
+        self.observed.source.candidate = Some(candidate);
+    }
+
+    /// A person pins a tag, and it can be resolved.
+    pub fn pins(&mut self, tag: &str) {
+        let pin = json!({"reference": format!("{REPOSITORY}:{tag}"), "reason": "because"});
+        self.spec.pin = Some(serde_json::from_value(pin).unwrap());
+        self.observed.pin = Some(Ok(candidate(tag)));
+        self.observed.generation += 1;
+    }
+
+    pub fn unpins(&mut self) {
+        self.spec.pin = None;
+        self.observed.pin = None;
+        self.observed.generation += 1;
+    }
+
+    pub fn passes(&mut self, seconds: i64) {
+        self.now = self.now.checked_add(seconds.seconds()).unwrap();
+    }
+
+    pub fn forget(&mut self) {
+        self.events.clear();
+        self.writes.clear();
+        self.status_writes = 0;
+    }
+
+    pub fn observe(&self) -> Observed {
+        let observe = |stage: &Vec<Target>| stage.iter().map(Target::observe).collect();
+        let last_release = self.releases.last().map(|release| RecordedRelease {
+            promotion: release.promotion.clone(),
+            hash: digest(&release.promotion),
+        });
+        Observed { stages: self.stages.iter().map(observe).collect(), last_release, ..self.observed.clone() }
+    }
+
+    /// One step, stored and carried out; `false` if it changed nothing.
+    pub fn step(&mut self) -> bool {
+        let taken = step(&self.spec, &self.status, &self.observe(), self.now);
+        let stored = taken.status != self.status;
+        if stored {
+            // What is stored must be what is read back.
+            let json = serde_json::to_string(&taken.status).unwrap();
+            self.status = serde_json::from_str(&json).unwrap();
+            assert_eq!(
+                self.status, taken.status,
+                "a status that changes when it is read back is written for ever"
+            );
+            self.status_writes += 1;
+        }
+        self.wake_at = taken.wake_at;
+        let quiet = taken.actions.is_empty() && !stored;
+        for action in taken.actions {
+            self.carry_out(action);
+        }
+        self.roll();
+        !quiet
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        let now = self.now;
+        match action {
+            Action::Event { reason, message, .. } => self.events.push(format!("{reason}: {message}")),
+            Action::Record(release) => {
+                if self.releases.iter().all(|known| known.promotion != release.promotion) {
+                    self.releases.push(*release);
+                }
+            }
+            Action::Write(write) => {
+                let reference = voxsync_crds::CodeReference::parse(&write.applied.reference).unwrap();
+                self.writes.push(format!("{}={}", write.target, reference.tag().unwrap_or("?")));
+                let mut targets = self.stages.iter_mut().flatten();
+                let target = targets.find(|target| target.key == write.target).unwrap();
+                assert!(target.accept(&write, now), "nobody else writes in between");
+            }
+        }
+    }
+
+    fn roll(&mut self) {
+        for target in self.stages.iter_mut().flatten() {
+            for server in target.servers.iter_mut().filter(|server| server.fate == Fate::Runs) {
+                server.runs.clone_from(&target.live.image);
+            }
+        }
+    }
+
+    /// Steps until nothing changes any more.
+    pub fn settle(&mut self) {
+        self.roll();
+        for _ in 0..MOST_STEPS {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("no rest after {MOST_STEPS} steps: {:#?}", self.status);
+    }
+
+    pub fn tags(&self) -> Vec<String> {
+        let tag = |target: &Target| {
+            let reference = voxsync_crds::CodeReference::parse(target.live.image.as_deref()?).ok()?;
+            reference.tag().map(str::to_owned)
+        };
+        self.stages.iter().flatten().map(|target| tag(target).unwrap_or_else(|| "-".into())).collect()
+    }
+
+    pub fn deployed(&self) -> &str {
+        self.status.deployed.as_ref().map_or("-", |deployed| &deployed.name)
+    }
+
+    pub fn summary(&self) -> &str {
+        self.status.summary.as_deref().unwrap_or("-")
+    }
+
+    pub fn phases(&self) -> Vec<StagePhase> {
+        self.status.stages.iter().map(|stage| stage.phase).collect()
+    }
+
+    pub fn reasons(&self) -> Vec<&str> {
+        self.status.waiting.iter().map(|row| row.reason.as_str()).collect()
+    }
+
+    /// The message of the first waiting row of this reason.
+    pub fn message(&self, reason: &str) -> &str {
+        let row = self.status.waiting.iter().find(|row| row.reason == reason);
+        row.map_or_else(|| panic!("no row {reason} in {:?}", self.status.waiting), |row| &row.message)
+    }
+
+    /// `True Reason`, or `-` where the condition is absent.
+    pub fn condition(&self, kind: &str) -> String {
+        let condition = self.status.conditions.iter().find(|condition| condition.kind == kind);
+        condition.map_or_else(
+            || "-".into(),
+            |condition| {
+                let status = match condition.status {
+                    ConditionStatus::True => "True",
+                    ConditionStatus::False => "False",
+                    ConditionStatus::Unknown => "Unknown",
+                };
+                format!("{status} {}", condition.reason)
+            },
+        )
+    }
+
+    /// The reasons of all events so far.
+    pub fn told(&self) -> Vec<&str> {
+        self.events.iter().map(|event| event.split_once(": ").unwrap().0).collect()
+    }
+
+    /// The one event of this reason.
+    pub fn event(&self, reason: &str) -> &str {
+        let mut events = self.events.iter().filter(|event| event.starts_with(&format!("{reason}: ")));
+        let event = events.next().unwrap_or_else(|| panic!("no event {reason} in {:#?}", self.events));
+        assert_eq!(events.next(), None, "{reason} was told twice");
+        event
+    }
+}
