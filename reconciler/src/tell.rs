@@ -1,0 +1,95 @@
+//! What people are told of a Server: in its events, in the log, and by the count of Servers in each state.
+
+use voxsync_crds::Server;
+use voxsync_rollout::state::{RolloutState, StuckImage};
+
+use crate::{
+    event::{self, Event, Severity},
+    finding::Finding,
+    memory::Memory,
+    pass::{Context, ServerKey},
+    plan::names,
+};
+
+const COMPLETE: &str = "Complete";
+
+/// Says a finding, once.
+pub(crate) async fn report(context: &Context, server: &Server, memory: &mut Memory, finding: &Finding) {
+    let event = Event { severity: Severity::Warning, reason: finding.reason(), note: finding.to_string() };
+    say(context, server, memory, &finding.to_string(), event).await;
+}
+
+/// Counts the Server under the state of its rollout, and says how that goes.
+pub(crate) async fn follow(context: &Context, key: &ServerKey, server: &Server, memory: &mut Memory) {
+    let ServerKey { namespace, name } = key;
+    let seen = context.cluster.read(|snapshot| {
+        let code = snapshot.server_code(namespace, name)?.ok().unwrap_or_default();
+        Some((snapshot.rollout_of(namespace, name)?, code))
+    });
+    let Some((state, code)) = seen else {
+        return;
+    };
+    let before = memory.state.replace(label(&state));
+    if before != memory.state {
+        context.metrics.moved(before, memory.state);
+    }
+    // How pods without code go is not our business.
+    let Some(event) = rollout_event(state, before).filter(|_| !code.mounts.is_empty()) else {
+        return;
+    };
+    // The same trouble has several names in turn (ErrImagePull, ImagePullBackOff): it is said once.
+    let what = format!("{} {}", event.reason, names(&code).join(","));
+    say(context, server, memory, &what, event).await;
+}
+
+fn rollout_event(state: RolloutState, before: Option<&str>) -> Option<Event> {
+    let event = |severity, reason, note| Some(Event { severity, reason, note });
+    match state {
+        RolloutState::Stuck(stuck) => {
+            let which = match stuck.image {
+                StuckImage::Code => " (the code image)",
+                StuckImage::Server => " (the server's own image)",
+                StuckImage::Unknown => "",
+            };
+            let note = format!("{} cannot start: {}{which}: {}", stuck.pod, stuck.reason, stuck.message);
+            event(Severity::Warning, "RolloutStuck", note)
+        }
+        RolloutState::TimedOut { message } => event(Severity::Warning, "RolloutTimedOut", message),
+        RolloutState::Complete(progress) if before.is_some_and(|before| before != COMPLETE) => {
+            event(Severity::Normal, "RolloutComplete", format!("all pods run the code: {progress}"))
+        }
+        RolloutState::Complete(_)
+        | RolloutState::Pending
+        | RolloutState::PausedByPerson
+        | RolloutState::Progressing(_)
+        | RolloutState::Impossible { .. } => None,
+    }
+}
+
+/// Says something, if it was not the last thing said.
+async fn say(context: &Context, server: &Server, memory: &mut Memory, what: &str, event: Event) {
+    if memory.said.as_deref() == Some(what) {
+        return;
+    }
+    memory.said = Some(what.to_owned());
+    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
+    let name = server.metadata.name.as_deref().unwrap_or_default();
+    let Event { severity, reason, note } = &event;
+    match severity {
+        Severity::Normal => tracing::info!(namespace, server = name, reason, "{note}"),
+        Severity::Warning => tracing::warn!(namespace, server = name, reason, "{note}"),
+    }
+    event::publish(&context.client, server, &event, context.clock.now()).await;
+}
+
+fn label(state: &RolloutState) -> &'static str {
+    match state {
+        RolloutState::Pending => "Pending",
+        RolloutState::PausedByPerson => "PausedByPerson",
+        RolloutState::Progressing(_) => "Progressing",
+        RolloutState::Complete(_) => COMPLETE,
+        RolloutState::Stuck(_) => "Stuck",
+        RolloutState::TimedOut { .. } => "TimedOut",
+        RolloutState::Impossible { .. } => "Impossible",
+    }
+}
