@@ -1,0 +1,176 @@
+//! One decision: observe, step, and hand over what is to be done. Nothing here waits.
+
+use jiff::Timestamp;
+use tracing::warn;
+use voxsync_crds::{CodeSync, annotations::REQUESTED_AT};
+use voxsync_promotion::{Action, step};
+
+use super::{
+    Controller,
+    memory::Planned,
+    pass::{self, Pass, Task},
+    record,
+};
+use crate::{
+    key::CodeSyncKey,
+    look::{Purpose, Subscriber, Urgency, place::Access, plan},
+    observe::{Sight, first_target, has_selectors, observe, pull_secret},
+    target::Target,
+    write::{WriteProblem, reference_patch},
+};
+
+impl Controller {
+    /// Decides on one CodeSync.
+    pub(super) fn decide(&mut self, key: CodeSyncKey, now: Timestamp) {
+        let found = self.cluster.read(|snapshot| snapshot.code_sync(&key.namespace, &key.name).cloned());
+        match found {
+            Some(code_sync) => self.decide_on(key, code_sync, now),
+            None => self.gone(&key),
+        }
+    }
+
+    fn decide_on(&mut self, key: CodeSyncKey, code_sync: CodeSync, now: Timestamp) {
+        let uid = code_sync.metadata.uid.clone().unwrap_or_default();
+        if self.memory.row(&key).uid != uid {
+            // One of the same name that was deleted is another one.
+            self.memory.forget(&key);
+            self.memory.row(&key).uid = uid;
+        }
+        let invalid = self.look_as_planned(&key, &code_sync, now);
+        let requested_at = self.request(&key, &code_sync, invalid.is_some(), now);
+        let subscriber = |purpose| Subscriber { key: key.clone(), purpose };
+        let memory = &self.memory;
+        let sight = Sight {
+            source: memory.looks.finding(&subscriber(Purpose::Source)),
+            pin: memory.looks.finding(&subscriber(Purpose::Pin)),
+            requested_at,
+            invalid,
+        };
+        let (observed, involved) = self.cluster.read(|snapshot| {
+            observe(snapshot, &code_sync, sight, |target| memory.refusal(&key, target, now))
+        });
+        let status = code_sync.status.clone().unwrap_or_default();
+        let decided = step(&code_sync.spec, &status, &observed, now);
+        self.memory.depends(&key, &observed, &involved, has_selectors(&code_sync.spec));
+        let next_try = self.memory.next_try(&key, now);
+        self.memory.wakes.wake_at(&key, decided.wake_at.into_iter().chain(next_try).min());
+
+        let changed = decided.status != status;
+        if !changed && decided.actions.is_empty() {
+            return;
+        }
+        let tasks = decided.actions.into_iter().filter_map(|action| self.task(&key, &code_sync, action, now));
+        let pass = Pass {
+            key: key.clone(),
+            tasks: tasks.collect(),
+            status: changed.then_some(decided.status),
+            code_sync: Box::new(code_sync),
+        };
+        self.memory.wakes.begin(key);
+        let (client, cluster, metrics) =
+            (self.client.clone(), self.cluster.clone(), self.tools.metrics.clone());
+        let key = pass.key.clone();
+        let task = self.passes.spawn(async move { pass::carry_out(&client, &cluster, &metrics, pass).await });
+        self.keys.insert(task.id(), key);
+    }
+
+    /// Keeps the looks as the spec wants them; gives back what is wrong with it.
+    fn look_as_planned(&mut self, key: &CodeSyncKey, code_sync: &CodeSync, now: Timestamp) -> Option<String> {
+        let namespace = key.namespace.as_str();
+        let generation = code_sync.metadata.generation.unwrap_or_default();
+        let secret = self.cluster.read(|snapshot| {
+            let target = first_target(snapshot, namespace, &code_sync.spec)?;
+            pull_secret(snapshot, namespace, &target).map(str::to_owned)
+        });
+        let pull_secret = Access::of_pull_secret(namespace, secret.as_deref());
+        if let Some(planned) = &self.memory.row(key).planned
+            && planned.generation == generation
+            && planned.pull_secret == pull_secret
+        {
+            return planned.invalid.clone();
+        }
+        let subscriber = |purpose| Subscriber { key: key.clone(), purpose };
+        let is_restart = self.memory.row(key).planned.is_none()
+            && code_sync.status.as_ref().is_some_and(|status| status.source.is_some());
+        let urgency = if is_restart { Urgency::Spread } else { Urgency::AtOnce };
+        let invalid = match plan(&code_sync.spec, namespace, secret.as_deref()) {
+            Ok(plan) => {
+                self.memory.looks.subscribe(&subscriber(Purpose::Source), plan.source, urgency, now);
+                match plan.pin {
+                    Some(pin) => {
+                        self.memory.looks.subscribe(&subscriber(Purpose::Pin), pin, Urgency::AtOnce, now);
+                    }
+                    None => self.memory.looks.unsubscribe(&subscriber(Purpose::Pin)),
+                }
+                None
+            }
+            Err(invalid) => {
+                for purpose in [Purpose::Source, Purpose::Pin] {
+                    self.memory.looks.unsubscribe(&subscriber(purpose));
+                }
+                Some(invalid)
+            }
+        };
+        self.memory.row(key).planned = Some(Planned { generation, pull_secret, invalid: invalid.clone() });
+        invalid
+    }
+
+    /// The request of `voxsync.dev/requestedAt`, once the look that it asks for is done.
+    fn request(
+        &mut self,
+        key: &CodeSyncKey,
+        code_sync: &CodeSync,
+        invalid: bool,
+        now: Timestamp,
+    ) -> Option<String> {
+        let request = code_sync.metadata.annotations.as_ref()?.get(REQUESTED_AT)?;
+        let status = code_sync.status.as_ref();
+        let is_handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref()) == Some(request);
+        // Found on an object without status it is recorded, not carried out: there is a first look anyway.
+        let is_done = is_handled || invalid || status.is_none() || {
+            let subscriber = Subscriber { key: key.clone(), purpose: Purpose::Source };
+            self.memory.looks.request(&subscriber, request, now)
+        };
+        is_done.then(|| request.clone())
+    }
+
+    /// What an action means for the API; `None` where it is decided anew.
+    fn task(&self, key: &CodeSyncKey, code_sync: &CodeSync, action: Action, now: Timestamp) -> Option<Task> {
+        match action {
+            Action::Write(write) => {
+                let prepared = self.cluster.read(|snapshot| {
+                    let target = Target::find(snapshot, &key.namespace, &write.target)
+                        .map_err(WriteProblem::Target)?;
+                    let patch = reference_patch(target, &write, snapshot.shapes().of(write.target.kind))?;
+                    Ok((patch, target.metadata().resource_version.clone()))
+                });
+                match prepared {
+                    Ok((patch, seen)) => Some(Task::Write { target: write.target, patch, seen }),
+                    Err(WriteProblem::Stale) => None,
+                    Err(problem) => {
+                        warn!(code_sync = %key, target = %write.target, ?problem, "a decision cannot be written");
+                        None
+                    }
+                }
+            }
+            Action::Record(spec) => {
+                let outdated = self.cluster.read(|snapshot| {
+                    let releases = snapshot.releases_of(&key.namespace, &spec.code_sync_uid);
+                    record::outdated(releases, code_sync.spec.history.as_ref(), now)
+                });
+                Some(Task::Record { spec, outdated })
+            }
+            Action::Event { kind, reason, message } => Some(Task::Event { kind, reason, message }),
+        }
+    }
+
+    /// A CodeSync is gone: its targets keep what they have.
+    fn gone(&mut self, key: &CodeSyncKey) {
+        self.board.forget(key);
+        let Some(uid) = self.memory.forget(key) else { return };
+        let (client, gone) = (self.client.clone(), key.clone());
+        self.memory.wakes.begin(gone.clone());
+        let task = self.passes.spawn(async move { pass::say_goodbye(&client, gone, uid).await });
+        self.keys.insert(task.id(), key.clone());
+    }
+}

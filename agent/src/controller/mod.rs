@@ -1,0 +1,236 @@
+//! The loop around the decisions: what wakes a CodeSync, and what is done about it.
+//!
+//! One task owns all state: which CodeSync objects are to be decided on, their looks, and their timers. It decides
+//! synchronously (observing and stepping are pure and take microseconds), and hands what must wait for somebody
+//! to tasks: looks, and passes (store a status, then carry out its actions). There is at most one pass a CodeSync.
+//!
+//! Level, not edge: a lost wake-up costs the time to the next one, never a decision.
+
+mod board;
+mod decide;
+mod events;
+mod memory;
+mod pass;
+mod record;
+mod wake;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kube::Client;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use voxsync_cluster::{Change, Changed, Cluster, Kind};
+use voxsync_source::file;
+
+pub use board::LookBoard;
+
+use crate::{
+    Options,
+    key::CodeSyncKey,
+    look::{PlaceId, Report, Tools, carry_out, place::Place},
+};
+use memory::Memory;
+use pass::Ended;
+
+/// How many passes write at once.
+const PASSES_AT_ONCE: usize = 16;
+/// How long passes have to end when the process stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often files are read again in case the system forgot to say that they changed.
+const FILE_POLL: Duration = Duration::from_secs(15);
+/// How long to sleep if nothing is due.
+const LONGEST_SLEEP: Duration = Duration::from_hours(1);
+
+/// Runs until cancelled.
+pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, cancel: CancellationToken) {
+    // Before the first read, so that no change falls between them.
+    let mut changes = cluster.changes();
+    if cancel.run_until_cancelled(cluster.ready()).await.is_none() {
+        return;
+    }
+    let tools = Arc::new(Tools::new(client.clone(), options));
+    let mut controller = Controller {
+        client,
+        cluster,
+        tools,
+        board: options.looks.clone(),
+        memory: Memory::default(),
+        looks: JoinSet::new(),
+        passes: JoinSet::new(),
+        places: HashMap::new(),
+        keys: HashMap::new(),
+    };
+    let mut files = Files::default();
+    controller.wake_all();
+    info!("the agent runs");
+    loop {
+        controller.work(Timestamp::now());
+        files.follow(controller.memory.looks.places()).await;
+        let sleep = controller.sleep(Timestamp::now());
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            change = changes.next() => match change {
+                Some(Changed::One(change)) => controller.changed(&change),
+                Some(Changed::Everything) | None => controller.wake_all(),
+            },
+            Some(look) = controller.looks.join_next_with_id() => controller.looked(look),
+            Some(pass) = controller.passes.join_next_with_id() => controller.passed(pass),
+            paths = files.next() => controller.touched(paths),
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+    controller.looks.shutdown().await;
+    let rest = async { while controller.passes.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_TIMEOUT, rest).await.is_err() {
+        info!("some writes did not end in time; they are decided on again at the next start");
+    }
+}
+
+struct Controller {
+    client: Client,
+    cluster: Cluster,
+    tools: Arc<Tools>,
+    board: LookBoard,
+    memory: Memory,
+    looks: JoinSet<Report>,
+    passes: JoinSet<Ended>,
+    /// Whose a task is: one that broke off cannot say it.
+    places: HashMap<Id, PlaceId>,
+    keys: HashMap<Id, CodeSyncKey>,
+}
+
+impl Controller {
+    /// Decides on all that are awake, and starts what is due.
+    fn work(&mut self, now: Timestamp) {
+        while self.passes.len() < PASSES_AT_ONCE
+            && let Some(key) = self.memory.wakes.next(now)
+        {
+            self.decide(key, now);
+        }
+        while let Some(job) = self.memory.looks.begin(now) {
+            self.publish(job.id);
+            let (tools, id) = (self.tools.clone(), job.id);
+            let task = self.looks.spawn(async move { carry_out(&tools, job).await });
+            self.places.insert(task.id(), id);
+        }
+        self.tools.metrics.queued(self.memory.wakes.len() + self.passes.len());
+    }
+
+    /// How long until something is due.
+    fn sleep(&self, now: Timestamp) -> Duration {
+        let full = self.passes.len() >= PASSES_AT_ONCE;
+        let wake = self.memory.wakes.next_due().filter(|_| !full);
+        let due = wake.into_iter().chain(self.memory.looks.next_due()).min();
+        let pause =
+            due.map_or(LONGEST_SLEEP, |due| Duration::try_from(due.duration_since(now)).unwrap_or_default());
+        // Timers have milliseconds: one that ends too early would only go round once more.
+        pause.min(LONGEST_SLEEP)
+    }
+
+    fn looked(&mut self, look: Result<(Id, Report), JoinError>) {
+        let now = Timestamp::now();
+        match look {
+            Ok((task, report)) => {
+                self.places.remove(&task);
+                let id = report.id;
+                let told = self.memory.looks.end(report, now);
+                self.memory.wakes.wake(told);
+                self.publish(id);
+            }
+            Err(broken) => {
+                error!(error = %broken, "a look broke off");
+                if let Some(id) = self.places.remove(&broken.id()) {
+                    self.memory.looks.broke_off(id, now);
+                }
+            }
+        }
+    }
+
+    fn passed(&mut self, pass: Result<(Id, Ended), JoinError>) {
+        let ended = match pass {
+            Ok((task, ended)) => {
+                self.keys.remove(&task);
+                Some(ended)
+            }
+            Err(broken) => {
+                error!(error = %broken, "a pass broke off");
+                self.keys.remove(&broken.id()).map(Ended::failed)
+            }
+        };
+        if let Some(ended) = ended {
+            self.memory.ended(ended, Timestamp::now());
+        }
+    }
+
+    fn touched(&mut self, paths: BTreeSet<PathBuf>) {
+        for path in paths {
+            self.memory.looks.nudge(&Place::File { path }, Timestamp::now());
+        }
+    }
+
+    fn changed(&mut self, change: &Change) {
+        let code_sync =
+            |name: &str| CodeSyncKey { namespace: change.namespace.clone(), name: name.to_owned() };
+        match (change.kind, &change.owner) {
+            (Kind::CodeSync, _) => {
+                self.memory.wakes.wake([code_sync(&change.name)]);
+                let claimed = self.memory.claimed_by(&code_sync(&change.name));
+                self.memory.wakes.wake(claimed);
+            }
+            (Kind::CodeRelease, Some(name)) => self.memory.wakes.wake([code_sync(name)]),
+            (Kind::CodeRelease, None) => {}
+            _ => {
+                let interested = self.memory.interested(change);
+                self.memory.wakes.wake(interested);
+            }
+        }
+    }
+
+    fn wake_all(&mut self) {
+        let all: Vec<_> = self.cluster.read(|snapshot| snapshot.code_syncs().map(CodeSyncKey::of).collect());
+        let known = self.memory.known();
+        self.memory.wakes.wake(all.into_iter().chain(known));
+    }
+
+    fn publish(&self, id: PlaceId) {
+        self.board.set(self.memory.looks.times(id));
+    }
+}
+
+/// The files that are watched: those of the present sources.
+#[derive(Default)]
+struct Files {
+    paths: BTreeSet<PathBuf>,
+    changes: Option<file::Changes>,
+}
+
+impl Files {
+    async fn follow(&mut self, places: impl Iterator<Item = &Place>) {
+        let paths: BTreeSet<PathBuf> = places
+            .filter_map(|place| match place {
+                Place::File { path } => Some(path.clone()),
+                _ => None,
+            })
+            .collect();
+        if paths == self.paths {
+            return;
+        }
+        self.changes =
+            if paths.is_empty() { None } else { Some(file::watch(paths.iter().cloned(), FILE_POLL).await) };
+        self.paths = paths;
+    }
+
+    async fn next(&mut self) -> BTreeSet<PathBuf> {
+        match &mut self.changes {
+            Some(changes) => changes.next().await,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! One pass: the status is stored, and then its actions are carried out. Here, and only here, the agent writes.
+//!
+//! Every write is conditional on what was seen. A refused condition is no error: what is there now is read, and
+//! decided on again. Whatever the API gives back goes into the index at once, so that nobody decides on what was
+//! before a write.
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use json_patch::Patch as JsonPatch;
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::{debug, info, warn};
+use voxsync_cluster::{Cluster, Object};
+use voxsync_crds::{
+    CodeRelease, CodeSync, Config, Server,
+    code_release::CodeReleaseSpec,
+    code_sync::{CodeSyncStatus, Outcome, TargetKind},
+};
+use voxsync_promotion::{EventKind, TargetKey};
+
+use super::{events, record};
+use crate::{key::CodeSyncKey, metrics::Metrics};
+
+/// Our field manager: who sees it knows that it was us.
+const FIELD_MANAGER: &str = "voxsync";
+/// The longest text of the API server in a message of ours.
+const FOREIGN_TEXT_LIMIT_BYTES: usize = 500;
+
+/// What a decision leads to.
+pub(crate) struct Pass {
+    pub(crate) key: CodeSyncKey,
+    pub(crate) code_sync: Box<CodeSync>,
+    /// The new status, if it is another one.
+    pub(crate) status: Option<CodeSyncStatus>,
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// One thing to do, independent of the others.
+pub(crate) enum Task {
+    /// Write a reference.
+    Write {
+        target: TargetKey,
+        patch: JsonPatch,
+        /// The resource version that the patch was made from.
+        seen: Option<String>,
+    },
+    /// Write the record of a promotion, and delete the outdated ones.
+    Record { spec: Box<CodeReleaseSpec>, outdated: Vec<String> },
+    /// Tell people.
+    Event { kind: EventKind, reason: &'static str, message: String },
+}
+
+/// How a pass ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) key: CodeSyncKey,
+    /// Whether something is to be tried again later.
+    pub(crate) failed: bool,
+    /// The targets that were written.
+    pub(crate) written: Vec<TargetKey>,
+    /// The targets whose write was refused for a reason that may last.
+    pub(crate) refused: Vec<(TargetKey, Refusal)>,
+}
+
+impl Ended {
+    /// Nothing is left to do.
+    fn well(key: CodeSyncKey) -> Self {
+        Self { key, failed: false, written: Vec::new(), refused: Vec::new() }
+    }
+
+    /// Something is to be tried again later.
+    pub(crate) fn failed(key: CodeSyncKey) -> Self {
+        Self { failed: true, ..Self::well(key) }
+    }
+}
+
+/// Why a write was refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+}
+
+/// How one task ended.
+enum TaskOutcome {
+    Done,
+    Written(TargetKey),
+    Refused(TargetKey, Refusal),
+    Failed,
+}
+
+/// Carries out a pass.
+pub(crate) async fn carry_out(client: &Client, cluster: &Cluster, metrics: &Metrics, pass: Pass) -> Ended {
+    let Pass { key, code_sync, status, tasks } = pass;
+    let mut ended = Ended::well(key);
+    if let Some(status) = status {
+        let released = newly_released(code_sync.status.as_ref(), &status);
+        match store(client, cluster, &code_sync, status).await {
+            Stored::Yes => metrics.wrote("CodeSync", "ok"),
+            // What was decided is not stored, so it is not done.
+            Stored::Conflict => {
+                metrics.wrote("CodeSync", "conflict");
+                return ended;
+            }
+            Stored::No => {
+                metrics.wrote("CodeSync", "failed");
+                return Ended { failed: true, ..ended };
+            }
+        }
+        if let Some(seconds) = released {
+            metrics.released(seconds);
+        }
+    }
+    let uid = code_sync.metadata.uid.as_deref().unwrap_or_default();
+    let doer = Doer { client, cluster, metrics, key: &ended.key, uid };
+    let outcomes = join_all(tasks.into_iter().map(|task| doer.carry_out(task))).await;
+    for outcome in outcomes {
+        match outcome {
+            TaskOutcome::Done => {}
+            TaskOutcome::Written(target) => ended.written.push(target),
+            TaskOutcome::Refused(target, refusal) => ended.refused.push((target, refusal)),
+            TaskOutcome::Failed => ended.failed = true,
+        }
+    }
+    ended
+}
+
+/// Says that a CodeSync is gone and its targets stay as they are.
+pub(crate) async fn say_goodbye(client: &Client, key: CodeSyncKey, uid: String) -> Ended {
+    let message =
+        "deleted: its targets keep the code that they have, and nobody follows the source for them any more";
+    events::publish(client, (&key, &uid), EventKind::Normal, "Deleted", message, Timestamp::now()).await;
+    Ended::well(key)
+}
+
+enum Stored {
+    Yes,
+    Conflict,
+    No,
+}
+
+async fn store(client: &Client, cluster: &Cluster, code_sync: &CodeSync, status: CodeSyncStatus) -> Stored {
+    let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
+    let name = code_sync.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<CodeSync> = Api::namespaced(client.clone(), namespace);
+    // With its resource version: a status is stored only in the place of the one that it was made from.
+    let wanted = CodeSync { status: Some(status), ..code_sync.clone() };
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match api.replace_status(name, &parameters, &wanted).await {
+        Ok(stored) => {
+            cluster.apply(stored);
+            Stored::Yes
+        }
+        Err(kube::Error::Api(refusal)) if refusal.is_conflict() || refusal.is_not_found() => {
+            debug!(namespace, name, "the CodeSync changed in between");
+            if let Ok(present) = api.get(name).await {
+                cluster.apply(present);
+            }
+            Stored::Conflict
+        }
+        Err(error) => {
+            warn!(namespace, name, %error, "the status of the CodeSync could not be stored");
+            Stored::No
+        }
+    }
+}
+
+/// How long a candidate took from its first sight to its release, if it was released just now.
+fn newly_released(before: Option<&CodeSyncStatus>, after: &CodeSyncStatus) -> Option<f64> {
+    let promotion = after.promotion.as_ref().filter(|one| one.outcome == Some(Outcome::Released))?;
+    let was_released = before
+        .and_then(|before| before.promotion.as_ref())
+        .is_some_and(|before| before.id == promotion.id && before.outcome.is_some());
+    let first_seen = promotion.candidate.first_seen.unwrap_or(promotion.started_at).timestamp();
+    let ended = promotion.ended_at?.timestamp();
+    (!was_released).then(|| ended.duration_since(first_seen).as_secs_f64().max(0.0))
+}
+
+/// Carries out the tasks of one CodeSync.
+struct Doer<'a> {
+    client: &'a Client,
+    cluster: &'a Cluster,
+    metrics: &'a Metrics,
+    key: &'a CodeSyncKey,
+    uid: &'a str,
+}
+
+impl Doer<'_> {
+    async fn carry_out(&self, task: Task) -> TaskOutcome {
+        match task {
+            Task::Write { target, patch, seen } => match target.kind {
+                TargetKind::Config => self.write::<Config>(target, patch, seen).await,
+                TargetKind::Server => self.write::<Server>(target, patch, seen).await,
+            },
+            Task::Record { spec, outdated } => self.record(*spec, outdated).await,
+            Task::Event { kind, reason, message } => {
+                self.say(kind, reason, &message).await;
+                TaskOutcome::Done
+            }
+        }
+    }
+
+    async fn write<K>(&self, target: TargetKey, patch: JsonPatch, seen: Option<String>) -> TaskOutcome
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Serialize
+            + Into<Object>,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.key.namespace);
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let kind = target.kind.as_str();
+        let error = match api.patch(&target.name, &parameters, &Patch::<()>::Json(patch)).await {
+            Ok(written) => {
+                info!(code_sync = %self.key, %target, "the code reference is written");
+                self.metrics.wrote(kind, "ok");
+                self.cluster.apply(written);
+                return TaskOutcome::Written(target);
+            }
+            Err(error) => error,
+        };
+        // Whatever the reason: what is there now is what the next decision is made on.
+        let present = api.get(&target.name).await.ok();
+        let version = present.as_ref().and_then(|present| present.meta().resource_version.clone());
+        if let Some(present) = present {
+            self.cluster.apply(present);
+        }
+        if is_condition(&error) && version != seen {
+            debug!(code_sync = %self.key, %target, "the target changed in between");
+            self.metrics.wrote(kind, "conflict");
+            // What came in between wakes the CodeSync; where it was not seen yet, a retry does.
+            return if version.is_some() { TaskOutcome::Done } else { TaskOutcome::Failed };
+        }
+        self.metrics.wrote(kind, "refused");
+        let Some(message) = refusal(&target, &error) else {
+            warn!(code_sync = %self.key, %target, %error, "the code reference could not be written");
+            return TaskOutcome::Failed;
+        };
+        if is_condition(&error) {
+            self.cluster.doubt_shapes();
+        }
+        warn!(code_sync = %self.key, %target, message, "the code reference was refused");
+        self.say(EventKind::Warning, "WriteRefused", &message).await;
+        TaskOutcome::Refused(target, Refusal { message })
+    }
+
+    async fn record(&self, spec: CodeReleaseSpec, outdated: Vec<String>) -> TaskOutcome {
+        let api: Api<CodeRelease> = Api::namespaced(self.client.clone(), &self.key.namespace);
+        let release = record::release(&self.key.namespace, spec);
+        let parameters =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let written = match api.create(&parameters, &release).await {
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => api.get(&release.spec.promotion).await,
+            written => written,
+        };
+        match written {
+            Ok(written) => self.cluster.apply(written),
+            Err(error) => {
+                warn!(code_sync = %self.key, %error, "the CodeRelease could not be written");
+                self.metrics.wrote("CodeRelease", "failed");
+                return TaskOutcome::Failed;
+            }
+        }
+        self.metrics.wrote("CodeRelease", "ok");
+        for name in outdated {
+            if let Err(error) = api.delete(&name, &DeleteParams::default()).await {
+                // It is outdated at the next release, too.
+                debug!(code_sync = %self.key, name, %error, "an outdated CodeRelease could not be deleted");
+            }
+        }
+        TaskOutcome::Done
+    }
+
+    async fn say(&self, kind: EventKind, reason: &str, message: &str) {
+        events::publish(self.client, (self.key, self.uid), kind, reason, message, Timestamp::now()).await;
+    }
+}
+
+/// Whether a condition of the write failed, or the API server finds the result invalid: it says both with 422.
+fn is_condition(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 422)
+}
+
+/// A refusal that will not pass by trying again soon, in words.
+fn refusal(target: &TargetKey, error: &kube::Error) -> Option<String> {
+    let kube::Error::Api(status) = error else { return None };
+    let said = status.message.get(..status.message.floor_char_boundary(FOREIGN_TEXT_LIMIT_BYTES))?;
+    match status.code {
+        // Admission webhooks and policies answer with a code of their own choice, and their name in the message.
+        _ if said.to_lowercase().contains("admission") => Some(format!(
+            "{target}: the cluster's own admission control refuses the code reference, not voxsync: {said}"
+        )),
+        403 => Some(format!(
+            "{target}: this account may not write it ({said}): give it the verb patch on {}s.openvox.voxpupuli.org",
+            target.kind.as_str().to_lowercase()
+        )),
+        400 | 409 | 422 => Some(format!("{target}: the API server refuses the code reference: {said}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,78 @@
+//! The agent: decides which code should run, and writes the code reference.
+//!
+//! The way of the data, in the order of the modules:
+//! - [`look`]: sources → what could run (registries, Git, files; shared by all who want the same).
+//! - `observe`: the cluster's index and the looks → what one CodeSync sees (pure).
+//! - `voxsync_promotion::step`: → the new status, and what to do (pure, a crate of its own).
+//! - `write`: a decision → the JSON patch of a target (pure).
+//! - `controller`: the loop around it: wakes, stores the status, carries out the actions.
+//!
+//! The agent writes nothing but the status of CodeSync objects, code references with their records, CodeRelease
+//! objects, and events. It holds no state that is not in the cluster or found again by a look.
+
+mod controller;
+mod credentials;
+mod key;
+mod look;
+mod metrics;
+mod observe;
+mod target;
+mod write;
+
+use std::path::PathBuf;
+
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+use voxsync_cluster::Cluster;
+
+pub use controller::LookBoard;
+pub use key::CodeSyncKey;
+pub use look::LookTimes;
+pub use metrics::Metrics;
+
+/// How the agent is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `file` sources are only read below this folder.
+    pub file_root: PathBuf,
+    /// `file://` repositories are only read below this folder; `None` refuses them all.
+    pub git_file_root: Option<PathBuf>,
+    /// Where fetched commits are kept; all of it may be lost.
+    pub cache_folder: PathBuf,
+    /// As what registries see voxsync.
+    pub user_agent: String,
+    /// Where the agent counts.
+    pub metrics: Metrics,
+    /// Where the agent says when it looks.
+    pub looks: LookBoard,
+}
+
+/// Why the agent could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder for fetched commits cannot be made.
+    #[error("cannot make the cache folder {}: {source}; name another one with --cache-folder", folder.display())]
+    CacheFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the agent until cancelled; what it is writing then is finished first, within a few seconds.
+///
+/// # Errors
+/// Where it cannot start; see [`Error`].
+pub async fn run(
+    client: Client,
+    cluster: Cluster,
+    options: Options,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    tokio::fs::create_dir_all(&options.cache_folder)
+        .await
+        .map_err(|source| Error::CacheFolder { folder: options.cache_folder.clone(), source })?;
+    controller::run(client, cluster, &options, cancel).await;
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! From a reference to an image that can be fetched.
+
+use voxsync_crds::CodeReference;
+use voxsync_promotion::SourceProblem;
+use voxsync_source::registry::ManifestFacts;
+
+use super::{
+    memory::Memory,
+    place::{Access, Found},
+    tools::Tools,
+};
+
+/// Resolves a reference to a digest; its manifest was fetched then. What was resolved once keeps its digest.
+pub(crate) async fn resolve(
+    tools: &Tools,
+    memory: &mut Memory,
+    reference: &CodeReference,
+    access: &Access,
+) -> Result<ManifestFacts, SourceProblem> {
+    let key = (reference.clone(), access.clone());
+    if let Some(facts) = memory.images.get(&key) {
+        return Ok(facts.clone());
+    }
+    let asked = reference.digest().or(reference.tag()).unwrap_or_default();
+    let facts = tools
+        .ask(reference.repository(), access, |client| async move { client.resolve(asked).await })
+        .await?;
+    memory.images.insert(key, facts.clone());
+    Ok(facts)
+}
+
+/// What is known of an image that can be fetched.
+pub(crate) fn found(reference: &CodeReference, facts: &ManifestFacts) -> Found {
+    Found {
+        name: Found::short_name(reference.tag(), &facts.digest),
+        repository: reference.repository().to_owned(),
+        tag: reference.tag().map(str::to_owned),
+        digest: facts.digest.clone(),
+        commit: facts.revision.clone(),
+        author: None,
+        source_revision: None,
+        created: facts.created,
+        names_digest: reference.digest().is_some(),
+    }
+}

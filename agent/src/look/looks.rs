@@ -1,0 +1,338 @@
+//! Who wants what of which place, when it is due, and what was found. Synchronous, with time passed in: the
+//! controller carries the looks out.
+//!
+//! Equal places are one row, looked at once for all; what was found stays until nobody wants it any more.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    cadence::Cadence,
+    memory::Memory,
+    place::{Finding, Place, Want},
+};
+use crate::key::CodeSyncKey;
+
+/// Who wants a look.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Subscriber {
+    pub(crate) key: CodeSyncKey,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a CodeSync looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Candidates.
+    Source,
+    /// The image that a person pinned.
+    Pin,
+}
+
+/// What a subscriber wants, and how often.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) place: Place,
+    pub(crate) want: Want,
+    pub(crate) cadence: Cadence,
+}
+
+/// Whether a first look may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// It is new: look at once.
+    AtOnce,
+    /// The process just started: spread.
+    Spread,
+}
+
+/// A look to carry out.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: PlaceId,
+    pub(crate) place: Place,
+    pub(crate) wants: Vec<Want>,
+    pub(crate) memory: Memory,
+}
+
+/// A look that was carried out: a finding for each want of the job.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) id: PlaceId,
+    pub(crate) findings: Vec<(Want, Finding)>,
+    pub(crate) memory: Memory,
+}
+
+/// The times of looks, for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookTimes {
+    /// When the last look began.
+    pub last: Option<Timestamp>,
+    /// When the next one is due; none while one is under way.
+    pub next: Option<Timestamp>,
+}
+
+/// Names a place for as long as somebody wants it.
+pub(crate) type PlaceId = u64;
+
+/// All looks.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    ids: HashMap<Place, PlaceId>,
+    rows: HashMap<PlaceId, Row>,
+    due: BTreeSet<(Timestamp, PlaceId)>,
+    subscriptions: HashMap<Subscriber, Subscription>,
+    last_id: PlaceId,
+}
+
+#[derive(Debug)]
+struct Row {
+    place: Place,
+    subscribers: HashMap<Subscriber, (Want, Cadence)>,
+    findings: HashMap<Want, Finding>,
+    /// None while a look is under way.
+    memory: Option<Memory>,
+    begun: u64,
+    ended: u64,
+    failures: u32,
+    /// Look again at once after the look that is under way: it began too early.
+    again: bool,
+    last: Option<Timestamp>,
+    next: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    id: PlaceId,
+    /// The look that a person asked for, and the count of looks with which it is done.
+    requested: Option<(String, u64)>,
+}
+
+impl Looks {
+    /// Says what a subscriber wants from now on, in the place of what it wanted before.
+    pub(crate) fn subscribe(
+        &mut self,
+        subscriber: &Subscriber,
+        order: Order,
+        urgency: Urgency,
+        now: Timestamp,
+    ) {
+        let Order { place, want, cadence } = order;
+        let id = self.row_of(place);
+        if self.subscriptions.get(subscriber).is_none_or(|present| present.id != id) {
+            self.unsubscribe(subscriber);
+            self.subscriptions.insert(subscriber.clone(), Subscription { id, requested: None });
+        }
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let first = match urgency {
+            Urgency::AtOnce => now,
+            Urgency::Spread => cadence.first_after_start(now, chance(id, 0)),
+        };
+        row.subscribers.insert(subscriber.clone(), (want.clone(), cadence));
+        row.forget_unwanted();
+        let next = match (row.findings.contains_key(&want), row.next) {
+            (true, _) => row.regular(id, now),
+            (false, Some(next)) => Some(next.min(first)),
+            (false, None) => Some(first),
+        };
+        self.reschedule(id, next);
+    }
+
+    /// Forgets a subscriber, and its place if nobody else wants it.
+    pub(crate) fn unsubscribe(&mut self, subscriber: &Subscriber) {
+        let Some(Subscription { id, .. }) = self.subscriptions.remove(subscriber) else { return };
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        row.subscribers.remove(subscriber);
+        row.forget_unwanted();
+        if row.subscribers.is_empty() {
+            self.reschedule(id, None);
+            if let Some(row) = self.rows.remove(&id) {
+                self.ids.remove(&row.place);
+            }
+        }
+    }
+
+    /// Asks for a look because a person wants one. Says whether a look that began after that is done; the same
+    /// request again asks for nothing.
+    pub(crate) fn request(&mut self, subscriber: &Subscriber, request: &str, now: Timestamp) -> bool {
+        let Some(subscription) = self.subscriptions.get_mut(subscriber) else { return true };
+        let id = subscription.id;
+        let Some(row) = self.rows.get(&id) else { return true };
+        match &subscription.requested {
+            Some((present, done_with)) if present == request => return row.ended >= *done_with,
+            _ => subscription.requested = Some((request.to_owned(), row.begun + 1)),
+        }
+        self.look_at_once(id, now);
+        false
+    }
+
+    /// Looks at a place at once, because something said that it changed.
+    pub(crate) fn nudge(&mut self, place: &Place, now: Timestamp) {
+        if let Some(id) = self.ids.get(place).copied() {
+            self.look_at_once(id, now);
+        }
+    }
+
+    /// A look that is due, if there is one; it is under way from now on.
+    pub(crate) fn begin(&mut self, now: Timestamp) -> Option<Job> {
+        let (_, id) = *self.due.first().filter(|(due, _)| *due <= now)?;
+        self.reschedule(id, None);
+        let row = self.rows.get_mut(&id)?;
+        let memory = row.memory.take()?;
+        row.begun += 1;
+        row.last = Some(now);
+        let mut wants: Vec<Want> = Vec::new();
+        for (want, _) in row.subscribers.values() {
+            if !wants.contains(want) {
+                wants.push(want.clone());
+            }
+        }
+        Some(Job { id, place: row.place.clone(), wants, memory })
+    }
+
+    /// Takes in what a look found. Gives back who has to decide again.
+    pub(crate) fn end(&mut self, report: Report, now: Timestamp) -> BTreeSet<CodeSyncKey> {
+        let id = report.id;
+        let mut told = BTreeSet::new();
+        let Some(row) = self.rows.get_mut(&id) else { return told };
+        row.memory = Some(report.memory);
+        row.ended = row.begun;
+        let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
+        row.failures = if is_failure { row.failures.saturating_add(1) } else { 0 };
+        let mut changed = Vec::new();
+        for (want, finding) in report.findings {
+            let known = row.findings.get(&want);
+            let finding = finding.after(known);
+            if known != Some(&finding) {
+                row.findings.insert(want.clone(), finding);
+                changed.push(want);
+            }
+        }
+        row.forget_unwanted();
+        let mut is_complete = !std::mem::take(&mut row.again);
+        for (subscriber, (want, _)) in &row.subscribers {
+            let requested = self.subscriptions.get(subscriber).and_then(|one| one.requested.as_ref());
+            let is_answered = requested.is_some_and(|(_, done_with)| *done_with == row.ended);
+            if is_answered || changed.contains(want) {
+                told.insert(subscriber.key.clone());
+            }
+            is_complete &= row.findings.contains_key(want);
+        }
+        let next = if is_complete { row.regular(id, now) } else { Some(now) };
+        self.reschedule(id, next);
+        told
+    }
+
+    /// A look ended without a report: its memory is lost, and it counts as failed.
+    pub(crate) fn broke_off(&mut self, id: PlaceId, now: Timestamp) {
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        row.memory = Some(Memory::default());
+        row.ended = row.begun;
+        row.failures = row.failures.saturating_add(1);
+        let next = row.regular(id, now);
+        self.reschedule(id, next);
+    }
+
+    /// What is known of what a subscriber wants; `None` before its first look.
+    pub(crate) fn finding(&self, subscriber: &Subscriber) -> Option<&Finding> {
+        let row = self.rows.get(&self.subscriptions.get(subscriber)?.id)?;
+        let (want, _) = row.subscribers.get(subscriber)?;
+        row.findings.get(want)
+    }
+
+    /// When the next look is due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The places that are looked at now.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.ids.keys()
+    }
+
+    /// The times of the looks at the source of each CodeSync of a place.
+    pub(crate) fn times(&self, id: PlaceId) -> impl Iterator<Item = (&CodeSyncKey, LookTimes)> {
+        self.rows.get(&id).into_iter().flat_map(|row| {
+            let times = LookTimes { last: row.last, next: row.next };
+            let sources = row.subscribers.keys().filter(|subscriber| subscriber.purpose == Purpose::Source);
+            sources.map(move |subscriber| (&subscriber.key, times))
+        })
+    }
+
+    fn row_of(&mut self, place: Place) -> PlaceId {
+        if let Some(id) = self.ids.get(&place) {
+            return *id;
+        }
+        self.last_id += 1;
+        let id = self.last_id;
+        self.ids.insert(place.clone(), id);
+        let row = Row {
+            place,
+            subscribers: HashMap::new(),
+            findings: HashMap::new(),
+            memory: Some(Memory::default()),
+            begun: 0,
+            ended: 0,
+            failures: 0,
+            again: false,
+            last: None,
+            next: None,
+        };
+        self.rows.insert(id, row);
+        id
+    }
+
+    fn look_at_once(&mut self, id: PlaceId, now: Timestamp) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            if row.memory.is_some() {
+                self.reschedule(id, Some(now));
+            } else {
+                row.again = true;
+            }
+        }
+    }
+
+    /// While a look is under way nothing is due: its end says what is next.
+    fn reschedule(&mut self, id: PlaceId, next: Option<Timestamp>) {
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        if let Some(present) = row.next.take() {
+            self.due.remove(&(present, id));
+        }
+        if let Some(next) = next.filter(|_| row.memory.is_some()) {
+            row.next = Some(next);
+            self.due.insert((next, id));
+        }
+    }
+}
+
+impl Row {
+    /// When the next look is due by what its subscribers say; the one in a hurry decides.
+    fn regular(&self, id: PlaceId, now: Timestamp) -> Option<Timestamp> {
+        let Some(last) = self.last else { return Some(now) };
+        let chance = chance(id, self.begun);
+        let next =
+            self.subscribers.values().filter_map(|(_, cadence)| cadence.next(last, self.failures, chance));
+        next.min().map(|next| next.max(now))
+    }
+
+    fn forget_unwanted(&mut self) {
+        let subscribers = &self.subscribers;
+        self.findings.retain(|found, _| subscribers.values().any(|(want, _)| want == found));
+    }
+}
+
+/// A number between 0 and 1 that differs from place to place and from look to look: no herd, and no dice.
+#[expect(clippy::cast_precision_loss, reason = "any number between 0 and 1 is good")]
+fn chance(id: PlaceId, look: u64) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    (id, look).hash(&mut hasher);
+    (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+#[path = "looks_tests.rs"]
+mod tests;

@@ -1,0 +1,123 @@
+use rstest::rstest;
+use serde_json::{Value, json};
+use voxsync_cluster::Shapes;
+use voxsync_crds::{Config, Server, openvox::CodeShape};
+use voxsync_promotion::Live;
+
+use super::*;
+
+fn code_sync(name: &str, targets: &Value) -> CodeSync {
+    serde_json::from_value(json!({
+        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
+        "metadata": {"name": name, "namespace": "puppet", "uid": format!("uid-{name}"), "generation": 3,
+                     "annotations": {"voxsync.dev/resume": "go"}},
+        "spec": {"source": {"file": {"path": "/etc/voxsync/x"}}, "stages": targets},
+    }))
+    .unwrap()
+}
+
+fn stage(name: &str, targets: &[Value]) -> Value {
+    json!({"name": name, "targets": targets})
+}
+
+/// A Config with three Servers, one of them with code of its own.
+fn snapshot() -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    let record = json!({"": {"codeSync": "uid-other", "promotion": "p", "reference": "a:1"}}).to_string();
+    let config: Config = serde_json::from_value(json!({
+        "metadata": {"name": "production", "namespace": "puppet", "annotations": {"voxsync.dev/applied": record}},
+        "spec": {"code": {"image": "a:1", "imagePullSecret": "pull"}},
+    }))
+    .unwrap();
+    snapshot.apply(config);
+    for (name, code) in [("one", Value::Null), ("two", Value::Null), ("canary", json!({"image": "a:2"}))] {
+        let mut server = json!({
+            "metadata": {"name": name, "namespace": "puppet", "labels": {"tier": name}},
+            "spec": {"configRef": "production"},
+        });
+        if !code.is_null() {
+            server["spec"]["code"] = code;
+        }
+        snapshot.apply(serde_json::from_value::<Server>(server).unwrap());
+    }
+    snapshot.set_shapes(Shapes { config: Some(CodeShape::Object), server: Some(CodeShape::Object) });
+    snapshot
+}
+
+fn look(snapshot: &Snapshot, code_sync: &CodeSync) -> (Observed, BTreeSet<Involved>) {
+    observe(snapshot, code_sync, Sight::default(), |_| None)
+}
+
+fn names(target: &ObservedTarget) -> Vec<&str> {
+    target.servers.iter().map(|server| server.name.as_str()).collect()
+}
+
+#[test]
+fn servers_with_code_of_their_own_are_not_the_configs() {
+    let sync = code_sync(
+        "mine",
+        &json!([
+            stage("canary", &[json!({"kind": "Server", "name": "canary"})]),
+            stage("production", &[json!({"kind": "Config", "name": "production"})]),
+        ]),
+    );
+    let (observed, involved) = look(&snapshot(), &sync);
+    let (canary, production) = (&observed.stages[0][0], &observed.stages[1][0]);
+    assert_eq!((names(canary), names(production)), (vec!["canary"], vec!["one", "two"]));
+    assert_eq!(canary.live, Ok(Live { image: Some("a:2".into()), claim: None }));
+    assert_eq!(production.live, Ok(Live { image: Some("a:1".into()), claim: None }));
+    assert_eq!((observed.generation, observed.resume.as_deref()), (3, Some("go")));
+    let involved: Vec<_> = involved.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(involved, ["production", "canary", "one", "two"]);
+}
+
+#[rstest]
+#[case::named(json!([stage("all", &[json!({"kind": "Config", "name": "production"})])]), Some("other"))]
+#[case::no_longer_named(json!([stage("all", &[json!({"kind": "Config", "name": "staging"})])]), None)]
+#[case::another_entry(json!([stage("all", &[json!({"kind": "Config", "name": "production", "entry": {"environment": "x"}})])]), None)]
+fn a_claim_holds_while_its_code_sync_names_the_target(#[case] targets: Value, #[case] wanted: Option<&str>) {
+    let mut snapshot = snapshot();
+    let mine = code_sync("mine", &json!([stage("all", &[json!({"kind": "Config", "name": "production"})])]));
+    let claim = |snapshot: &Snapshot| look(snapshot, &mine).0.stages[0][0].claims.clone();
+    assert_eq!(claim(&snapshot), None, "its CodeSync is gone");
+    snapshot.apply(code_sync("other", &targets));
+    assert_eq!(claim(&snapshot).map(|claim| claim.code_sync).as_deref(), wanted);
+}
+
+#[test]
+fn selectors_select_and_the_first_stage_has_a_target() {
+    let sync = code_sync(
+        "mine",
+        &json!([
+            stage("canary", &[json!({"kind": "Server", "name": "canary"})]),
+            stage(
+                "rest",
+                &[
+                    json!({"kind": "Server", "selector": {"matchExpressions": [{"key": "tier", "operator": "Exists"}]}})
+                ]
+            ),
+        ]),
+    );
+    let (observed, _) = look(&snapshot(), &sync);
+    let names: Vec<_> = observed.stages[1].iter().map(|target| target.key.name.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+    assert!(has_selectors(&sync.spec));
+}
+
+#[test]
+fn what_is_missing_says_so_and_is_waited_for() {
+    let sync = code_sync("mine", &json!([stage("all", &[json!({"kind": "Config", "name": "staging"})])]));
+    let (observed, involved) = look(&snapshot(), &sync);
+    let problem = observed.stages[0][0].live.clone().unwrap_err();
+    assert_eq!((problem.reason, problem.stalled), ("TargetMissing", false));
+    assert!(problem.message.contains("Config puppet/staging does not exist"), "{}", problem.message);
+    assert!(involved.contains(&(TargetKind::Config, "staging".to_owned())));
+}
+
+#[test]
+fn a_server_is_pulled_for_with_the_secret_of_its_config() {
+    let snapshot = snapshot();
+    let sync = code_sync("mine", &json!([stage("all", &[json!({"kind": "Server", "name": "one"})])]));
+    let target = first_target(&snapshot, "puppet", &sync.spec).unwrap();
+    assert_eq!(pull_secret(&snapshot, "puppet", &target), Some("pull"));
+}

@@ -1,0 +1,179 @@
+//! The one write that changes what code runs: a JSON patch of a code reference, with its record.
+//!
+//! Pure. The patch tests everything that the decision was made on (the entry, its value, our record), so that it
+//! applies to exactly what was seen or not at all. It touches the entry's image, the pull secret and policy where
+//! they are asked for, and our annotation; other entries and other people's fields are never in it.
+//!
+//! Protocol: RFC 6902. A `test` for `null` passes where the member is absent (seen on the real API server).
+
+use json_patch::{
+    AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation,
+    jsonptr::PointerBuf,
+};
+use serde_json::{Value, json};
+use voxsync_crds::{
+    Code, CodeEntry,
+    annotations::{APPLIED, applied_records},
+    code_sync::{Entry, PullPolicy},
+    openvox::{CodeShape, EntryKey},
+};
+use voxsync_promotion::{TargetProblem, TargetWrite};
+
+use crate::target::Target;
+
+/// Why there is no patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WriteProblem {
+    /// The target no longer says what the decision was made on: decide again.
+    Stale,
+    /// The target cannot be written.
+    Target(TargetProblem),
+    /// A record or entry cannot be put into JSON, which no value of ours does.
+    NotJson,
+}
+
+impl From<serde_json::Error> for WriteProblem {
+    fn from(_: serde_json::Error) -> Self {
+        Self::NotJson
+    }
+}
+
+/// The patch that writes a reference with its record.
+///
+/// # Errors
+/// See [`WriteProblem`].
+pub(crate) fn reference_patch(
+    target: Target<'_>,
+    write: &TargetWrite,
+    installed: Option<CodeShape>,
+) -> Result<Patch, WriteProblem> {
+    let entry = write.target.entry.as_ref();
+    let live = target.live(entry, installed).map_err(WriteProblem::Target)?;
+    let records = applied_records(target.metadata().annotations.as_ref());
+    let key = entry.map(ToString::to_string).unwrap_or_default();
+    if live != write.expected || records.get(&key) != write.expected_applied.as_ref() {
+        return Err(WriteProblem::Stale);
+    }
+    let mut operations = match target.code() {
+        Some(code) => change_entry(code, entry, write)?,
+        None => add_code(target, entry, write, installed.unwrap_or(CodeShape::Object))?,
+    };
+    let mut records = records;
+    records.insert(key, write.applied.clone());
+    operations.extend(change_record(target, &serde_json::to_string(&records)?));
+    Ok(Patch(operations))
+}
+
+/// Changes the entry that is there; the others are not touched.
+fn change_entry(
+    code: &Code,
+    entry: Option<&Entry>,
+    write: &TargetWrite,
+) -> Result<Vec<PatchOperation>, WriteProblem> {
+    let place = code.position(entry).ok().flatten().ok_or(WriteProblem::Stale)?;
+    let present = code.entries().get(place).ok_or(WriteProblem::Stale)?;
+    let base = match code.shape() {
+        CodeShape::Object => vec!["spec".to_owned(), "code".to_owned()],
+        CodeShape::List => vec!["spec".to_owned(), "code".to_owned(), place.to_string()],
+    };
+    let at = |field: &str| PointerBuf::from_tokens(base.iter().map(String::as_str).chain([field]));
+    let mut operations = Vec::new();
+    // What makes the entry this one: its place may be another's by now.
+    for (field, value) in [("environment", &present.environment), ("mountPath", &present.mount_path)] {
+        if code.shape() == CodeShape::List {
+            operations.push(test(at(field), json!(value)));
+        }
+    }
+    operations.push(test(at("image"), json!(present.image)));
+    if present.claim_name.is_some() {
+        operations.push(test(at("claimName"), json!(present.claim_name)));
+        operations.push(PatchOperation::Remove(RemoveOperation { path: at("claimName") }));
+    }
+    operations.push(add(at("image"), json!(write.applied.reference)));
+    let beside = [
+        ("imagePullSecret", &present.image_pull_secret, write.pull_secret.clone()),
+        ("imagePullPolicy", &present.image_pull_policy, write.pull_policy.map(policy)),
+    ];
+    for (field, present, wanted) in beside {
+        if wanted.is_some() && *present != wanted {
+            operations.push(test(at(field), json!(present)));
+            operations.push(add(at(field), json!(wanted)));
+        }
+    }
+    Ok(operations)
+}
+
+/// Adds code where there is none, in the installed shape. Code is resolved as a whole, so that a Server's own code
+/// starts as a copy of its Config's: without, it would lose its pull secret and its other entries.
+fn add_code(
+    target: Target<'_>,
+    entry: Option<&Entry>,
+    write: &TargetWrite,
+    installed: CodeShape,
+) -> Result<Vec<PatchOperation>, WriteProblem> {
+    let mut entries = target.inherited_code().map(|code| code.entries().to_vec()).unwrap_or_default();
+    let place = target.inherited_code().and_then(|code| code.position(entry).ok().flatten());
+    if place.is_none() {
+        entries.push(named(entry));
+    }
+    let meant = place.unwrap_or(entries.len() - 1);
+    let meant = entries.get_mut(meant).ok_or(WriteProblem::Stale)?;
+    meant.image = Some(write.applied.reference.clone());
+    meant.claim_name = None;
+    if let Some(secret) = &write.pull_secret {
+        meant.image_pull_secret = Some(secret.clone());
+    }
+    if let Some(wanted) = write.pull_policy {
+        meant.image_pull_policy = Some(policy(wanted));
+    }
+    let code = match installed {
+        CodeShape::Object => Code::Object(meant.clone()),
+        CodeShape::List => Code::List(entries),
+    };
+    let at = PointerBuf::from_tokens(["spec", "code"]);
+    Ok(vec![test(at.clone(), json!(target.stored_code())), add(at, serde_json::to_value(code)?)])
+}
+
+fn named(entry: Option<&Entry>) -> CodeEntry {
+    let (environment, mount_path) = match entry {
+        Some(EntryKey::Environment(environment)) => (Some(environment.clone()), None),
+        Some(EntryKey::MountPath(path)) => (None, Some(path.clone())),
+        None => (None, None),
+    };
+    CodeEntry { environment, mount_path, ..CodeEntry::default() }
+}
+
+fn change_record(target: Target<'_>, records: &str) -> Vec<PatchOperation> {
+    let all = PointerBuf::from_tokens(["metadata", "annotations"]);
+    let Some(annotations) = &target.metadata().annotations else {
+        return vec![test(all.clone(), Value::Null), add(all, json!({ APPLIED: records }))];
+    };
+    let ours = PointerBuf::from_tokens(["metadata", "annotations", APPLIED]);
+    let present = annotations.get(APPLIED);
+    let change = if present.is_some() {
+        PatchOperation::Replace(ReplaceOperation { path: ours.clone(), value: json!(records) })
+    } else {
+        add(ours.clone(), json!(records))
+    };
+    vec![test(ours, json!(present)), change]
+}
+
+fn test(path: PointerBuf, value: Value) -> PatchOperation {
+    PatchOperation::Test(TestOperation { path, value })
+}
+
+fn add(path: PointerBuf, value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation { path, value })
+}
+
+fn policy(policy: PullPolicy) -> String {
+    match policy {
+        PullPolicy::Always => "Always",
+        PullPolicy::IfNotPresent => "IfNotPresent",
+        PullPolicy::Never => "Never",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests;
