@@ -1,0 +1,155 @@
+//! Tests as a list: written once, run on each kind of cluster.
+
+use std::{any::Any, panic::AssertUnwindSafe, pin::Pin, process::ExitCode, time::Duration};
+
+use futures::FutureExt as _;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use super::{
+    cluster::Cluster,
+    control_plane::{ControlPlane, Setup, Shape},
+};
+
+/// They mostly wait for rollouts: more of them than processors run at once.
+const THREADS: usize = 6;
+const TEST_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// A test, and what it needs.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) needs: Needs,
+    pub(crate) test: for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+/// What the cluster of a test must be like.
+#[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "needs that have nothing to do with each other")]
+pub(crate) struct Needs {
+    shapes: &'static [Shape],
+    has_image_volumes: bool,
+    exclusive: bool,
+    kubectl: bool,
+    sandbox: bool,
+}
+
+impl Needs {
+    /// `spec.code` is an object.
+    pub(crate) const OBJECT: Self = Self {
+        shapes: &[Shape::Object],
+        has_image_volumes: true,
+        exclusive: false,
+        kubectl: false,
+        sandbox: true,
+    };
+    /// `spec.code` is a list.
+    pub(crate) const LIST: Self = Self { shapes: &[Shape::List], ..Self::OBJECT };
+    /// Runs once with each shape.
+    pub(crate) const BOTH_SHAPES: Self = Self { shapes: &[Shape::Object, Shape::List], ..Self::OBJECT };
+    /// Nobody else may use the cluster meanwhile, for instance because the API server is stopped.
+    pub(crate) const EXCLUSIVE: Self = Self { exclusive: true, ..Self::OBJECT };
+    /// The API server drops image volumes, as those before Kubernetes 1.35 did.
+    pub(crate) const WITHOUT_IMAGE_VOLUMES: Self = Self { has_image_volumes: false, ..Self::OBJECT };
+
+    /// It runs `kubectl`, which comes with the control plane.
+    pub(crate) const fn and_kubectl(self) -> Self {
+        Self { kubectl: true, ..self }
+    }
+
+    /// It is about something that the sandbox says it does not have.
+    pub(crate) const fn on_control_plane_only(self) -> Self {
+        Self { sandbox: false, ..self }
+    }
+}
+
+/// `cases![first_test, second_test => Needs::BOTH_SHAPES]`.
+macro_rules! cases {
+    ($($test:ident $(=> $needs:expr)?),* $(,)?) => {
+        &[$($crate::harness::Case {
+            name: stringify!($test),
+            needs: $crate::harness::cases!(@needs $($needs)?),
+            test: |cluster| Box::pin($test(cluster)),
+        }),*]
+    };
+    (@needs) => { $crate::harness::Needs::OBJECT };
+    (@needs $needs:expr) => { $needs };
+}
+pub(crate) use cases;
+
+/// Runs the tests that the command line asks for.
+pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
+    // Every client of this process uses it; nobody has installed another one yet.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let obstacle = ControlPlane::obstacle();
+    let must_run = std::env::var_os("CI").is_some_and(|value| value == "true");
+    let mut trials = Vec::new();
+    for place in [Place::Sandbox, Place::ControlPlane] {
+        for (file, case) in files.iter().flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)))
+        {
+            if place == Place::Sandbox && !case.needs.sandbox {
+                continue;
+            }
+            for shape in case.needs.shapes {
+                let trial = trial(place, file, case, *shape);
+                trials.push(match &obstacle {
+                    Some(why) if !must_run && (place == Place::ControlPlane || case.needs.kubectl) => {
+                        trial.with_kind(format!("skipped: {why}")).with_ignored_flag(true)
+                    }
+                    _ => trial,
+                });
+            }
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Sandbox,
+    ControlPlane,
+}
+
+fn trial(place: Place, file: &str, case: &'static Case, shape: Shape) -> Trial {
+    let variant = if shape == Shape::List { "::list" } else { "" };
+    let setup = Setup { shape, has_image_volumes: case.needs.has_image_volumes };
+    match place {
+        Place::Sandbox => Trial::test(format!("sandbox::{file}::{}{variant}", case.name), move || {
+            run_case(case, Cluster::in_sandbox(setup, case.name))
+        }),
+        Place::ControlPlane => Trial::test(format!("cluster::{file}::{}{variant}", case.name), move || {
+            run_case(case, Cluster::on_control_plane(setup, case.needs.exclusive, case.name))
+        }),
+    }
+}
+
+fn run_case(case: &'static Case, cluster: impl Future<Output = Cluster>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("a runtime for a test: {error}"))?;
+    runtime.block_on(async {
+        let cluster = cluster.await;
+        let test = tokio::time::timeout(TEST_TIMEOUT, (case.test)(&cluster));
+        let failure = match AssertUnwindSafe(test).catch_unwind().await {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) => Some(format!("did not end within {} s", TEST_TIMEOUT.as_secs())),
+            Err(panic) => Some(message(&*panic)),
+        };
+        let result = match failure {
+            None => Ok(()),
+            Some(failure) => {
+                Err(format!("{failure}\n\nWhat was in its namespace:\n{}", cluster.state().await).into())
+            }
+        };
+        cluster.end().await;
+        result
+    })
+}
+
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}

@@ -1,0 +1,71 @@
+//! All that was ever said: each version of the objects of some kinds, in the order of the API server.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use serde_json::Value;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use super::cluster::Cluster;
+
+/// Writes versions down until it is dropped.
+pub(crate) struct Recorder {
+    seen: Arc<Mutex<Vec<Value>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Recorder {
+    /// Starts one; what happens after this returns is not missed.
+    pub(crate) async fn start(cluster: &Cluster, kinds: &[&str]) -> Self {
+        let seen = Arc::<Mutex<Vec<Value>>>::default();
+        let mut tasks = Vec::new();
+        for kind in kinds {
+            let (listed, is_listed) = oneshot::channel();
+            let (api, seen) = (cluster.api(kind), Arc::clone(&seen));
+            tasks.push(tokio::spawn(async move {
+                let mut listed = Some(listed);
+                let mut events = Box::pin(watcher(api, watcher::Config::default()));
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                            let object = serde_json::to_value(object).expect("an object as JSON");
+                            seen.lock().unwrap_or_else(PoisonError::into_inner).push(object);
+                        }
+                        Ok(Event::InitDone) => drop(listed.take().map(|listed| listed.send(()))),
+                        Ok(Event::Init | Event::Delete(_)) | Err(_) => {}
+                    }
+                }
+            }));
+            is_listed.await.expect("a watch that has begun");
+        }
+        Self { seen, tasks }
+    }
+
+    /// The versions of an object, the oldest first. The API server counts versions over all kinds.
+    pub(crate) fn versions(&self, kind: &str, name: &str) -> Vec<Value> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        let mut versions: Vec<Value> = seen.iter().filter(is_meant).cloned().collect();
+        versions.sort_by_key(version_number);
+        versions
+    }
+
+    /// The number of the first version of an object that is as wanted.
+    pub(crate) fn first(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> u64 {
+        let versions = self.versions(kind, name);
+        let found = versions.iter().find(|version| wanted(version));
+        version_number(found.unwrap_or_else(|| panic!("no version of {kind} {name} was as wanted: {versions:?}")))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn version_number(object: &Value) -> u64 {
+    let version = object["metadata"]["resourceVersion"].as_str();
+    version.and_then(|version| version.parse().ok()).expect("a resource version")
+}

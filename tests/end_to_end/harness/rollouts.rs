@@ -1,0 +1,131 @@
+//! Deployments in tests: waited for and read by their own words, and a way to know that the reconciler has seen all.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use super::{
+    cluster::Cluster,
+    servers::NewServer,
+    status::{DEADLINE, text},
+    wait::wait_for,
+};
+
+const CODE_IMAGE: &str = "openvox.voxpupuli.org/code-image";
+
+impl Cluster {
+    /// A Server's Deployment, once all its pods are of a template with exactly these code images.
+    pub(crate) async fn rolled(&self, server: &str, images: &[&str]) -> Value {
+        wait_for(&format!("all pods of {server} run {images:?}"), DEADLINE, async || {
+            let deployment = self.try_get("Deployment", server).await.ok_or("no Deployment")?;
+            let (status, spec) = (&deployment["status"], &deployment["spec"]);
+            let is_done = code_images(&deployment) == images
+                && status["observedGeneration"] == deployment["metadata"]["generation"]
+                && ["replicas", "updatedReplicas", "availableReplicas"]
+                    .iter()
+                    .all(|count| status[*count] == spec["replicas"]);
+            let seen = format!("{:?}, status {status}", code_images(&deployment));
+            if is_done { Ok(deployment) } else { Err(seen) }
+        })
+        .await
+    }
+
+    /// A Server's Deployment, once its template has exactly these code images; pods may be far behind.
+    pub(crate) async fn template_with(&self, server: &str, images: &[&str]) -> Value {
+        self.deployment_when(server, &format!("the template has {images:?}"), |found| code_images(found) == images)
+            .await
+    }
+
+    /// A Server's Deployment, once it is as wanted.
+    pub(crate) async fn deployment_when(
+        &self,
+        server: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        wait_for(&format!("Deployment {server}: {what}"), DEADLINE, async || {
+            let found = self.get("Deployment", server).await;
+            if wanted(&found) { Ok(found) } else { Err(found["spec"].to_string()) }
+        })
+        .await
+    }
+
+    /// Changes the code of a Config.
+    pub(crate) async fn set_code(&self, config: &str, code: Value) {
+        self.patch("Config", config, json!({"spec": {"code": code}})).await;
+    }
+
+    /// A Server with a Deployment that no operator looks after.
+    pub(crate) async fn create_server_by_hand(&self, new: &NewServer<'_>) {
+        self.create_server(new).await;
+        self.patch("Deployment", new.name, json!({"metadata": {"ownerReferences": null}})).await;
+    }
+
+    /// The versions of Servers and their Deployments: equal as long as nobody wrote them.
+    pub(crate) async fn versions(&self, servers: &[&str]) -> Vec<String> {
+        let mut versions = Vec::new();
+        for (kind, name) in ["Server", "Deployment"].iter().flat_map(|kind| servers.iter().map(move |it| (kind, it))) {
+            let object = self.get(kind, name).await;
+            versions.push(format!("{kind} {name}: {}", object["metadata"]["resourceVersion"]));
+        }
+        versions
+    }
+
+    /// Returns once the reconciler began a pass for everything that had changed before, whatever its mode: it tells of a
+    /// last Server what only the latest Deployment, Server and Config can tell it, and its queue keeps the order.
+    pub(crate) async fn everything_was_seen(&self) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bystander-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let labels = json!({"openvox.voxpupuli.org/server": name});
+        let containers = json!([{"name": "not-the-main-one", "image": "registry.example/other:v1"}]);
+        let template = json!({"metadata": {"labels": labels}, "spec": {"containers": containers}});
+        let spec = json!({"replicas": 0, "selector": {"matchLabels": labels}, "template": template});
+        self.create(json!({"kind": "Deployment", "metadata": {"name": name}, "spec": spec})).await;
+        self.create_server_alone(&NewServer { name: &name, config: &name, ..NewServer::default() }).await;
+        self.create_config(&name, Some(self.code("registry.example/code:v1"))).await;
+        self.event(&name, "NoMainContainer").await;
+    }
+}
+
+/// The references of the code volumes of a Deployment's pod template, in their order.
+pub(crate) fn code_images(deployment: &Value) -> Vec<&str> {
+    code_volumes(deployment).iter().filter_map(|volume| volume["image"]["reference"].as_str()).collect()
+}
+
+/// The code volumes of a Deployment's pod template, in their order.
+pub(crate) fn code_volumes(deployment: &Value) -> Vec<&Value> {
+    let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array();
+    volumes.into_iter().flatten().filter(|volume| text(&volume["name"]).starts_with("code")).collect()
+}
+
+/// The mounts of the code volumes in the main container.
+pub(crate) fn code_mounts(deployment: &Value) -> Vec<&Value> {
+    let mounts = deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"].as_array();
+    mounts.into_iter().flatten().filter(|mount| text(&mount["name"]).starts_with("code")).collect()
+}
+
+/// What the pod template's annotation says of the code.
+pub(crate) fn code_annotation(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["metadata"]["annotations"][CODE_IMAGE]
+}
+
+/// All of a Deployment that is nobody's but the operator's or a person's: without code reference, version and status.
+pub(crate) fn without_code(deployment: &Value) -> Value {
+    let mut rest = json!({"metadata": deployment["metadata"], "spec": deployment["spec"]});
+    for field in ["resourceVersion", "generation", "managedFields"] {
+        rest["metadata"].as_object_mut().expect("metadata").remove(field);
+    }
+    rest["metadata"]["annotations"] = Value::Null;
+    rest["spec"]["template"]["metadata"]["annotations"][CODE_IMAGE] = Value::Null;
+    for volume in rest["spec"]["template"]["spec"]["volumes"].as_array_mut().into_iter().flatten() {
+        if text(&volume["name"]).starts_with("code") {
+            volume["image"]["reference"] = Value::Null;
+        }
+    }
+    rest
+}
+
+/// How many revisions a Deployment has had.
+pub(crate) fn revision(deployment: &Value) -> &str {
+    text(&deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+}

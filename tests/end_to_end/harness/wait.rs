@@ -1,0 +1,25 @@
+//! Waiting for a condition, never for a time.
+
+use std::{future::Future, time::Duration};
+
+const POLL: Duration = Duration::from_millis(50);
+
+/// Looks until a look gives a value, and returns it. A look that does not says what it saw instead; when the deadline
+/// is over, the test fails with what it waited for and the last state seen.
+pub(crate) async fn wait_for<T, Look>(what: &str, deadline: Duration, mut look: impl FnMut() -> Look) -> T
+where
+    Look: Future<Output = Result<T, String>>,
+{
+    let mut seen = String::from("nothing yet");
+    let found = tokio::time::timeout(deadline, async {
+        loop {
+            match look().await {
+                Ok(value) => return value,
+                Err(state) => seen = state,
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    });
+    let found = found.await;
+    found.unwrap_or_else(|_| panic!("waited {} s in vain for {what}; last seen: {seen}", deadline.as_secs()))
+}

@@ -1,0 +1,38 @@
+//! The end-to-end suite: one binary, each test written once and run on the sandbox and on a real control plane.
+//!
+//! `cargo test --test end_to_end` runs all of it, `cargo test --test end_to_end cluster::` one side. Where there is no
+//! Go toolchain to build the control plane with, its tests are listed as ignored with the reason; with `CI=true` they
+//! must run or fail.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this binary is a test; clippy only knows functions marked #[test]"
+)]
+
+mod bad_input;
+mod conditions;
+mod decisions;
+mod foundations;
+mod harness;
+mod holds;
+mod objects;
+mod outages;
+mod promotion;
+mod sources;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    harness::run(&[
+        ("foundations", foundations::CASES),
+        ("promotion", promotion::CASES),
+        ("decisions", decisions::CASES),
+        ("holds", holds::CASES),
+        ("conditions", conditions::CASES),
+        ("sources", sources::CASES),
+        ("outages", outages::CASES),
+        ("bad_input", bad_input::CASES),
+        ("objects", objects::CASES),
+    ])
+}
