@@ -1,0 +1,232 @@
+//! What can be said on the command line. Every option of `run` can be given in the environment too.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Gets Puppet code onto OpenVox servers in Kubernetes, safely and by itself.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  voxsync demo                                 see it work: nothing outside this process is touched
+  voxsync audit -A                             which code does every server run?
+  voxsync status production -n puppet          what is deployed, what is next, why not yet
+  voxsync promote production v1.4.2 --reason 'roll back: broken hiera'
+  voxsync run --namespace puppet               the agent and the reconciler"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Which cluster, and where in it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Connection {
+    /// The kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The namespace (default: that of the context)
+    #[arg(short, long, global = true, value_name = "NAME", env = "VOXSYNC_NAMESPACE")]
+    pub namespace: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the agent and the reconciler
+    Run(RunOptions),
+    /// Show the whole way, from a pushed tag to rolled servers, on a sandbox in this process
+    Demo(DemoOptions),
+    /// Which code does every server run, and is that what was declared?
+    Audit(AuditOptions),
+    /// What is deployed, what is next, and why not yet
+    Status(StatusOptions),
+    /// Look at the source now
+    Reconcile(NamedOptions),
+    /// Pin a reference: it goes through the stages, and automation rests until `resume`
+    Promote(PromoteOptions),
+    /// Go on: after a suspend, a pin, a hold or a failure
+    Resume(NamedOptions),
+    /// Look and report, but write nothing
+    Suspend(SuspendOptions),
+    /// Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`
+    Crds,
+    /// Print a completion script
+    #[command(after_help = "Example:\n  voxsync completions bash > /etc/bash_completion.d/voxsync")]
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  voxsync run --namespace puppet
+  voxsync run --all-namespaces --reconciler cooperative --log-format json")]
+pub struct RunOptions {
+    /// Serve all namespaces instead of one
+    #[arg(short = 'A', long, env = "VOXSYNC_ALL_NAMESPACES", conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// Whether to decide which code should run, and write it to Configs and Servers
+    #[arg(long, value_enum, default_value_t = Switch::On, env = "VOXSYNC_AGENT")]
+    pub agent: Switch,
+    /// Who brings the code into the Deployments
+    #[arg(long, value_enum, default_value_t = ReconcilerMode::Full, env = "VOXSYNC_RECONCILER")]
+    pub reconciler: ReconcilerMode,
+    /// The folder below which the files of `file` sources are
+    #[arg(long, default_value = "/etc/voxsync", env = "VOXSYNC_FILE_ROOT", value_name = "FOLDER")]
+    pub file_root: PathBuf,
+    /// The folder below which `file://` repositories are (default: none are read)
+    #[arg(long, env = "VOXSYNC_GIT_FILE_ROOT", value_name = "FOLDER")]
+    pub git_file_root: Option<PathBuf>,
+    /// Where Git objects are kept between looks (default: a temporary folder)
+    #[arg(long, env = "VOXSYNC_CACHE", value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// Where /healthz, /readyz and /metrics answer
+    #[arg(long, default_value = "127.0.0.1:8080", env = "VOXSYNC_LISTEN", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Human, env = "VOXSYNC_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// What is logged, for instance info or voxsync=debug,kube=warn
+    #[arg(long, default_value = "info", env = "VOXSYNC_LOG", value_name = "FILTER")]
+    pub log: String,
+    /// How long work that is under way may take to end after SIGTERM
+    #[arg(long, default_value = "10s", env = "VOXSYNC_GRACE", value_name = "DURATION", value_parser = duration)]
+    pub grace: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReconcilerMode {
+    /// The reconciler writes Deployments, as the operator would
+    Full,
+    /// It asks the operator, and never writes a Deployment
+    Cooperative,
+    /// It only reports
+    Observe,
+    /// It does not run
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  voxsync demo                       watch it, then play on with kubectl and git
+  voxsync demo --once -o json        for programs: exit code 0 if every step came true")]
+pub struct DemoOptions {
+    /// End after the steps, with exit code 0 or 1
+    #[arg(long)]
+    pub once: bool,
+    /// Changes tags, digests and the order of the steps
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub seed: u64,
+    /// Who brings the code into the Deployments; with `off` nobody does, and the demo fails
+    #[arg(long, value_enum, default_value_t = ReconcilerMode::Full)]
+    pub reconciler: ReconcilerMode,
+    /// What is printed
+    #[arg(short, long, value_enum, default_value_t = DemoOutput::Text)]
+    pub output: DemoOutput,
+    /// The folder for the kubeconfig and the Git repository (default: a temporary one)
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoOutput {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  voxsync audit -A
+  voxsync audit -n puppet -o json
+  voxsync audit -A --fail-on NotRolledOut,Mixed      exit code 1 if a server has such a verdict")]
+pub struct AuditOptions {
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// What is printed
+    #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
+    pub output: TableOutput,
+    /// End with exit code 1 if a server has one of these verdicts
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "VERDICT,…", ignore_case = true)]
+    pub fail_on: Vec<crate::audit::Verdict>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableOutput {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  voxsync status                           all CodeSyncs of the namespace
+  voxsync status production -n puppet")]
+pub struct StatusOptions {
+    /// The CodeSync (default: all of the namespace)
+    pub name: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]
+    pub all_namespaces: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct NamedOptions {
+    /// The CodeSync
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  voxsync promote production v1.4.2 --reason 'roll back: broken hiera'
+  voxsync promote production ghcr.io/example/puppet-code@sha256:…")]
+pub struct PromoteOptions {
+    /// The CodeSync
+    pub name: String,
+    /// A reference, or a tag or digest of the repository that the CodeSync uses
+    pub reference: String,
+    /// Why; kept in the release
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  voxsync suspend production --reason 'freeze until Monday'")]
+pub struct SuspendOptions {
+    /// The CodeSync
+    pub name: String,
+    /// Why; shown wherever the CodeSync is
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    voxsync_crds::duration::DurationText::from(text).to_duration().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn hangs_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,168 @@
+//! From what the cluster says to one row a Server.
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use serde::Serialize;
+use voxsync_cluster::Snapshot;
+use voxsync_crds::{
+    CodeReference, CodeSync, Server,
+    code_sync::{CandidateStatus, Hold, TargetKind},
+    reference::is_same_code,
+};
+use voxsync_rollout::{
+    resolve::{CodeSource, Origin, ServerCode},
+    running,
+    state::RolloutState,
+    template,
+};
+
+use super::verdict::{Evidence, Verdict, judge};
+
+/// What an audit says of one Server. Serialised, it is a row of `voxsync audit -o json`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// The Server's namespace.
+    pub namespace: String,
+    /// The Server's name.
+    pub server: String,
+    /// `server`, `ca`, or `ca+server`.
+    pub role: &'static str,
+    /// Its Config.
+    pub config: Option<String>,
+    /// Where the code is declared: `Server` or `Config`.
+    pub origin: Option<&'static str>,
+    /// The declared references.
+    pub declared: Vec<String>,
+    /// The references in the Deployment's pod template.
+    pub template: Vec<String>,
+    /// The references of the ready pods, each once.
+    pub running: Vec<String>,
+    /// When the oldest ready pod on the present template started.
+    pub since: Option<Timestamp>,
+    /// The commit of the declared code, as its image claims; only where a CodeSync knows it.
+    pub commit: Option<String>,
+    /// Which CodeSync and which of its stages, from 1, the declaration follows: `production/2`.
+    pub followed_by: Option<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What to do; empty where there is nothing to do.
+    pub message: String,
+}
+
+/// One row a Server, by namespace and name.
+pub fn rows(snapshot: &Snapshot) -> Vec<Row> {
+    snapshot.servers().map(|server| row(snapshot, server)).collect()
+}
+
+fn row(snapshot: &Snapshot, server: &Server) -> Row {
+    let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
+    let (code, rollout) = match snapshot.server_code(&namespace, &name) {
+        Some(Ok(code)) => (code, snapshot.rollout_of(&namespace, &name).unwrap_or(RolloutState::Pending)),
+        Some(Err(problem)) => (ServerCode::default(), RolloutState::from(&problem)),
+        None => (ServerCode::default(), RolloutState::Pending),
+    };
+    let deployment = snapshot.deployment_of(&namespace, &name);
+    let ready: Vec<_> = snapshot.pods_of(&namespace, &name).filter(|pod| running::is_ready(pod)).collect();
+    let running: Vec<Vec<String>> = ready.iter().map(|pod| images(pod)).collect();
+    let declared: Vec<String> = code.references().map(str::to_owned).collect();
+    let config = server.spec.config_ref.clone();
+    let (origin, target) = match code.origin {
+        Some(Origin::Server) => (Some("Server"), Some((TargetKind::Server, name.clone()))),
+        Some(Origin::Config) => (Some("Config"), config.clone().map(|config| (TargetKind::Config, config))),
+        None => (None, None),
+    };
+    let follower = target.as_ref().and_then(|(kind, name)| follower(snapshot, &namespace, *kind, name));
+    let hold = follower.as_ref().and_then(|follower| follower.hold.map(|hold| sentence(follower.code_sync, hold)));
+    let declared_in =
+        target.as_ref().map_or_else(|| "neither is set".to_owned(), |(kind, name)| format!("{} {name}", kind.as_str()));
+    let (verdict, message) = judge(&Evidence {
+        serves_code: server.spec.serves_code(),
+        declared: &declared,
+        has_claim: code.mounts.iter().any(|mount| matches!(mount.source, CodeSource::Claim { .. })),
+        running: &running,
+        rollout: &rollout,
+        hold: hold.as_deref(),
+        origin: &declared_in,
+    });
+    let replica_sets: Vec<_> = snapshot.replica_sets_of(&namespace, &name).collect();
+    let pods: Vec<_> = snapshot.pods_of(&namespace, &name).collect();
+    let mut each_once: Vec<String> = running.into_iter().flatten().collect();
+    each_once.sort();
+    each_once.dedup();
+    Row {
+        role: role(server),
+        config,
+        origin,
+        template: deployment.map_or_else(Vec::new, |it| {
+            template::present_references(it).into_iter().map(str::to_owned).collect()
+        }),
+        running: each_once,
+        since: deployment.and_then(|deployment| running::since(deployment, &replica_sets, &pods)),
+        commit: follower.as_ref().and_then(|follower| commit(follower.code_sync, &declared)),
+        followed_by: follower.map(|it| format!("{}/{}", it.code_sync.name_any(), it.stage)),
+        declared,
+        verdict,
+        message,
+        namespace,
+        server: name,
+    }
+}
+
+fn role(server: &Server) -> &'static str {
+    match (server.spec.is_ca(), server.spec.serves_code()) {
+        (true, true) => "ca+server",
+        (true, false) => "ca",
+        (false, _) => "server",
+    }
+}
+
+fn images(pod: &k8s_openapi::api::core::v1::Pod) -> Vec<String> {
+    running::code_of_pod(pod).iter().filter_map(|code| code.source.reference().map(str::to_owned)).collect()
+}
+
+/// The CodeSync that a target follows.
+struct Follower<'a> {
+    code_sync: &'a CodeSync,
+    stage: usize,
+    hold: Option<&'a Hold>,
+}
+
+fn follower<'a>(snapshot: &'a Snapshot, namespace: &str, kind: TargetKind, name: &str) -> Option<Follower<'a>> {
+    let labels = match kind {
+        TargetKind::Config => snapshot.config(namespace, name)?.metadata.labels.as_ref(),
+        TargetKind::Server => snapshot.server(namespace, name)?.metadata.labels.as_ref(),
+    };
+    snapshot.code_syncs_in(namespace).find_map(|code_sync| {
+        let stages = code_sync.spec.ordered_stages();
+        let place = stages.iter().position(|stage| {
+            stage.targets.iter().any(|target| {
+                target.kind == kind
+                    && (target.name.as_deref() == Some(name)
+                        || target.selector.as_ref().is_some_and(|selector| selector.selects(labels)))
+            })
+        })?;
+        let target = format!("{}/{name}", kind.as_str());
+        let holds = code_sync.status.iter().flat_map(|status| &status.holds);
+        let hold = holds.filter(|hold| !hold.resumed).find(|hold| hold.target.split('[').next() == Some(&target));
+        Some(Follower { code_sync, stage: place + 1, hold })
+    })
+}
+
+fn sentence(code_sync: &CodeSync, hold: &Hold) -> String {
+    let manager = hold.manager.as_deref().unwrap_or("an unknown tool");
+    format!("{} was changed by {manager:?}: `voxsync resume {}` goes on", hold.target, code_sync.name_any())
+}
+
+/// The commit that an image claims to be of: images are not asked here, a CodeSync's status knows some.
+fn commit(code_sync: &CodeSync, declared: &[String]) -> Option<String> {
+    let status = code_sync.status.as_ref()?;
+    let promoted = status.promotion.as_ref().map(|promotion| &promotion.candidate);
+    let known = |candidate: &CandidateStatus| (candidate.reference.clone(), candidate.commit.clone());
+    let deployed = status.deployed.iter().map(|deployed| (deployed.reference.clone(), deployed.commit.clone()));
+    let all = status.candidate.iter().chain(promoted).map(known).chain(deployed);
+    let is_declared = |reference: &str| {
+        declared.iter().any(|image| CodeReference::parse(image).is_ok() && is_same_code(image, reference))
+    };
+    all.filter(|(reference, _)| is_declared(reference)).find_map(|(_, commit)| commit)
+}

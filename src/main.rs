@@ -1,0 +1,60 @@
+//! The `voxsync` command: one file a verb, wiring only.
+
+mod arguments;
+mod audit;
+mod connect;
+mod crds;
+mod demo;
+mod halves;
+mod output;
+mod run;
+mod status;
+mod telemetry;
+mod verbs;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+
+use arguments::{Arguments, Verb};
+
+fn main() -> ExitCode {
+    // Before anything opens a connection: rustls has no default of its own here.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        output::error("another TLS provider is installed already: this is a defect of voxsync");
+        return ExitCode::FAILURE;
+    }
+    match start(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime cannot start")?;
+    let connection = arguments.connection;
+    runtime.block_on(async move {
+        match arguments.verb {
+            Verb::Run(options) => run::run(&connection, options).await,
+            Verb::Demo(options) => demo::run(options).await,
+            Verb::Audit(options) => audit::run(&connection, options).await,
+            Verb::Status(options) => status::run(&connection, options).await,
+            Verb::Reconcile(options) => verbs::reconcile(&connection, options).await,
+            Verb::Promote(options) => verbs::promote(&connection, options).await,
+            Verb::Resume(options) => verbs::resume(&connection, options).await,
+            Verb::Suspend(options) => verbs::suspend(&connection, options).await,
+            Verb::Crds => crds::print(),
+            Verb::Completions { shell } => {
+                clap_complete::generate(shell, &mut Arguments::command(), "voxsync", &mut std::io::stdout());
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    })
+}
