@@ -53,7 +53,8 @@ pub fn work(
         ReconcilerMode::Off => None,
     };
     if let Some(mode) = mode {
-        let options = voxsync_reconciler::Options { mode, metrics: voxsync_reconciler::Metrics::register(metrics) };
+        let options =
+            voxsync_reconciler::Options { mode, metrics: voxsync_reconciler::Metrics::register(metrics) };
         let reconciler = voxsync_reconciler::run(client.clone(), cluster.clone(), options, cancel.clone());
         work.push(async move { Ok(reconciler.await?) }.boxed());
     }

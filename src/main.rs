@@ -9,6 +9,7 @@ mod halves;
 mod output;
 mod run;
 mod status;
+mod stop;
 mod telemetry;
 mod verbs;
 

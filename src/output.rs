@@ -46,6 +46,18 @@ pub fn harmless(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+/// The beginning and the end of a long text: a pod's message says what it was about first, and why last.
+pub fn shorten(text: &str, characters: usize) -> String {
+    let text = harmless(text);
+    let count = text.chars().count();
+    if count <= characters {
+        return text;
+    }
+    let half = characters / 2;
+    let (head, tail) = (text.chars().take(half), text.chars().skip(count - half));
+    head.chain(['…']).chain(tail).collect()
+}
+
 /// One cell of a table.
 #[derive(Clone, Debug)]
 pub struct Cell {
@@ -103,13 +115,22 @@ mod tests {
 
     #[test]
     fn aligns_columns_and_takes_the_sting_out_of_control_characters() {
-        let rows = vec![vec![Cell::new("é\x1b[31m"), Cell::new("1")], vec![Cell::new("long name"), Cell::new("2")]];
+        let rows =
+            vec![vec![Cell::new("é\x1b[31m"), Cell::new("1")], vec![Cell::new("long name"), Cell::new("2")]];
         assert_eq!(table(&["NAME", "N"], &rows, false), "NAME       N\né [31m     1\nlong name  2\n");
     }
 
     #[test]
+    fn shortens_the_middle() {
+        assert_eq!(shorten("abcdefghij", 4), "ab…ij");
+        assert_eq!(shorten("abc\n", 4), "abc ");
+    }
+
+    #[test]
     fn says_spans_as_people_do() {
-        for (seconds, wanted) in [(0.61, "0.61s"), (42.0, "42s"), (192.0, "3m12s"), (3_000.0, "50m"), (700_000.0, "8d")] {
+        for (seconds, wanted) in
+            [(0.61, "0.61s"), (42.0, "42s"), (192.0, "3m12s"), (3_000.0, "50m"), (700_000.0, "8d")]
+        {
             assert_eq!(age(std::time::Duration::from_secs_f64(seconds)), wanted);
         }
     }

@@ -7,7 +7,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use prometheus_client::registry::Registry;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use voxsync_cluster::{Cluster, Scope};
@@ -16,6 +15,7 @@ use crate::{
     arguments::{Connection, RunOptions},
     connect::connect,
     halves::{self, Halves},
+    stop::Signals,
     telemetry,
 };
 
@@ -28,7 +28,12 @@ pub async fn run(connection: &Connection, options: RunOptions) -> anyhow::Result
         version = env!("CARGO_PKG_VERSION"), ?scope, agent = ?options.agent, reconciler = ?options.reconciler, "starting"
     );
     let cancel = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(signals()?, cancel.clone()));
+    let mut signals = Signals::catch()?;
+    let cancelled = cancel.clone();
+    tokio::spawn(async move {
+        info!("{}: stopping", signals.first().await);
+        cancelled.cancel();
+    });
 
     let cluster = Cluster::watch(client.clone(), scope, cancel.clone());
     let (cache, _temporary) = cache_folder(&options)?;
@@ -52,19 +57,6 @@ pub async fn run(connection: &Connection, options: RunOptions) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// SIGTERM, which Kubernetes sends, and SIGINT, which a terminal sends.
-fn signals() -> anyhow::Result<[tokio::signal::unix::Signal; 2]> {
-    Ok([signal(SignalKind::terminate()).context("SIGTERM")?, signal(SignalKind::interrupt()).context("SIGINT")?])
-}
-
-async fn cancel_on_signal([mut terminate, mut interrupt]: [tokio::signal::unix::Signal; 2], cancel: CancellationToken) {
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => info!("SIGINT: stopping"),
-    }
-    cancel.cancel();
-}
-
 /// Comes when work is still under way some time after it should have ended.
 async fn overdue(cancel: &CancellationToken, grace: Duration) {
     cancel.cancelled().await;
@@ -73,14 +65,10 @@ async fn overdue(cancel: &CancellationToken, grace: Duration) {
 
 /// The folder for Git objects, and what removes it at the end where the user named none.
 fn cache_folder(options: &RunOptions) -> anyhow::Result<(std::path::PathBuf, Option<tempfile::TempDir>)> {
-    match &options.cache {
-        Some(folder) => {
-            std::fs::create_dir_all(folder).with_context(|| format!("--cache {}", folder.display()))?;
-            Ok((folder.clone(), None))
-        }
-        None => {
-            let folder = tempfile::Builder::new().prefix("voxsync-").tempdir().context("a temporary folder")?;
-            Ok((folder.path().to_owned(), Some(folder)))
-        }
+    if let Some(folder) = &options.cache {
+        std::fs::create_dir_all(folder).with_context(|| format!("--cache {}", folder.display()))?;
+        return Ok((folder.clone(), None));
     }
+    let folder = tempfile::Builder::new().prefix("voxsync-").tempdir().context("a temporary folder")?;
+    Ok((folder.path().to_owned(), Some(folder)))
 }

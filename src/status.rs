@@ -8,7 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use kube::{Api, ResourceExt as _, api::ListParams};
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{CodeSyncStatus, ConditionStatus, Hold, StagePhase, StageStatus, Waiting},
+    code_sync::{CodeSyncStatus, Condition, ConditionStatus, Hold, StagePhase, StageStatus, Waiting},
     time::Time,
 };
 
@@ -40,7 +40,9 @@ pub async fn run(connection: &Connection, options: StatusOptions) -> anyhow::Res
         }
         output::line(view.code_sync(code_sync).trim_end());
     }
-    let wrong = code_syncs.iter().any(|code_sync| code_sync.status.as_ref().is_some_and(|status| trouble(status).is_some()));
+    let wrong = code_syncs
+        .iter()
+        .any(|code_sync| code_sync.status.as_ref().is_some_and(|status| trouble(status).is_some()));
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -58,7 +60,8 @@ impl View {
         let title = paint(&format!("{namespace}/{}", code_sync.name_any()), Tone::Strong, self.colourful);
         lines.push(format!("{title}  ·  following {}", harmless(&code_sync.spec.source.summary())));
         let Some(status) = &code_sync.status else {
-            lines.push("  the agent has not seen it yet: does `voxsync run` serve this namespace?".to_owned());
+            lines
+                .push("  the agent has not seen it yet: does `voxsync run` serve this namespace?".to_owned());
             return lines.join("\n");
         };
         lines.push(String::new());
@@ -73,7 +76,7 @@ impl View {
         for (index, stage) in status.stages.iter().enumerate() {
             lines.push(self.stage(index + 1, stage, width));
             let rows = status.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
-            lines.extend(rows.map(|row| self.waiting(row, width + 6)));
+            lines.extend(rows.map(|row| self.waiting(row, width + 8)));
         }
         lines.extend(status.waiting.iter().filter(|row| row.stage.is_none()).map(|row| self.waiting(row, 2)));
         lines.extend(status.holds.iter().filter(|hold| !hold.resumed).map(|hold| self.hold(hold)));
@@ -85,7 +88,9 @@ impl View {
     fn candidate(&self, status: &CodeSyncStatus) -> Option<String> {
         let candidate = status.candidate.as_ref()?;
         let mut parts = vec![format!("  candidate  {}", short(&candidate.reference, &candidate.name))];
-        parts.extend(candidate.commit.as_deref().map(|commit| format!("commit {} (claimed)", first(commit, 7))));
+        parts.extend(
+            candidate.commit.as_deref().map(|commit| format!("commit {} (claimed)", first(commit, 7))),
+        );
         parts.extend(candidate.author.as_deref().map(|author| format!("by {}", harmless(author))));
         parts.extend(candidate.created.map(|time| format!("built {}", self.at(time))));
         parts.extend(candidate.first_seen.map(|time| format!("first seen {}", self.at(time))));
@@ -107,9 +112,11 @@ impl View {
             StagePhase::Writing | StagePhase::Rolling => ("▸", Tone::Attention),
             StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
         };
-        let reference = stage.reference.as_deref().map_or(String::new(), |text| format!(" on {}", short(text, text)));
+        let reference =
+            stage.reference.as_deref().map_or(String::new(), |text| format!(" on {}", short(text, text)));
         let phase = format!("{:?}", stage.phase).to_lowercase();
-        let message = stage.message.as_deref().map_or(String::new(), |message| format!("   {}", harmless(message)));
+        let message =
+            stage.message.as_deref().map_or(String::new(), |message| format!("   {}", harmless(message)));
         format!(
             "  {number} {:width$}  {} {phase}: {} of {} ready{reference}{message}",
             stage.name,
@@ -121,7 +128,7 @@ impl View {
 
     fn waiting(&self, row: &Waiting, indent: usize) -> String {
         let until = row.until.map_or(String::new(), |time| format!(" (until {})", self.at(time)));
-        format!("{:indent$}waits: {}{until}", "", harmless(&row.message))
+        format!("{:indent$}{}: {}{until}", "", row.reason, harmless(&row.message))
     }
 
     fn hold(&self, hold: &Hold) -> String {
@@ -133,15 +140,27 @@ impl View {
     }
 
     fn verdict(&self, status: &CodeSyncStatus) -> String {
-        if let Some(message) = trouble(status) {
-            return paint(&harmless(&message), Tone::Bad, self.colourful);
+        if let Some(condition) = trouble(status) {
+            // What a row or a hold said already is not said again.
+            let is_said = !status.waiting.is_empty() || !status.holds.is_empty();
+            let summary = status.summary.as_deref().filter(|_| is_said);
+            let text =
+                summary.map_or_else(|| format!("{}: {}", condition.reason, condition.message), str::to_owned);
+            return paint(&format!("to look at: {}", harmless(&text)), Tone::Bad, self.colourful);
         }
-        let next = status.waiting.iter().filter_map(|row| row.until.map(|until| (until, row))).min_by_key(|row| row.0);
+        let next = status
+            .waiting
+            .iter()
+            .filter_map(|row| row.until.map(|until| (until, row)))
+            .min_by_key(|row| row.0);
         match next {
             Some((until, row)) => {
                 format!("nothing is wrong; next thing to happen: {} {} ends", self.at(until), row.reason)
             }
-            None => format!("nothing is wrong; {}", harmless(status.summary.as_deref().unwrap_or("nothing to do"))),
+            None => format!(
+                "nothing is wrong; {}",
+                harmless(status.summary.as_deref().unwrap_or("nothing to do"))
+            ),
         }
     }
 
@@ -157,14 +176,15 @@ impl View {
 }
 
 /// What is wrong, if a person has to act.
-fn trouble(status: &CodeSyncStatus) -> Option<String> {
+fn trouble(status: &CodeSyncStatus) -> Option<&Condition> {
     let is = |kind: &str, wanted| {
         status.conditions.iter().find(|condition| condition.kind == kind && condition.status == wanted)
     };
     let stalled = is("Stalled", ConditionStatus::True);
-    let unready = is("Ready", ConditionStatus::False).filter(|_| is("Reconciling", ConditionStatus::True).is_none());
+    let unready =
+        is("Ready", ConditionStatus::False).filter(|_| is("Reconciling", ConditionStatus::True).is_none());
     let source = is("SourceReady", ConditionStatus::False);
-    stalled.or(unready).or(source).map(|condition| format!("{}: {}", condition.reason, condition.message))
+    stalled.or(unready).or(source)
 }
 
 fn short(reference: &str, otherwise: &str) -> String {

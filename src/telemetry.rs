@@ -7,7 +7,8 @@ use crate::arguments::LogFormat;
 
 /// Starts logging to standard error.
 pub fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is not a log filter"))?;
+    let filter =
+        EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is not a log filter"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {

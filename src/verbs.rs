@@ -115,7 +115,9 @@ fn complete(code_sync: &CodeSync, text: &str) -> anyhow::Result<CodeReference> {
     let followed = code_sync.spec.source.registry.as_ref().map(|registry| registry.repository.as_str());
     let seen = code_sync.status.as_ref().and_then(|status| status.candidate.as_ref());
     let Some(repository) = followed.or(seen.map(|candidate| candidate.repository.as_str())) else {
-        bail!("which repository is {text:?} of? Give a whole reference, for example ghcr.io/example/puppet-code:{text}");
+        bail!(
+            "which repository is {text:?} of? Give a whole reference, for example ghcr.io/example/puppet-code:{text}"
+        );
     };
     let (tag, digest) = if is_digest(part) { (None, Some(part)) } else { (Some(text), None) };
     Ok(CodeReference::new(repository, tag, digest)?)

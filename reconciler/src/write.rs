@@ -25,6 +25,8 @@ use crate::{finding::Finding, plan::Write};
 const FIELD_MANAGER: &str = "voxsync";
 /// The longest wait for one answer of the API server.
 const CALL_LIMIT_SECONDS: u64 = 15;
+/// The longest answer that is kept; webhooks write it.
+const MESSAGE_LIMIT_BYTES: usize = 1024;
 /// What the API server says of a volume whose image it dropped.
 const DROPPED_VOLUME: &str = "must specify a volume type";
 
@@ -125,7 +127,8 @@ async fn call<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result
 }
 
 fn not_written(status: &Status) -> NotWritten {
-    let message = status.message.clone();
+    let end = status.message.floor_char_boundary(MESSAGE_LIMIT_BYTES);
+    let message = status.message.get(..end).unwrap_or_default().to_owned();
     // Webhooks answer with any code they like, 403 if they name none.
     let is_admission = message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy");
     match status.code {

@@ -73,9 +73,11 @@ fn row(snapshot: &Snapshot, server: &Server) -> Row {
         None => (None, None),
     };
     let follower = target.as_ref().and_then(|(kind, name)| follower(snapshot, &namespace, *kind, name));
-    let hold = follower.as_ref().and_then(|follower| follower.hold.map(|hold| sentence(follower.code_sync, hold)));
-    let declared_in =
-        target.as_ref().map_or_else(|| "neither is set".to_owned(), |(kind, name)| format!("{} {name}", kind.as_str()));
+    let hold =
+        follower.as_ref().and_then(|follower| follower.hold.map(|hold| sentence(follower.code_sync, hold)));
+    let declared_in = target
+        .as_ref()
+        .map_or_else(|| "neither is set".to_owned(), |(kind, name)| format!("{} {name}", kind.as_str()));
     let (verdict, message) = judge(&Evidence {
         serves_code: server.spec.serves_code(),
         declared: &declared,
@@ -128,7 +130,12 @@ struct Follower<'a> {
     hold: Option<&'a Hold>,
 }
 
-fn follower<'a>(snapshot: &'a Snapshot, namespace: &str, kind: TargetKind, name: &str) -> Option<Follower<'a>> {
+fn follower<'a>(
+    snapshot: &'a Snapshot,
+    namespace: &str,
+    kind: TargetKind,
+    name: &str,
+) -> Option<Follower<'a>> {
     let labels = match kind {
         TargetKind::Config => snapshot.config(namespace, name)?.metadata.labels.as_ref(),
         TargetKind::Server => snapshot.server(namespace, name)?.metadata.labels.as_ref(),
@@ -144,7 +151,8 @@ fn follower<'a>(snapshot: &'a Snapshot, namespace: &str, kind: TargetKind, name:
         })?;
         let target = format!("{}/{name}", kind.as_str());
         let holds = code_sync.status.iter().flat_map(|status| &status.holds);
-        let hold = holds.filter(|hold| !hold.resumed).find(|hold| hold.target.split('[').next() == Some(&target));
+        let hold =
+            holds.filter(|hold| !hold.resumed).find(|hold| hold.target.split('[').next() == Some(&target));
         Some(Follower { code_sync, stage: place + 1, hold })
     })
 }
@@ -159,7 +167,8 @@ fn commit(code_sync: &CodeSync, declared: &[String]) -> Option<String> {
     let status = code_sync.status.as_ref()?;
     let promoted = status.promotion.as_ref().map(|promotion| &promotion.candidate);
     let known = |candidate: &CandidateStatus| (candidate.reference.clone(), candidate.commit.clone());
-    let deployed = status.deployed.iter().map(|deployed| (deployed.reference.clone(), deployed.commit.clone()));
+    let deployed =
+        status.deployed.iter().map(|deployed| (deployed.reference.clone(), deployed.commit.clone()));
     let all = status.candidate.iter().chain(promoted).map(known).chain(deployed);
     let is_declared = |reference: &str| {
         declared.iter().any(|image| CodeReference::parse(image).is_ok() && is_same_code(image, reference))

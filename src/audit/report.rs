@@ -1,27 +1,36 @@
 //! Rows as a table for people and as JSON for programs.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use voxsync_crds::CodeReference;
 
 use super::{Row, Verdict};
-use crate::output::{self, Cell, Tone, age};
+use crate::output::{self, Cell, Tone, age, paint, shorten};
 
-/// The longest sentence in a table, in characters; all of it is in `-o json`.
-const SENTENCE_CHARACTERS: usize = 90;
+/// The longest sentence below a table, in characters; all of it is in `-o json`.
+const SENTENCE_CHARACTERS: usize = 240;
 
-/// The table, and a line that sums it up.
+/// The table, what to do about each Server that is not in sync, and a line that sums it up.
+///
+/// The namespace is a column only where there are several, so that a usual table fits 120 columns.
 pub fn table(rows: &[Row], now: Timestamp, colourful: bool) -> String {
-    let headers = [
-        "NAMESPACE", "SERVER", "ROLE", "DECLARED", "RUNNING", "SINCE", "COMMIT", "FOLLOWED BY", "VERDICT", "",
-    ];
-    let cells: Vec<Vec<Cell>> = rows.iter().map(|row| cells(row, now)).collect();
-    let well = rows.iter().filter(|row| is_well(row.verdict)).count();
+    let several = rows.iter().any(|row| rows.first().is_some_and(|first| first.namespace != row.namespace));
+    let first = usize::from(!several);
+    let headers =
+        ["NAMESPACE", "SERVER", "ROLE", "DECLARED", "RUNNING", "SINCE", "COMMIT", "FOLLOWED BY", "VERDICT"];
+    let cells: Vec<Vec<Cell>> = rows.iter().map(|row| cells(row, now).split_off(first)).collect();
+    let mut text = output::table(headers.get(first..).unwrap_or_default(), &cells, colourful);
+    text.push('\n');
+    for row in rows.iter().filter(|row| !row.message.is_empty()) {
+        let name = if several { format!("{}/{}", row.namespace, row.server) } else { row.server.clone() };
+        let sentence = paint(&shorten(&row.message, SENTENCE_CHARACTERS), Tone::Faint, colourful);
+        let _ = writeln!(text, "{name}: {sentence}");
+    }
+    let well = rows.iter().filter(|row| row.verdict == Verdict::InSync).count();
     let noun = if rows.len() == 1 { "server" } else { "servers" };
-    let mut text = output::table(&headers, &cells, colourful);
-    text.push_str(&format!("\n{} {noun}: {well} in sync, {} to look at.", rows.len(), rows.len() - well));
+    let _ = write!(text, "{} {noun}: {well} in sync, {} to look at.", rows.len(), rows.len() - well);
     if rows.iter().any(|row| row.commit.is_some()) {
         text.push_str(" ? = commit only claimed by the image's annotation.");
     }
@@ -33,11 +42,6 @@ pub fn json(rows: &[Row]) -> Value {
     json!({"apiVersion": "audit.voxsync.dev/v1", "servers": rows})
 }
 
-/// A Server that serves no catalogs has no code, and should have none.
-fn is_well(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::InSync)
-}
-
 fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
     let tone = match row.verdict {
         Verdict::InSync => Tone::Good,
@@ -47,11 +51,8 @@ fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
     };
     let verdict = format!("{:?}", row.verdict);
     let since = row.since.map(|since| age(Duration::try_from(now.duration_since(since)).unwrap_or_default()));
-    let commit = row.commit.as_deref().map(|commit| format!("{}?", commit.chars().take(7).collect::<String>()));
-    let mut sentence: String = row.message.chars().take(SENTENCE_CHARACTERS).collect();
-    if sentence.len() < row.message.len() {
-        sentence.push('…');
-    }
+    let commit =
+        row.commit.as_deref().map(|commit| format!("{}?", commit.chars().take(7).collect::<String>()));
     let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
     vec![
         Cell::new(&row.namespace),
@@ -63,7 +64,6 @@ fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
         or_dash(commit),
         or_dash(row.followed_by.clone()),
         Cell::toned(verdict, tone),
-        Cell::toned(sentence, Tone::Faint),
     ]
 }
 

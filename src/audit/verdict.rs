@@ -55,14 +55,19 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, String) {
         return (Verdict::Held, (*hold).to_owned());
     }
     if *has_claim {
-        return (Verdict::External, "the code is on a PersistentVolumeClaim: what is in it is not known here".to_owned());
+        return (
+            Verdict::External,
+            "the code is on a PersistentVolumeClaim: what is in it is not known here".to_owned(),
+        );
     }
     if declared.is_empty() {
         return (Verdict::NoCode, format!("neither the Server nor its Config has spec.code ({origin})"));
     }
     match rollout {
         RolloutState::Pending => {
-            let sentence = format!("{origin} declares it, the Deployment does not have it: `voxsync run` or the operator must bring it");
+            let sentence = format!(
+                "{origin} declares it, the Deployment does not have it: `voxsync run` or the operator must bring it"
+            );
             return (Verdict::NotRolledOut, sentence);
         }
         RolloutState::Impossible { message, .. } => return (Verdict::NotRolledOut, message.clone()),
@@ -71,13 +76,17 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, String) {
         }
         RolloutState::Progressing(progress) => return (Verdict::Rolling, progress.to_string()),
         RolloutState::Stuck(stuck) => {
-            return (Verdict::Rolling, format!("stuck: {} of pod {}: {}", stuck.reason, stuck.pod, stuck.message));
+            return (
+                Verdict::Rolling,
+                format!("stuck: {} of pod {}: {}", stuck.reason, stuck.pod, stuck.message),
+            );
         }
         RolloutState::TimedOut { message } => return (Verdict::Rolling, format!("stuck: {message}")),
         RolloutState::Complete(_) => {}
     }
     if running.iter().any(|images| !is_same(images, declared)) {
-        let sentence = "its ready pods run different code, and no rollout is under way: `kubectl rollout restart`";
+        let sentence =
+            "its ready pods run different code, and no rollout is under way: `kubectl rollout restart`";
         return (Verdict::Mixed, sentence.to_owned());
     }
     if declared.iter().any(|image| !image.contains('@')) {
@@ -122,11 +131,22 @@ mod tests {
             (false, &pinned, false, vec![], &complete, None, Verdict::NoCode),
         ];
         for (serves_code, declared, has_claim, running, rollout, hold, wanted) in cases {
-            let evidence =
-                Evidence { serves_code, declared, has_claim, running: &running, rollout, hold, origin: "Config production" };
+            let evidence = Evidence {
+                serves_code,
+                declared,
+                has_claim,
+                running: &running,
+                rollout,
+                hold,
+                origin: "Config production",
+            };
             let (verdict, sentence) = judge(&evidence);
             assert_eq!(verdict, wanted, "{evidence:?}");
-            assert_eq!(sentence.is_empty(), verdict == Verdict::InSync, "a sentence says what to do: {evidence:?}");
+            assert_eq!(
+                sentence.is_empty(),
+                verdict == Verdict::InSync,
+                "a sentence says what to do: {evidence:?}"
+            );
         }
     }
 }

@@ -45,11 +45,15 @@ mod tests {
     #[test]
     fn changes_what_it_means_to_change() {
         let staged = staged("127.0.0.1:5000");
-        for wanted in ["repository: 127.0.0.1:5000/puppet-code", "insecure: true", "interval: 1s", "soak: 2s"] {
+        for wanted in ["repository: 127.0.0.1:5000/puppet-code", "insecure: true", "interval: 1s", "soak: 2s"]
+        {
             assert!(staged.contains(wanted), "{wanted}: {staged}");
         }
         let git = git_reference("file:///x");
-        assert!(git.contains("url: file:///x") && git.contains("interval: 1s") && git.contains("insecure: true"), "{git}");
+        assert!(
+            git.contains("url: file:///x") && git.contains("interval: 1s") && git.contains("insecure: true"),
+            "{git}"
+        );
         assert!(!servers("r.io/x:1").contains(EXAMPLE_REPOSITORY));
     }
 }

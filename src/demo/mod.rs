@@ -13,7 +13,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     audit,
     halves::{self, Halves},
     output::{self, Tone, paint},
+    stop::Signals,
 };
 use narrator::Narrator;
 use story::{Push, Step, story};
@@ -51,6 +52,7 @@ struct StepReport {
 pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let silent = options.output == DemoOutput::Json;
     let mut narrator = Narrator::new(silent);
+    let mut signals = Signals::catch()?;
     let stop = CancellationToken::new();
     let story = story(options.seed);
     let world = World::start(options.folder.clone(), &story.first, &stop).await?;
@@ -70,7 +72,10 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
 
     let mut steps = Vec::new();
     for (index, step) in story.steps.iter().enumerate() {
-        steps.push(play(&world, step, index + 1, &mut narrator).await?);
+        tokio::select! {
+            played = play(&world, step, index + 1, &mut narrator) => steps.push(played?),
+            signal = signals.first() => bail!("{signal}: stopped in step {}", index + 1),
+        }
     }
     let report = Report { ok: steps.iter().all(|step| step.ok), steps };
     show_audit(&world, &narrator).await?;
@@ -79,14 +84,19 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     }
     if !options.once {
         play_on(&world, &narrator);
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        signals.first().await;
     }
     stop.cancel();
     work.await.context("the agent and the reconciler")??;
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn play(world: &World, step: &Step, number: usize, narrator: &mut Narrator) -> anyhow::Result<StepReport> {
+async fn play(
+    world: &World,
+    step: &Step,
+    number: usize,
+    narrator: &mut Narrator,
+) -> anyhow::Result<StepReport> {
     let production = Watcher {
         client: &world.client,
         namespace: NAMESPACE,
@@ -145,7 +155,11 @@ fn introduce(world: &World, narrator: &Narrator, first: &Push) {
     let repository = format!("{}/{REPOSITORY}", world.registry_address);
     narrator.fact("registry", &repository, &format!("all servers run {}", first.tag));
     narrator.fact("git", &world.control_repository().display().to_string(), "branch production");
-    narrator.fact("manifests", "servers.yaml, staged.yaml, git-reference.yaml", "of examples/, applied; soak 2 s");
+    narrator.fact(
+        "manifests",
+        "servers.yaml, staged.yaml, git-reference.yaml",
+        "of examples/, applied; soak 2 s",
+    );
 }
 
 async fn show_audit(world: &World, narrator: &Narrator) -> anyhow::Result<()> {
@@ -164,6 +178,7 @@ fn play_on(world: &World, narrator: &Narrator) {
     narrator.line(&format!("  export KUBECONFIG={}", kubeconfig.display()));
     narrator.line(&format!("  kubectl get csync,crel -n {NAMESPACE}; voxsync status; voxsync audit"));
     narrator.line(&format!("  cd {} && git revert --no-edit HEAD", repository.display()));
-    narrator.line(&format!("  podman push --tls-verify=false … {}/{REPOSITORY}:v1.99.0", world.registry_address));
+    narrator
+        .line(&format!("  podman push --tls-verify=false … {}/{REPOSITORY}:v1.99.0", world.registry_address));
     narrator.line("  voxsync promote production <a tag that ran before> --reason 'because I can'");
 }

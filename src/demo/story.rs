@@ -31,6 +31,9 @@ pub struct Story {
     pub steps: Vec<Step>,
 }
 
+/// What makes a step of an image, and what that image's tag begins with.
+type Kind = (fn(Push) -> Step, &'static str);
+
 /// Makes the story of a seed: another seed means other tags, other digests and another order.
 pub fn story(seed: u64) -> Story {
     let mut random = Random(seed);
@@ -40,12 +43,15 @@ pub fn story(seed: u64) -> Story {
         let patch = next;
         next += 1;
         let commit = format!("{:016x}{:016x}{:08x}", random.next(), random.next(), random.below(1 << 32));
-        Push { tag: format!("{prefix}1.{minor}.{patch}"), text: format!("seed {seed}, release {patch}"), commit }
+        Push {
+            tag: format!("{prefix}1.{minor}.{patch}"),
+            text: format!("seed {seed}, release {patch}"),
+            commit,
+        }
     };
     let first = push(&mut random, "v");
     // The commit's image has a tag that the version range of the other CodeSync does not see.
-    let mut kinds: Vec<(fn(Push) -> Step, &str)> =
-        vec![(Step::Tag, "v"), (Step::Commit, "staging-"), (Step::Broken, "v")];
+    let mut kinds: [Kind; 3] = [(Step::Tag, "v"), (Step::Commit, "staging-"), (Step::Broken, "v")];
     // Seed 1, the default, tells it in the order in which it is easiest to follow.
     if seed != 1 {
         for place in (1..kinds.len()).rev() {

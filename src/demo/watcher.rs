@@ -1,6 +1,9 @@
 //! Sees what a promotion does, from objects read back through the API, and decides whether a step came true.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -62,7 +65,8 @@ impl Watcher<'_> {
             let deployed = seen.status.deployed.as_ref().and_then(|deployed| deployed.digest.as_deref());
             if canary_done && all && deployed == Some(digest) {
                 let count = self.servers.len() + usize::from(self.canary.is_some());
-                narrator.happened("released", &format!("on {count} servers"), Tone::Good);
+                let servers = if count == 1 { "server" } else { "servers" };
+                narrator.happened("released", &format!("on {count} {servers}"), Tone::Good);
                 return Ok(in_order);
             }
             if narrator.seconds() > STEP_DEADLINE.as_secs_f64() {
@@ -110,7 +114,8 @@ impl Watcher<'_> {
             Some(name) => servers.get(name).await.context("the canary")?.spec.code,
             None => None,
         };
-        let image = |code: Option<voxsync_crds::Code>| code.and_then(|code| code.entries().first()?.image.clone());
+        let image =
+            |code: Option<voxsync_crds::Code>| code.and_then(|code| code.entries().first()?.image.clone());
         let listed = deployments.list(&kube::api::ListParams::default()).await.context("the Deployments")?;
         let pods = listed.iter().map(|deployment| (deployment.name_any(), pods(deployment))).collect();
         Ok(Seen { status, canary: image(canary), config: image(config), pods })
@@ -144,36 +149,34 @@ fn pods(deployment: &Deployment) -> Pods {
 
 /// What was told already: each line once.
 #[derive(Default)]
-struct Told {
-    candidate: bool,
-    canary_written: bool,
-    config_written: bool,
-    soaking: bool,
-    ready: Vec<String>,
-}
+struct Told(BTreeSet<String>);
 
 impl Told {
+    fn is_new(&mut self, fact: &str) -> bool {
+        self.0.insert(fact.to_owned())
+    }
+
     fn tell(&mut self, watcher: &Watcher<'_>, seen: &Seen, digest: &str, narrator: &Narrator) {
         let candidate = seen.status.candidate.as_ref().filter(|candidate| candidate.digest == digest);
-        if let Some(candidate) = candidate.filter(|_| !std::mem::replace(&mut self.candidate, true)) {
+        if let Some(candidate) = candidate.filter(|_| self.is_new("candidate")) {
             let tags = seen.status.source.as_ref().and_then(|source| source.tag_count);
             let tags = tags.map_or(String::new(), |count| format!(", newest of {count} tags that are there"));
             narrator.happened("agent", &format!("candidate {}{tags}", candidate.name), Tone::Plain);
         }
         if let Some(canary) = watcher.canary {
-            if has(seen.canary.as_deref(), digest) && !std::mem::replace(&mut self.canary_written, true) {
+            if has(seen.canary.as_deref(), digest) && self.is_new("canary written") {
                 narrator.happened(canary, "code reference written", Tone::Plain);
             }
             self.tell_ready(canary, seen, digest, narrator);
         }
-        let soak = seen.status.stages.iter().find(|stage| stage.phase == StagePhase::Soaking);
-        if soak.is_some() && candidate.is_some() && !self.soaking {
-            self.soaking = true;
+        let soaking = seen.status.stages.iter().find(|stage| stage.phase == StagePhase::Soaking);
+        if let Some(stage) = soaking.filter(|_| candidate.is_some() && self.is_new("soaking")) {
             let until = seen.status.waiting.iter().find_map(|row| row.until);
-            let until = until.map_or(String::new(), |until| format!(" until {}", until.timestamp().strftime("%H:%M:%SZ")));
-            narrator.happened(soak.map_or("", |stage| stage.name.as_str()), &format!("soaks{until}"), Tone::Plain);
+            let until = until
+                .map_or(String::new(), |until| format!(" until {}", until.timestamp().strftime("%H:%M:%SZ")));
+            narrator.happened(&stage.name, &format!("soaks{until}"), Tone::Plain);
         }
-        if has(seen.config.as_deref(), digest) && !std::mem::replace(&mut self.config_written, true) {
+        if has(seen.config.as_deref(), digest) && self.is_new("config written") {
             narrator.happened(watcher.config, "code reference written", Tone::Plain);
         }
         for server in &watcher.servers {
@@ -182,11 +185,11 @@ impl Told {
     }
 
     fn tell_ready(&mut self, server: &str, seen: &Seen, digest: &str, narrator: &Narrator) {
-        if seen.runs(server, digest) && !self.ready.iter().any(|told| told == server) {
-            self.ready.push(server.to_owned());
-            if let Some(pods) = seen.pods.get(server) {
-                narrator.happened(server, &format!("{} of {} pods ready ✔", pods.ready, pods.wanted), Tone::Good);
-            }
+        if let Some(pods) = seen.pods.get(server).filter(|_| seen.runs(server, digest))
+            && self.is_new(server)
+        {
+            let pods = format!("{} of {} pods ready ✔", pods.ready, pods.wanted);
+            narrator.happened(server, &pods, Tone::Good);
         }
     }
 }

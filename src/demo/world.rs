@@ -37,14 +37,16 @@ pub struct World {
 
 impl World {
     /// Starts it, and puts in what the story begins with.
-    pub async fn start(folder: Option<PathBuf>, first: &Push, stop: &CancellationToken) -> anyhow::Result<Self> {
-        let (folder, temporary) = match folder {
-            Some(folder) => (folder, None),
-            None => {
-                let temporary = tempfile::Builder::new().prefix("voxsync-demo-").tempdir()?;
-                (temporary.path().to_owned(), Some(temporary))
-            }
+    pub async fn start(
+        folder: Option<PathBuf>,
+        first: &Push,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let temporary = match folder {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("voxsync-demo-").tempdir()?),
         };
+        let folder = folder.or_else(|| temporary.as_ref().map(|it| it.path().to_owned())).unwrap_or_default();
         std::fs::create_dir_all(&folder).with_context(|| format!("the folder {}", folder.display()))?;
         let store = registry::Store::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the registry")?;
@@ -129,7 +131,9 @@ fn sandbox(store: &registry::Store, registry_address: SocketAddr) -> Sandbox {
         let name = parsed.digest().or(parsed.tag())?;
         let why = store.pull_problem(repository, name)?;
         // The kubelet's own words around the registry's.
-        let message = format!("Back-off pulling image \"{reference}\": ErrImagePull: failed to pull and unpack image: {why}");
+        let message = format!(
+            "Back-off pulling image \"{reference}\": ErrImagePull: failed to pull and unpack image: {why}"
+        );
         Some(PullFailure { reason: "ImagePullBackOff".to_owned(), message })
     };
     Sandbox::new(SandboxOptions { pull_check: Arc::new(pull_check), ..SandboxOptions::default() })

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use voxsync_cluster::Cluster;
 
-/// The content type of the OpenMetrics text format, version 1.0.0.
+/// The content type of the `OpenMetrics` text format, version 1.0.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone)]

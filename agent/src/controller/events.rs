@@ -57,7 +57,6 @@ pub(crate) async fn publish(
     };
     let api: Api<Event> = Api::namespaced(client.clone(), &key.namespace);
     if let Err(error) = api.create(&PostParams::default(), &event).await {
-        eprintln!("DEBUGEVENT {error} {event:?}");
         warn!(code_sync = %key, reason, %error, "an event could not be written");
     }
 }

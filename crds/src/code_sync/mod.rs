@@ -8,8 +8,8 @@ mod spec;
 mod status;
 
 pub use source::{
-    FileSource, GitReferenceFile, GitRevision, GitSource, Entry, GitTag, LocalReference, RegistrySource, Schedule,
-    Source, TagRule,
+    Entry, FileSource, GitReferenceFile, GitRevision, GitSource, GitTag, LocalReference, RegistrySource,
+    Schedule, Source, TagRule,
 };
 pub use spec::{
     Adopt, CodeSync, CodeSyncSpec, History, ImageAccess, LabelSelector, Pin, PullPolicy, Requirement,

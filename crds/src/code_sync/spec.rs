@@ -255,7 +255,7 @@ pub enum RequirementOperator {
 pub struct History {
     /// At most this many (default 200).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub keep: Option<u16>,
     /// At most this long (default 2160h, 90 days).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,7 +292,9 @@ impl LabelSelector {
                 let value = value(&requirement.key);
                 match requirement.operator {
                     RequirementOperator::In => value.is_some_and(|value| requirement.values.contains(value)),
-                    RequirementOperator::NotIn => value.is_none_or(|value| !requirement.values.contains(value)),
+                    RequirementOperator::NotIn => {
+                        value.is_none_or(|value| !requirement.values.contains(value))
+                    }
                     RequirementOperator::Exists => value.is_some(),
                     RequirementOperator::DoesNotExist => value.is_none(),
                 }

@@ -103,6 +103,7 @@ pub struct SourceStatus {
     pub changed_at: Option<Time>,
     /// How many tags the repository has.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "int32"))]
     pub tag_count: Option<u32>,
     /// Since when looks fail.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -275,8 +276,10 @@ pub struct StageStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
     /// How many pods run the reference and are ready.
+    #[schemars(extend("format" = "int32"))]
     pub ready: u32,
     /// How many pods there should be.
+    #[schemars(extend("format" = "int32"))]
     pub desired: u32,
     /// A sentence for people.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn finds_the_entry_that_a_target_means() {
         let object = code(json!({"image": "a:1"}));
-        let list = code(json!([{"image": "a:1", "environment": "production"}, {"image": "b:1", "mountPath": "/x"}]));
+        let list =
+            code(json!([{"image": "a:1", "environment": "production"}, {"image": "b:1", "mountPath": "/x"}]));
         let production = EntryKey::Environment("production".into());
         let other = EntryKey::Environment("other".into());
         assert_eq!(object.position(None), Ok(Some(0)));

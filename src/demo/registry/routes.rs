@@ -62,7 +62,10 @@ fn tags(store: &Store, name: &str, query: &HashMap<String, String>) -> Response 
     let last = query.get("last").map_or("", String::as_str);
     let mut rest = repository.tags.keys().filter(|tag| tag.as_str() > last);
     let page: Vec<&String> = rest.by_ref().take(count).collect();
-    let next = rest.next().and(page.last()).map(|tag| format!("</v2/{name}/tags/list?n={count}&last={tag}>; rel=\"next\""));
+    let next = rest
+        .next()
+        .and(page.last())
+        .map(|tag| format!("</v2/{name}/tags/list?n={count}&last={tag}>; rel=\"next\""));
     let mut response = axum::Json(json!({"name": name, "tags": page})).into_response();
     if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
         response.headers_mut().insert(header::LINK, next);
@@ -70,7 +73,14 @@ fn tags(store: &Store, name: &str, query: &HashMap<String, String>) -> Response 
     response
 }
 
-fn manifest(store: &Store, method: &Method, name: &str, reference: &str, headers: &HeaderMap, body: Bytes) -> Response {
+fn manifest(
+    store: &Store,
+    method: &Method,
+    name: &str,
+    reference: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
     let mut content = store.lock();
     match *method {
         Method::PUT => {
@@ -93,7 +103,8 @@ fn manifest(store: &Store, method: &Method, name: &str, reference: &str, headers
             let Some(repository) = content.repositories.get_mut(name) else {
                 return error(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "no such repository");
             };
-            let known = repository.tags.remove(reference).is_some() || repository.manifests.remove(reference).is_some();
+            let known = repository.tags.remove(reference).is_some()
+                || repository.manifests.remove(reference).is_some();
             repository.tags.retain(|_, digest| digest != reference);
             if known { StatusCode::ACCEPTED.into_response() } else { StatusCode::NOT_FOUND.into_response() }
         }
@@ -101,7 +112,14 @@ fn manifest(store: &Store, method: &Method, name: &str, reference: &str, headers
     }
 }
 
-fn upload(store: &Store, method: &Method, name: &str, id: &str, query: &HashMap<String, String>, body: &Bytes) -> Response {
+fn upload(
+    store: &Store,
+    method: &Method,
+    name: &str,
+    id: &str,
+    query: &HashMap<String, String>,
+    body: &Bytes,
+) -> Response {
     let mut content = store.lock();
     if content.size_bytes() + body.len() > STORE_LIMIT_BYTES {
         return error(StatusCode::INSUFFICIENT_STORAGE, "TOOMANYREQUESTS", "the demo's registry is full");
@@ -114,7 +132,8 @@ fn upload(store: &Store, method: &Method, name: &str, id: &str, query: &HashMap<
     let Some(wanted) = query.get("digest").filter(|_| *method != Method::PATCH) else {
         let range = format!("0-{}", uploaded.len().saturating_sub(1));
         let location = format!("/v2/{name}/blobs/uploads/{id}");
-        return (StatusCode::ACCEPTED, [(header::LOCATION, location), (header::RANGE, range)]).into_response();
+        return (StatusCode::ACCEPTED, [(header::LOCATION, location), (header::RANGE, range)])
+            .into_response();
     };
     let blob = content.uploads.remove(&id).unwrap_or_default();
     if digest(&blob) != *wanted {

@@ -43,7 +43,14 @@ impl Store {
     }
 
     /// Stores an image that was made here, under a tag; gives its digest.
-    pub fn push(&self, repository: &str, tag: &str, blobs: &[Vec<u8>], manifest: Vec<u8>, media_type: &str) -> String {
+    pub fn push(
+        &self,
+        repository: &str,
+        tag: &str,
+        blobs: &[Vec<u8>],
+        manifest: Vec<u8>,
+        media_type: &str,
+    ) -> String {
         let mut content = self.lock();
         for blob in blobs {
             content.blobs.insert(digest(blob), Bytes::from(blob.clone()));
@@ -55,7 +62,10 @@ impl Store {
     /// pulled any more.
     pub fn lose_layers(&self, repository: &str, reference: &str) {
         let mut content = self.lock();
-        let layers = content.manifest(repository, reference).map(|(_, manifest)| layers(&manifest)).unwrap_or_default();
+        let layers = content
+            .manifest(repository, reference)
+            .map(|(_, manifest)| layers(&manifest))
+            .unwrap_or_default();
         for layer in layers {
             content.blobs.remove(&layer);
         }
@@ -80,7 +90,13 @@ impl Content {
         repository.manifests.get(digest).map(|manifest| (digest.to_owned(), manifest.clone()))
     }
 
-    pub fn put_manifest(&mut self, repository: &str, reference: &str, media_type: String, body: Bytes) -> String {
+    pub fn put_manifest(
+        &mut self,
+        repository: &str,
+        reference: &str,
+        media_type: String,
+        body: Bytes,
+    ) -> String {
         let digest = digest(&body);
         let repository = self.repositories.entry(repository.to_owned()).or_default();
         repository.manifests.insert(digest.clone(), Manifest { media_type, body });
