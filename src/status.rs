@@ -74,7 +74,7 @@ impl View {
         lines.push(String::new());
         let width = status.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
         for (index, stage) in status.stages.iter().enumerate() {
-            lines.push(self.stage(index + 1, stage, width));
+            lines.push(self.stage(index + 1, stage, status, width));
             let rows = status.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
             lines.extend(rows.map(|row| self.waiting(row, width + 8)));
         }
@@ -105,24 +105,27 @@ impl View {
         format!("  deployed   {}{}", short(&deployed.reference, &deployed.name), since.unwrap_or_default())
     }
 
-    fn stage(&self, number: usize, stage: &StageStatus, width: usize) -> String {
+    fn stage(&self, number: usize, stage: &StageStatus, status: &CodeSyncStatus, width: usize) -> String {
         let (mark, tone) = match stage.phase {
             StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
             StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
             StagePhase::Writing | StagePhase::Rolling => ("▸", Tone::Attention),
             StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
         };
-        let reference =
-            stage.reference.as_deref().map_or(String::new(), |text| format!(" on {}", short(text, text)));
+        // A stage that is worked on is about the promotion's candidate, not about what it last passed with.
+        let candidate = status.promotion.as_ref().map(|promotion| promotion.candidate.reference.as_str());
+        let is_at_rest = matches!(stage.phase, StagePhase::Deployed | StagePhase::Pending);
+        let reference = if is_at_rest { stage.reference.as_deref() } else { candidate };
+        let reference = reference.map_or(String::new(), |text| format!(" {}", short(text, text)));
+        let pods = match stage.desired {
+            0 => String::new(),
+            desired => format!("   {} of {desired} ready", stage.ready),
+        };
         let phase = format!("{:?}", stage.phase).to_lowercase();
-        let message =
-            stage.message.as_deref().map_or(String::new(), |message| format!("   {}", harmless(message)));
         format!(
-            "  {number} {:width$}  {} {phase}: {} of {} ready{reference}{message}",
+            "  {number} {:width$}  {} {phase}{reference}{pods}",
             stage.name,
-            paint(mark, tone, self.colourful),
-            stage.ready,
-            stage.desired,
+            paint(mark, tone, self.colourful)
         )
     }
 

@@ -18,7 +18,13 @@ mod harness;
 mod holds;
 mod objects;
 mod outages;
+mod process;
 mod promotion;
+mod reconciler;
+mod reconciler_modes;
+mod reconciler_obstacles;
+mod reconciler_stages;
+mod reconciler_template;
 mod sources;
 
 use std::process::ExitCode;
@@ -34,5 +40,11 @@ fn main() -> ExitCode {
         ("outages", outages::CASES),
         ("bad_input", bad_input::CASES),
         ("objects", objects::CASES),
+        ("process", process::CASES),
+        ("reconciler", reconciler::CASES),
+        ("reconciler_template", reconciler_template::CASES),
+        ("reconciler_obstacles", reconciler_obstacles::CASES),
+        ("reconciler_modes", reconciler_modes::CASES),
+        ("reconciler_stages", reconciler_stages::CASES),
     ])
 }
