@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// On a CodeSync: look and decide now. Any new value; echoed in `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "voxsync.dev/requestedAt";
@@ -12,6 +12,20 @@ pub const RESUME: &str = "voxsync.dev/resume";
 pub const APPLIED: &str = "voxsync.dev/applied";
 /// On a Server: the reference that the reconciler asks the operator to bring into the pod template.
 pub const REQUESTED_CODE: &str = "voxsync.dev/requested-code";
+
+/// On a Server: why the code that it must run does not come into its pod template, see [`Obstacle`].
+pub const OBSTACLE: &str = "voxsync.dev/obstacle";
+
+/// The value of [`OBSTACLE`]: what the reconciler has to say that the objects themselves do not show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obstacle {
+    /// The code images that it is about, joined with commas: it is void as soon as others are wanted.
+    pub code: String,
+    /// A word for programs, for instance `NoImageVolumes`.
+    pub reason: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
 
 /// The value of [`APPLIED`]: a record for each entry of `spec.code` that voxsync wrote.
 ///
@@ -34,13 +48,19 @@ pub struct Applied {
 }
 
 /// The longest annotation value that is read, in bytes; a longer one is not ours.
-const APPLIED_LIMIT_BYTES: usize = 64 * 1024;
+const VALUE_LIMIT_BYTES: usize = 64 * 1024;
 
 /// Reads the records on a target. What is not readable is nobody's record: the target counts as never written.
 pub fn applied_records(annotations: Option<&BTreeMap<String, String>>) -> AppliedRecords {
-    annotations
-        .and_then(|annotations| annotations.get(APPLIED))
-        .filter(|text| text.len() <= APPLIED_LIMIT_BYTES)
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
+    value_of(annotations, APPLIED).unwrap_or_default()
+}
+
+/// Reads the obstacle on a Server, if there is one.
+pub fn obstacle(annotations: Option<&BTreeMap<String, String>>) -> Option<Obstacle> {
+    value_of(annotations, OBSTACLE)
+}
+
+fn value_of<T: DeserializeOwned>(annotations: Option<&BTreeMap<String, String>>, name: &str) -> Option<T> {
+    let text = annotations?.get(name).filter(|text| text.len() <= VALUE_LIMIT_BYTES)?;
+    serde_json::from_str(text).ok()
 }

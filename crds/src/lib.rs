@@ -3,7 +3,7 @@
 //! - [`openvox`]: `Config` and `Server`, as openvox-operator defines them. Not ours: every field that we do not
 //!   know is kept.
 //! - [`code_sync`] and [`code_release`]: `CodeSync`, what people write, and `CodeRelease`, what happened.
-//! - [`reference`], [`annotations`], [`duration`]: the values that these objects hold.
+//! - [`mod@reference`], [`annotations`], [`duration`]: the values that these objects hold.
 //!
 //! Nothing here talks to anybody: types, their schemas, and pure functions on them.
 

@@ -107,8 +107,8 @@ pub struct GitSource {
     /// What to follow in it.
     #[serde(rename = "ref")]
     pub revision: GitRevision,
-    /// How to log in: a Secret with `username` and `password`, with `token`, or with `identity` (an SSH private
-    /// key) and `known_hosts`.
+    /// How to log in: a Secret with `username` and `password`, with `token`, or with `ssh-privatekey` (or
+    /// `identity`) and `known_hosts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// A Secret with `ca.crt` (and, for client certificates, `tls.crt` and `tls.key`).

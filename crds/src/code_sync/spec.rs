@@ -23,6 +23,7 @@ use crate::duration::DurationText;
     status = "CodeSyncStatus",
     derive = "PartialEq",
     doc = "A CodeSync keeps the Puppet code of Servers and Configs equal to what a source says it should be.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("the name must have at most 63 characters: it is the value of a label"),
     printcolumn = r#"{"name":"Source","type":"string","jsonPath":".status.source.summary"}"#,
     printcolumn = r#"{"name":"Candidate","type":"string","jsonPath":".status.candidate.name"}"#,
     printcolumn = r#"{"name":"Deployed","type":"string","jsonPath":".status.deployed.name"}"#,
@@ -90,7 +91,8 @@ pub struct Pin {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageAccess {
-    /// How to log in: a Secret with `.dockerconfigjson`, with `username` and `password`, or with `token`.
+    /// How to log in: a Secret with `.dockerconfigjson`. One with `username` and `password`, or with `token`, has no
+    /// host, and is taken only for a pin in the repository that the source follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// A Secret with `ca.crt` (and, for client certificates, `tls.crt` and `tls.key`).
