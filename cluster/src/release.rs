@@ -13,8 +13,10 @@ pub struct ReleaseFact {
     pub code_sync_uid: String,
     /// The promotion that it is the record of.
     pub promotion: String,
-    /// When that ended.
+    /// When that ended, by the clock of the process that wrote it.
     pub ended_at: Timestamp,
+    /// When it was created, by the clock of the API server, in whole seconds.
+    pub created: Timestamp,
     /// SHA-256 of its `spec`, in hexadecimal: what the next release calls `previousHash`.
     pub hash: String,
 }
@@ -26,6 +28,10 @@ impl ReleaseFact {
             code_sync_uid: release.spec.code_sync_uid.clone(),
             promotion: release.spec.promotion.clone(),
             ended_at: release.spec.ended_at.timestamp(),
+            created: match &release.metadata.creation_timestamp {
+                Some(created) => created.0,
+                None => release.spec.ended_at.timestamp(),
+            },
             hash: hash(&release.spec),
         }
     }

@@ -15,16 +15,21 @@ pub struct Writer {
     pub time: Option<Timestamp>,
 }
 
-/// Who last wrote `spec.code`: of those that own it, who owns the reference itself, and wrote last.
+/// Who last wrote `spec.code`: of those that own the reference in it, who wrote last.
 pub(crate) fn of_code(metadata: &ObjectMeta) -> Option<Writer> {
     let owners = metadata.managed_fields.iter().flatten().filter_map(|entry| {
         let code = owned(entry, &["f:spec", "f:code"])?;
-        // Pull secret and policy alone do not say what runs. Lists are owned as a whole, or by their entries.
-        let only_beside = code.get("f:imagePullSecret").or(code.get("f:imagePullPolicy")).is_some()
-            && code.get("f:image").or(code.get("f:claimName")).is_none();
-        Some((!only_beside, writer(entry)))
+        // Pull secret and policy do not say what runs, and who only made the place (".") does not either. A list is
+        // owned as a whole ({}), or by its entries (k:).
+        let owns_reference = code.as_object().is_some_and(|owned| {
+            let names = |field: &String| {
+                matches!(field.as_str(), "f:image" | "f:claimName") || field.starts_with("k:")
+            };
+            owned.is_empty() || owned.keys().any(names)
+        });
+        owns_reference.then(|| writer(entry))
     });
-    owners.max_by_key(|(owns_reference, writer)| (*owns_reference, writer.time)).map(|(_, writer)| writer)
+    owners.max_by_key(|writer| writer.time)
 }
 
 /// Who owns parts of a Deployment's pod template.
@@ -77,6 +82,13 @@ mod tests {
             entry("helm", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {"f:imagePullSecret": {}}}})),
         ]),
         Some("voxsync")
+    )]
+    #[case::the_place_is_not_the_code(
+        json!([
+            entry("kubectl-edit", "2026-01-02T00:00:00Z", &json!({"f:spec": {"f:code": {"f:image": {}}}})),
+            entry("voxsync", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {".": {}}}})),
+        ]),
+        Some("kubectl-edit")
     )]
     #[case::a_list_is_owned_as_a_whole(
         json!([entry("helm", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {}}}))]),

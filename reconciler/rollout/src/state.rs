@@ -22,6 +22,9 @@ use crate::{
 /// The longest message that is kept of what Kubernetes says.
 pub const MESSAGE_LIMIT_BYTES: usize = 1024;
 
+/// Reasons that heal by themselves: there is no place for a pod now, or it may not be created now.
+const HEALING_REASONS: [&str; 3] = ["Unschedulable", "FailedCreate", "QuotaExceeded"];
+
 /// How far a Server is on the way to running the code that it must run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RolloutState {
@@ -35,7 +38,7 @@ pub enum RolloutState {
     Complete(Progress),
     /// A pod of the new template cannot start.
     Stuck(Stuck),
-    /// The Deployment's own progress deadline passed.
+    /// The Deployment's own progress deadline passed, and nothing but time could still help.
     TimedOut {
         /// What the Deployment's condition says.
         message: String,
@@ -84,6 +87,14 @@ pub enum StuckImage {
     Unknown,
 }
 
+impl Stuck {
+    /// Whether it heals by itself often enough: a place for a pod may be found. The Deployment's progress deadline
+    /// bounds the wait.
+    pub fn may_heal(&self) -> bool {
+        HEALING_REASONS.contains(&self.reason.as_str())
+    }
+}
+
 impl fmt::Display for Progress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} of {} ready", self.ready, self.wanted)
@@ -112,29 +123,42 @@ pub fn rollout(
     replica_sets: &[impl Borrow<ReplicaSet>],
     pods: &[impl Borrow<Pod>],
 ) -> RolloutState {
+    measure(code, server, deployment, replica_sets, pods).0
+}
+
+/// As [`rollout`], with how many pods are where, whatever the state.
+pub fn measure(
+    code: &ServerCode,
+    server: &Server,
+    deployment: Option<&Deployment>,
+    replica_sets: &[impl Borrow<ReplicaSet>],
+    pods: &[impl Borrow<Pod>],
+) -> (RolloutState, Progress) {
     let Some(deployment) = deployment else {
-        return deployment_missing();
+        return (deployment_missing(), Progress::default());
     };
-    match template(deployment, server, code) {
-        Err(problem) => return RolloutState::from(&problem),
-        Ok(Some(_)) => return RolloutState::Pending,
-        Ok(None) => {}
-    }
-    let status = deployment.status.clone().unwrap_or_default();
     let spec = deployment.spec.as_ref();
     let wanted = count(spec.map_or(Some(1), |spec| spec.replicas.or(Some(1))));
     let none_yet = Progress { updated: 0, ready: 0, wanted };
+    match template(deployment, server, code) {
+        Err(problem) => return (RolloutState::from(&problem), none_yet),
+        Ok(Some(_)) => return (RolloutState::Pending, none_yet),
+        Ok(None) => {}
+    }
+    let status = deployment.status.clone().unwrap_or_default();
     let is_paused = spec.is_some_and(|spec| spec.paused == Some(true));
-    let waiting = |progress| {
-        if is_paused { RolloutState::PausedByPerson } else { RolloutState::Progressing(progress) }
+    let waiting = || {
+        let state =
+            if is_paused { RolloutState::PausedByPerson } else { RolloutState::Progressing(none_yet) };
+        (state, none_yet)
     };
 
     if status.observed_generation < deployment.metadata.generation {
-        return waiting(none_yet);
+        return waiting();
     }
     let newest = replica_set::newest(deployment, replica_sets);
     let Some(newest) = newest.filter(|newest| carries(newest, deployment, server, code)) else {
-        return waiting(none_yet);
+        return waiting();
     };
     let updated = count(status.updated_replicas);
     let ready = count(newest.status.as_ref().and_then(|status| status.ready_replicas));
@@ -143,20 +167,23 @@ pub fn rollout(
     let is_complete =
         updated >= wanted && count(status.replicas) == updated && count(status.available_replicas) >= wanted;
     if is_complete {
-        return RolloutState::Complete(progress);
+        return (RolloutState::Complete(progress), progress);
     }
     if is_paused {
-        return RolloutState::PausedByPerson;
+        return (RolloutState::PausedByPerson, progress);
     }
     let own_pods = replica_set::pods_of(newest, pods);
     let stuck = stuck::stuck_pod(&own_pods, code).or_else(|| stuck::without_pods(deployment, newest));
-    if let Some(stuck) = stuck {
-        return RolloutState::Stuck(stuck);
-    }
-    match deadline_message(&status) {
-        Some(message) => RolloutState::TimedOut { message: bounded(message) },
-        None => RolloutState::Progressing(progress),
-    }
+    let state = match (stuck, deadline_message(&status)) {
+        (Some(stuck), Some(message)) if stuck.may_heal() => {
+            let message = format!("{message} {}: {}: {}", stuck.pod, stuck.reason, stuck.message);
+            RolloutState::TimedOut { message: bounded(&message) }
+        }
+        (Some(stuck), _) => RolloutState::Stuck(stuck),
+        (None, Some(message)) => RolloutState::TimedOut { message: bounded(message) },
+        (None, None) => RolloutState::Progressing(progress),
+    };
+    (state, progress)
 }
 
 /// What a message keeps of a text from outside.

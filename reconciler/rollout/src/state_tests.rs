@@ -208,6 +208,28 @@ fn the_deployments_own_deadline_is_the_last_word() {
 }
 
 #[test]
+fn what_may_heal_ends_with_the_deadline_and_says_why() {
+    let mut status = half();
+    status["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out."}]);
+    let condition =
+        json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"});
+    let pods = [pod("stable-2-a", 2, json!({"conditions": [condition]}))];
+    let message = "timed out. stable-2-a: Unschedulable: 0/2 nodes".to_owned();
+    assert_eq!(state_of(&rolling(status), true, &pods), RolloutState::TimedOut { message });
+}
+
+#[rstest]
+#[case::of_the_old_template(deployment_with("registry.example/code:1"), 0)]
+#[case::stuck(rolling(half()), 1)]
+fn the_pods_that_there_should_be_are_known_in_any_state(#[case] value: Value, #[case] updated: u32) {
+    let sets = [replica_set_of(&value, 2)];
+    let pods = [pod("stable-2-a", 2, waiting("ImagePullBackOff", ""))];
+    let (code, server) = (code(json!({"image": WANTED})), server(json!({})));
+    let (_, progress) = measure(&code, &server, Some(&deployment(&value)), &sets, &pods);
+    assert_eq!((progress.updated, progress.wanted), (updated, 2));
+}
+
+#[test]
 fn messages_are_bounded() {
     let pods = [pod("stable-2-a", 2, waiting("ErrImagePull", &"ä".repeat(2000)))];
     let RolloutState::Stuck(stuck) = state_of(&rolling(half()), true, &pods) else {
