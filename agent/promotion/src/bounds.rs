@@ -14,8 +14,6 @@ const HOLDS_LIMIT_BYTES: usize = 12 * 1024;
 /// Shortens the lists that grow with the number of targets.
 pub(crate) fn fit(status: &mut CodeSyncStatus) {
     keep(&mut status.waiting, WAITING_LIMIT, WAITING_LIMIT_BYTES);
-    // What a person resumed must not be forgotten before it is done.
-    status.holds.sort_by_key(|hold| !hold.resumed);
     keep(&mut status.holds, HOLDS_LIMIT, HOLDS_LIMIT_BYTES);
 }
 

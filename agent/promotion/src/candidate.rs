@@ -1,7 +1,7 @@
 //! Which candidate should run: the pin's, or else the source's, unless that would be an accident.
 //!
 //! Two accidents are looked for: a version tag that was pushed again (its digest stays the one that was first
-//! seen), and a lower version than what runs (it starts nothing, unless the source may go back).
+//! seen), and a lower version than what runs (it starts nothing, unless the reference file of a branch says so).
 
 use std::cmp::Ordering;
 
@@ -37,9 +37,17 @@ pub(crate) enum Choice {
     /// The source's candidate is lower than what runs.
     Lower {
         candidate: CandidateStatus,
-        /// The tag that runs and is higher.
-        running: String,
+        /// Its tag: the image's, or the Git tag that names the image.
+        lower: String,
+        higher: Higher,
     },
+}
+
+/// What is higher than the source's candidate.
+pub(crate) struct Higher {
+    pub tag: String,
+    /// It does not run: the stage that was given it could not.
+    pub has_failed: bool,
 }
 
 /// The choice, and what was odd.
@@ -115,7 +123,7 @@ fn sourced(view: &View<'_>) -> Sight {
         .get_or_insert_with(|| source.revision.clone().unwrap_or_else(|| candidate.digest.clone()));
     let candidate = finished(view, candidate);
     let choice = match higher_running(view, &candidate) {
-        Some(running) => Choice::Lower { candidate, running },
+        Some((lower, higher)) => Choice::Lower { candidate, lower, higher },
         None => Choice::Wanted(Wanted { candidate, trigger: Trigger::Source, reason: None }),
     };
     Sight { choice, moved }
@@ -166,8 +174,9 @@ fn seen_before(before: &CodeSyncStatus) -> impl Iterator<Item = CandidateStatus>
     };
     let deployed = before.deployed.as_ref().and_then(|it| named(&it.reference, it.tag.as_deref()));
     let history = before.history.iter().filter_map(move |it| named(&it.reference, Some(&it.name)));
+    let stages = before.stages.iter().filter_map(move |it| named(it.reference.as_deref()?, None));
     let candidates = before.candidate.iter().chain(before.promotion.iter().map(|it| &it.candidate));
-    candidates.cloned().chain(deployed).chain(history)
+    candidates.cloned().chain(stages).chain(deployed).chain(history)
 }
 
 /// The candidate in the form in which it is written, bounded, with the time at which it was first seen.
@@ -218,46 +227,84 @@ pub(crate) fn is_only_tag(reference: &str, repository: &str, tag: Option<&str>) 
     })
 }
 
-/// The tag of something that runs, or is on its way, and is higher than the candidate.
-fn higher_running(view: &View<'_>, candidate: &CandidateStatus) -> Option<String> {
-    let registry = view.spec.source.registry.as_ref()?;
+/// What is higher than the candidate, with the candidate's own tag: it must not be made undone by a shorter list of
+/// tags.
+fn higher_running(view: &View<'_>, candidate: &CandidateStatus) -> Option<(String, Higher)> {
+    let source = &view.spec.source;
+    if let Some(tag) = source.git.as_ref().and_then(|git| git.revision.tag.as_ref()) {
+        return higher_git_tag(view, candidate, &tag.semver);
+    }
+    let registry = source.registry.as_ref()?;
     let rule = TagRule::semver(registry.tag.semver.as_ref()?).ok()?;
     let policy = TagPolicy::new(rule, registry.matching.as_deref(), &registry.ignore).ok()?;
     let tag = candidate.tag.as_deref()?;
-    running(view).into_iter().find_map(|(repository, running)| {
-        let higher =
-            repository == candidate.repository && policy.compare(tag, &running) == Some(Ordering::Less);
-        higher.then_some(running)
-    })
+    let order = |(repository, other): &(String, String)| {
+        (*repository == candidate.repository).then(|| policy.compare(tag, other)).flatten()
+    };
+    // What failed blocks no fix, but what was deployed before it is not taken up again by itself.
+    let deployed = view.before.deployed.as_ref().and_then(|it| tagged(&it.reference, it.tag.as_deref()));
+    let is_fix = deployed.as_ref().and_then(order) == Some(Ordering::Greater);
+    let runs = running(view).into_iter().filter(|running| !(is_fix && running.has_failed));
+    let mut higher = runs.filter(|running| order(&running.code) == Some(Ordering::Less));
+    let Running { code: (_, higher), has_failed } = higher.next()?;
+    Some((tag.to_owned(), Higher { tag: higher, has_failed }))
 }
 
-/// Repository and tag of all that runs or is on its way.
-fn running(view: &View<'_>) -> Vec<(String, String)> {
+/// The Git tag that was chosen before, if it is higher than the candidate's.
+fn higher_git_tag(view: &View<'_>, candidate: &CandidateStatus, range: &str) -> Option<(String, Higher)> {
+    let policy = TagPolicy::new(TagRule::semver(range).ok()?, None, &[]).ok()?;
+    let tag = candidate.source_revision.as_deref()?;
+    let chosen = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
+    let tags = chosen
+        .filter(|chosen| chosen.repository == candidate.repository)
+        .filter_map(|chosen| chosen.source_revision.as_deref());
+    let mut higher = tags.filter(|chosen| policy.compare(tag, chosen) == Some(Ordering::Less));
+    Some((tag.to_owned(), Higher { tag: higher.next()?.to_owned(), has_failed: false }))
+}
+
+/// Something that runs or is on its way.
+struct Running {
+    /// Its repository and tag.
+    code: (String, String),
+    /// A stage could not run it, and nothing was released since.
+    has_failed: bool,
+}
+
+fn tagged(reference: &str, tag: Option<&str>) -> Option<(String, String)> {
+    let parsed = CodeReference::parse(reference).ok()?;
+    Some((parsed.repository().to_owned(), parsed.tag().or(tag)?.to_owned()))
+}
+
+/// All that runs or is on its way.
+fn running(view: &View<'_>) -> Vec<Running> {
     let before = view.before;
+    let unreleased = || before.history.iter().take_while(|last| last.outcome != Outcome::Released);
+    let has_failed = |reference: &str| {
+        let mut failed = unreleased().filter(|last| last.outcome == Outcome::Failed);
+        failed.any(|failed| voxsync_crds::reference::is_same_code(&failed.reference, reference))
+    };
     let mut running = Vec::new();
-    let mut add = |reference: &str, tag: Option<&str>| {
-        if let Ok(parsed) = CodeReference::parse(reference)
-            && let Some(tag) = parsed.tag().or(tag)
-        {
-            running.push((parsed.repository().to_owned(), tag.to_owned()));
-        }
+    let mut add = |reference: &str, tag: Option<&str>, is_started_again: bool| {
+        let has_failed = !is_started_again && has_failed(reference);
+        running.extend(tagged(reference, tag).map(|code| Running { code, has_failed }));
     };
     if let Some(promotion) = &before.promotion {
-        add(&promotion.candidate.reference, promotion.candidate.tag.as_deref());
+        let candidate = &promotion.candidate;
+        add(&candidate.reference, candidate.tag.as_deref(), promotion.outcome.is_none());
     }
     if let Some(deployed) = &before.deployed {
-        add(&deployed.reference, deployed.tag.as_deref());
+        add(&deployed.reference, deployed.tag.as_deref(), false);
     }
-    if let Some(last) = before.history.first().filter(|last| last.outcome != Outcome::Released) {
-        add(&last.reference, Some(&last.name));
+    if let Some(last) = unreleased().next() {
+        add(&last.reference, Some(&last.name), false);
     }
     let never_deployed = before.deployed.is_none() && before.history.is_empty();
     for target in view.observed.stages.iter().flatten() {
         // A hand-made change is a hold, not a deployment: the record says what runs by our will.
         let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
         match view.record_on(target) {
-            Some(record) => add(&record.reference, None),
-            None if never_deployed => live.into_iter().for_each(|live| add(live, None)),
+            Some(record) => add(&record.reference, None, false),
+            None if never_deployed => live.into_iter().for_each(|live| add(live, None, false)),
             None => {}
         }
     }

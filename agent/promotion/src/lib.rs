@@ -33,8 +33,7 @@ use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
 pub use observed::{
     Action, ClaimedBy, Claims, EventKind, ImageProblem, LastWriter, Live, Observed, ObservedSource,
-    ObservedTarget, RecordedRelease, ServerRollout, SourceProblem, Step, TargetKey, TargetProblem,
-    TargetWrite,
+    ObservedTarget, RefusedWrite, ServerRollout, SourceProblem, Step, TargetKey, TargetProblem, TargetWrite,
 };
 
 use candidate::Choice;

@@ -70,8 +70,7 @@ pub(crate) fn conclude(view: &View<'_>, walk: &Walk, after: &mut CodeSyncStatus)
 
 fn note_record(view: &View<'_>, after: &mut CodeSyncStatus) {
     let Some(promotion) = &mut after.promotion else { return };
-    let seen = view.observed.last_release.as_ref().is_some_and(|release| release.promotion == promotion.id);
-    if promotion.outcome.is_none() || !(seen || promotion.recorded) {
+    if promotion.outcome.is_none() || !view.observed.recorded {
         return;
     }
     promotion.recorded = true;
@@ -179,10 +178,6 @@ fn start(view: &View<'_>, after: &mut CodeSyncStatus, wanted: Wanted) {
         failure: None,
         recorded: false,
     });
-    for stage in &mut after.stages {
-        stage.phase = StagePhase::Pending;
-        stage.since = Some(view.now);
-    }
 }
 
 /// The name of a promotion and of its CodeRelease. The last release is part of it, so that two promotions that

@@ -9,7 +9,7 @@ use voxsync_crds::{
     code_release::CodeReleaseSpec,
     code_sync::{CandidateStatus, CodeSyncStatus, Entry, PullPolicy, TargetKind},
 };
-use voxsync_rollout::state::RolloutState;
+use voxsync_rollout::state::{Progress, RolloutState};
 
 /// What the world looks like to one CodeSync.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +30,12 @@ pub struct Observed {
     pub pin: Option<Result<CandidateStatus, ImageProblem>>,
     /// The targets of each stage, in the order of the spec's stages.
     pub stages: Vec<Vec<ObservedTarget>>,
-    /// The newest CodeRelease of this CodeSync, if there is one.
-    pub last_release: Option<RecordedRelease>,
+    /// Whether there is a CodeRelease of the promotion that the status has.
+    pub recorded: bool,
+    /// Why the CodeRelease of that promotion cannot be written, where the last try was refused.
+    pub record_refused: Option<String>,
+    /// SHA-256 of the `spec` of the newest CodeRelease of this CodeSync, in hexadecimal, if there is one.
+    pub last_release_hash: Option<String>,
     /// What is wrong with the spec that the API server could not see (a range, a regular expression, a time
     /// zone): a sentence that names the field and says what would be right.
     pub invalid: Option<String>,
@@ -93,6 +97,8 @@ pub struct ObservedTarget {
     pub key: TargetKey,
     /// What its code says, or why it cannot be written.
     pub live: Result<Live, TargetProblem>,
+    /// Why the last write was refused, where nothing was written since.
+    pub refused: Option<RefusedWrite>,
     /// Our record on it, whoever of us wrote it.
     pub applied: Option<Applied>,
     /// Another CodeSync that exists and still names this target, where the record is not ours.
@@ -127,6 +133,15 @@ pub struct TargetProblem {
     pub stalled: bool,
 }
 
+/// A write that the API server refused, for a reason that may last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedWrite {
+    /// What was refused, by whom, what to do.
+    pub message: String,
+    /// Whether it is time to try again; what is said stays the same meanwhile.
+    pub is_retry_due: bool,
+}
+
 /// Whether the target is somebody else's.
 pub type Claims = Option<ClaimedBy>;
 
@@ -153,17 +168,10 @@ pub struct ServerRollout {
     pub name: String,
     /// Whether it serves code at all (`spec.server`).
     pub serves_code: bool,
+    /// How many of its pods are where, whatever the state.
+    pub progress: Progress,
     /// How far it is; measured against the same reading of the target as [`ObservedTarget::live`].
     pub state: RolloutState,
-}
-
-/// The newest CodeRelease of a CodeSync.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedRelease {
-    /// The promotion that it is the record of.
-    pub promotion: String,
-    /// SHA-256 of its `spec`, in hexadecimal.
-    pub hash: String,
 }
 
 /// What a step decided.

@@ -27,10 +27,24 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
     }
     choice(view, &sight.choice, after, &mut rows);
     rows.extend(after.promotion.as_ref().and_then(|promotion| ended(view, promotion, after)));
+    rows.extend(after.promotion.as_ref().and_then(|promotion| not_recorded(view, promotion)));
     if view.spec.suspend {
         rows.push(suspended(view, after));
     }
     rows
+}
+
+/// Nothing starts before the last promotion is recorded.
+fn not_recorded(view: &View<'_>, promotion: &PromotionStatus) -> Option<Row> {
+    let why = view.observed.record_refused.as_ref()?;
+    let is_open = promotion.outcome.is_some() && !promotion.recorded;
+    is_open.then(|| {
+        let message = format!(
+            "the record of promotion {} cannot be written, and no other promotion starts before it is: {why}",
+            promotion.id
+        );
+        row(Weight::Blocks, "NotRecorded", message, "no CodeRelease can be written")
+    })
 }
 
 fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut Rows) {
@@ -39,14 +53,15 @@ fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut R
         Choice::BadPin(problem) => {
             rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "spec.pin"));
         }
-        Choice::Lower { candidate, running } => {
-            let lower = candidate.tag.as_deref().unwrap_or(&candidate.name);
+        Choice::Lower { candidate, lower, higher } => {
+            let what = if higher.has_failed { "failed" } else { "runs" };
+            let higher = &higher.tag;
             let message = format!(
-                "the source's newest is {lower}, which is lower than {running}, which runs: nothing goes back by \
+                "the source's newest is {lower}, which is lower than {higher}, which {what}: nothing goes back by \
                  itself. Force it with `voxsync promote {} {}`",
                 view.observed.name, candidate.reference
             );
-            rows.push(row(Weight::Waits, DOWNGRADE, message, &format!("{lower} is lower than {running}")));
+            rows.push(row(Weight::Waits, DOWNGRADE, message, &format!("{lower} is lower than {higher}")));
         }
         Choice::Unknown if view.spec.pin.is_some() => {
             rows.push(row(Weight::Moves, "Pin", "the pin is being resolved".to_owned(), "resolving the pin"));

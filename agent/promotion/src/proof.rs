@@ -8,18 +8,19 @@ use crate::{
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut},
 };
 
-/// Reasons of a pod that heal by themselves often enough; the Deployment's progress deadline bounds them.
-const HEALING_REASONS: [&str; 3] = ["Unschedulable", "FailedCreate", "QuotaExceeded"];
-
 /// What the Servers of a stage that serve code say together.
 pub(crate) enum Proof {
     /// All run it, and at least one pod is ready.
     Complete,
     /// Pods are on their way.
-    Rolling(Progress),
+    Rolling {
+        ready: Progress,
+        /// What one of the Servers waits for, where it says so: a reason and a sentence.
+        waits_for: Option<(String, String)>,
+    },
     /// A Server that cannot run it.
     Failed(PromotionFailure),
-    /// A Server of which it cannot be told, or that a person paused.
+    /// A Server of which it cannot be told, or that a person paused, or its Deployment or Config.
     Waits { reason: String, message: String, paused: bool },
     /// Nothing would prove that the code runs; the sentence says why.
     Nothing(String),
@@ -27,14 +28,11 @@ pub(crate) enum Proof {
 
 /// The ready and wanted pods of the Servers that serve code.
 pub(crate) fn count<'a>(targets: impl IntoIterator<Item = &'a ObservedTarget>) -> Progress {
-    let states = targets.into_iter().flat_map(|target| &target.servers).filter(|server| server.serves_code);
-    states.fold(Progress::default(), |sum, server| match &server.state {
-        RolloutState::Progressing(progress) | RolloutState::Complete(progress) => Progress {
-            updated: sum.updated.saturating_add(progress.updated),
-            ready: sum.ready.saturating_add(progress.ready),
-            wanted: sum.wanted.saturating_add(progress.wanted),
-        },
-        _ => sum,
+    let servers = targets.into_iter().flat_map(|target| &target.servers).filter(|server| server.serves_code);
+    servers.fold(Progress::default(), |sum, server| Progress {
+        updated: sum.updated.saturating_add(server.progress.updated),
+        ready: sum.ready.saturating_add(server.progress.ready),
+        wanted: sum.wanted.saturating_add(server.progress.wanted),
     })
 }
 
@@ -48,7 +46,8 @@ pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
         return waits;
     }
     if !servers().all(|server| matches!(server.state, RolloutState::Complete(_))) {
-        return Proof::Rolling(count(targets.iter().copied()));
+        let ready = count(targets.iter().copied());
+        return Proof::Rolling { ready, waits_for: servers().find_map(rolls_later) };
     }
     if stage.allow_empty || count(targets.iter().copied()).ready > 0 {
         return Proof::Complete;
@@ -58,7 +57,7 @@ pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
 
 fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure> {
     let (reason, message) = match &server.state {
-        RolloutState::Stuck(stuck) if !HEALING_REASONS.contains(&stuck.reason.as_str()) => {
+        RolloutState::Stuck(stuck) if !stuck.may_heal() => {
             let about = match stuck.image {
                 StuckImage::Code => "the code image: ",
                 StuckImage::Server => "the image of the server itself, not the code image: ",
@@ -77,12 +76,28 @@ fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure>
     })
 }
 
+/// What a Server that does not roll yet waits for; what may heal is bounded by its Deployment's progress deadline.
+fn rolls_later(server: &ServerRollout) -> Option<(String, String)> {
+    let name = &server.name;
+    match &server.state {
+        RolloutState::Stuck(stuck) => {
+            let message = format!("Server {name}: pod {}: {}: {}", stuck.pod, stuck.reason, stuck.message);
+            Some((stuck.reason.clone(), message))
+        }
+        RolloutState::Pending => Some((
+            "Rollout".to_owned(),
+            format!("the Deployment of Server {name} does not have the code yet"),
+        )),
+        _ => None,
+    }
+}
+
 fn waits_for(server: &ServerRollout) -> Option<Proof> {
     match &server.state {
         RolloutState::Impossible { reason, message } => Some(Proof::Waits {
             reason: (*reason).to_owned(),
             message: format!("Server {}: {message}", server.name),
-            paused: false,
+            paused: *reason == "Paused",
         }),
         RolloutState::PausedByPerson => Some(Proof::Waits {
             reason: "PausedByPerson".to_owned(),

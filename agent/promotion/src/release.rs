@@ -1,8 +1,10 @@
 //! The record of a promotion that ended: what its CodeRelease says.
 
 use voxsync_crds::{
+    annotations::Applied,
     code_release::{CodeReleaseSpec, ReleasedStage, ReleasedTarget},
     code_sync::PromotionStatus,
+    reference::is_same_code,
 };
 
 use crate::view::View;
@@ -32,19 +34,23 @@ pub(crate) fn record(view: &View<'_>, promotion: &PromotionStatus) -> Option<Cod
         started_at: promotion.started_at,
         ended_at,
         stages: released_stages(view, promotion),
-        previous_hash: view.observed.last_release.as_ref().map(|release| release.hash.clone()),
+        previous_hash: view.observed.last_release_hash.clone(),
     })
 }
 
-/// What the promotion wrote, read from the records on the targets.
+/// What runs the candidate by our writing, read from the records on the targets. What an earlier promotion of the same
+/// code wrote (this one resumed it) counts, too.
 fn released_stages(view: &View<'_>, promotion: &PromotionStatus) -> Vec<ReleasedStage> {
     let (mut targets_left, mut servers_left) = (TARGETS_LIMIT, SERVERS_LIMIT);
     let mut stages = Vec::new();
     for (stage, targets) in view.stages() {
         let mut released = Vec::new();
         for target in targets {
-            let Some(applied) = view.record_on(target).filter(|applied| applied.promotion == promotion.id)
-            else {
+            let is_released = |applied: &&Applied| {
+                applied.promotion == promotion.id
+                    || is_same_code(&applied.reference, &promotion.candidate.reference)
+            };
+            let Some(applied) = view.record_on(target).filter(is_released) else {
                 continue;
             };
             if targets_left == 0 {

@@ -37,9 +37,13 @@ impl Visit<'_, '_> {
                 let weight = if paused { Weight::Waits } else { Weight::Blocks };
                 self.row(weight, &reason, message, name.clone())
             }
-            Proof::Rolling(ready) => {
-                let message = format!("the Servers of stage {name} are rolling: {ready}");
-                self.row(Weight::Moves, "Rollout", message, format!("{name} {ready}"))
+            Proof::Rolling { ready, waits_for } => {
+                let rolling = format!("the Servers of stage {name} are rolling: {ready}");
+                let (reason, message) = match waits_for {
+                    Some((reason, sentence)) => (reason, format!("{rolling}; {sentence}")),
+                    None => ("Rollout".to_owned(), rolling),
+                };
+                self.row(Weight::Moves, &reason, message, format!("{name} {ready}"))
             }
             Proof::Complete | Proof::Nothing(_) => return None,
         })

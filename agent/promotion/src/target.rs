@@ -4,7 +4,7 @@
 
 use voxsync_crds::{
     annotations::Applied,
-    code_sync::{Hold, StageStatus},
+    code_sync::{Hold, StagePhase, StageStatus},
     reference::is_same_code,
 };
 
@@ -57,6 +57,13 @@ pub(crate) struct Blocker {
     pub reason: &'static str,
     pub message: String,
     pub kind: BlockerKind,
+}
+
+impl Blocker {
+    /// The API server does not take the write.
+    pub(crate) fn refused(message: String) -> Self {
+        Self { reason: "WriteRefused", message, kind: BlockerKind::Cluster }
+    }
 }
 
 /// Who can end it.
@@ -123,7 +130,7 @@ pub(crate) fn judge(
         return match reference_before_change(view, target, stage)
             .filter(|before| !before.iter().any(|it| runs(it)))
         {
-            Some([deployed, _]) => held(view, target, live, goal_for_all, deployed, coming),
+            Some([deployed, _]) => held(view, (target, stage), live, goal_for_all, deployed, coming),
             None => due(view, target, live, goal).into(),
         };
     };
@@ -139,7 +146,11 @@ pub(crate) fn judge(
         Some((goal, image)) if runs(goal.reference) => {
             due(view, target, live, Some(Goal { reference: image, ..goal })).into()
         }
-        _ => held(view, target, live, goal_for_all, &record.reference, coming),
+        // A person pinned what somebody wrote by hand: it is wanted, and gets its digest.
+        Some((goal, image)) if view.spec.pin.as_ref().is_some_and(|pin| pin.reference == image) => {
+            due(view, target, live, Some(goal)).into()
+        }
+        _ => held(view, (target, stage), live, goal_for_all, &record.reference, coming),
     }
 }
 
@@ -200,24 +211,26 @@ fn due(view: &View<'_>, target: &ObservedTarget, live: &Live, goal: Option<Goal<
 
 fn held(
     view: &View<'_>,
-    target: &ObservedTarget,
+    (target, stage): (&ObservedTarget, Option<&StageStatus>),
     live: &Live,
     goal: Option<Goal<'_>>,
     recorded: &str,
     coming: Option<&str>,
 ) -> Judgement {
-    let key = target.key.to_string();
-    let found = live.image.as_deref().map(|image| cut(image, HELD_REFERENCE_LIMIT_BYTES));
-    let resumed =
-        view.before.holds.iter().any(|hold| hold.target == key && hold.found == found && hold.resumed);
-    let hold = Hold {
-        target: key,
-        found,
+    let mut hold = Hold {
+        target: target.key.to_string(),
+        found: live.image.as_deref().map(|image| cut(image, HELD_REFERENCE_LIMIT_BYTES)),
         recorded: Some(cut(recorded, HELD_REFERENCE_LIMIT_BYTES)),
         manager: target.writer.as_ref().map(|writer| cut(&writer.manager, NAME_LIMIT_BYTES)),
         changed_at: target.writer.as_ref().and_then(|writer| writer.time).map(Into::into),
-        resumed,
+        resumed: true,
     };
+    let known = view.before.holds.iter().find(|it| it.target == hold.target && it.found == hold.found);
+    // A person resumed this change. Who changed it and when may move by an edit of another field. But once it may have
+    // been written over, the same change made again is another one.
+    let may_be_over = stage.is_some_and(|stage| stage.phase == StagePhase::Writing);
+    hold.resumed = known.is_some_and(|known| known.resumed && (!may_be_over || *known == hold));
+    let resumed = hold.resumed;
     let standing = if resumed {
         due(view, target, live, goal)
     } else {

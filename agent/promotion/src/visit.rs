@@ -12,7 +12,7 @@ use crate::{
     observed::{ObservedTarget, TargetWrite},
     proof::{Proof, count, prove},
     rows::{HELD, Row, Weight},
-    target::{BlockerKind, Goal, Judgement, Reach, Standing, judge},
+    target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, judge},
     text::{clock, cut, later, short},
     view::View,
     walk::Walk,
@@ -46,6 +46,8 @@ struct Standings<'a> {
     settled: Vec<&'a ObservedTarget>,
     idle: Vec<&'a ObservedTarget>,
     writes: Vec<TargetWrite>,
+    /// Writes that were refused before and are tried again: what is said of them stays as it is.
+    retries: Vec<TargetWrite>,
     held: bool,
     blocked: bool,
 }
@@ -88,7 +90,7 @@ impl<'a> Visit<'a, '_> {
         let (reference, promotion) = passed.or(passed_before).unzip();
         let running = count(standings.running());
         if !self.frozen && phase != StagePhase::Failed {
-            walk.writes.extend(standings.writes);
+            walk.writes.extend(standings.writes.into_iter().chain(standings.retries));
         }
         StageStatus {
             name: self.stage.name.clone(),
@@ -134,30 +136,45 @@ impl<'a> Visit<'a, '_> {
             match standing {
                 Standing::Settled => standings.settled.push(target),
                 Standing::Idle => standings.idle.push(target),
-                Standing::Due(write) => standings.writes.push(*write),
+                Standing::Due(write) => match &target.refused {
+                    None => standings.writes.push(*write),
+                    Some(refused) => {
+                        standings.retries.extend(refused.is_retry_due.then_some(*write));
+                        let message = refused.message.clone();
+                        self.block(&mut standings, walk, target, Blocker::refused(message));
+                    }
+                },
                 Standing::Held(sentence) => {
                     standings.held = true;
                     let manager = hold.as_ref().and_then(|hold| hold.manager.as_deref());
                     let brief = format!("changed by {}", manager.unwrap_or("somebody"));
                     walk.rows.push(self.row(Weight::Blocks, HELD, sentence, brief));
                 }
-                Standing::Blocked(blocker) => {
-                    standings.blocked = true;
-                    let weight = match blocker.kind {
-                        BlockerKind::Specification => Weight::Stalls,
-                        BlockerKind::Cluster => Weight::Blocks,
-                        BlockerKind::Pause => Weight::Waits,
-                    };
-                    // What only the cluster or a person must mend is said when the stage's turn comes.
-                    if weight == Weight::Stalls || !self.is_aside() {
-                        let brief = format!("{}: {}", self.stage.name, target.key);
-                        walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
-                    }
-                }
+                Standing::Blocked(blocker) => self.block(&mut standings, walk, target, blocker),
             }
             walk.holds.extend(hold);
         }
         standings
+    }
+
+    fn block(
+        &self,
+        standings: &mut Standings<'_>,
+        walk: &mut Walk,
+        target: &ObservedTarget,
+        blocker: Blocker,
+    ) {
+        standings.blocked = true;
+        let weight = match blocker.kind {
+            BlockerKind::Specification => Weight::Stalls,
+            BlockerKind::Cluster => Weight::Blocks,
+            BlockerKind::Pause => Weight::Waits,
+        };
+        // What only the cluster or a person must mend is said when the stage's turn comes.
+        if weight == Weight::Stalls || !self.is_aside() {
+            let brief = format!("{}: {}", self.stage.name, target.key);
+            walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
+        }
     }
 
     fn is_aside(&self) -> bool {
@@ -184,7 +201,7 @@ impl<'a> Visit<'a, '_> {
                 walk.rows.push(self.row(Weight::Blocks, "NothingToProve", sentence, self.stage.name.clone()));
                 (StagePhase::NothingToProve, None)
             }
-            Proof::Waits { .. } | Proof::Rolling(_) | Proof::Failed(_) => {
+            Proof::Waits { .. } | Proof::Rolling { .. } | Proof::Failed(_) => {
                 walk.rows.extend(self.rolling_row(proof));
                 (StagePhase::Rolling, None)
             }

@@ -1,9 +1,9 @@
 //! Which candidate should run: no accidents by a shorter list, a moved tag, or an outage; pins.
 
-use super::world::{REPOSITORY, World, candidate, candidate_at, digest, reference};
+use super::world::{Fate, REPOSITORY, World, candidate, candidate_at, digest, reference};
 use rstest::rstest;
 use serde_json::json;
-use voxsync_crds::code_sync::{CodeSyncSpec, Trigger};
+use voxsync_crds::code_sync::{CandidateStatus, CodeSyncSpec, Trigger};
 use voxsync_promotion::{ImageProblem, SourceProblem};
 
 fn follow(world: &mut World) {
@@ -38,6 +38,67 @@ fn a_lower_version_starts_nothing() {
         ("True Waiting".into(), "True Deployed".into())
     );
     assert_eq!(world.summary(), "Waiting: v1.4.1 is lower than v1.4.2");
+}
+
+#[test]
+fn a_git_tag_that_disappears_brings_nothing_back() {
+    let mut world = World::promoted();
+    world.spec.source = source(&json!({"git": {
+        "url": "https://git.example/c.git", "ref": {"tag": {"semver": "*"}}, "reference": {"path": "image.txt"},
+    }}));
+    let from_tag = |git_tag: &str, image: &str| CandidateStatus {
+        source_revision: Some(git_tag.into()),
+        ..candidate(image)
+    };
+    world.finds_candidate(from_tag("v2.0.0", "b"));
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.deployed(), "b");
+    // The second look tells from what is stored, not from what was seen before.
+    for _ in 0..2 {
+        world.finds_candidate(from_tag("v1.9.0", "a"));
+        world.settle();
+        world.passes(600);
+    }
+    assert_eq!((world.deployed(), world.reasons(), world.writes.len()), ("b", vec!["Downgrade"], 2));
+    let message = world.message("Downgrade");
+    assert!(message.contains("v1.9.0, which is lower than v2.0.0, which runs"), "{message}");
+    world.finds_candidate(from_tag("v2.0.1", "a"));
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.deployed(), "a", "the text of the file says nothing of the order");
+}
+
+#[rstest]
+#[case::a_fix("v1.4.3", None, "v1.4.3")]
+#[case::what_was_deployed_before(
+    "v1.4.2",
+    Some("v1.4.2, which is lower than v2.0.0, which failed"),
+    "v2.0.0"
+)]
+#[case::something_older("v1.4.1", Some("v1.4.1, which is lower than v2.0.0, which failed"), "v2.0.0")]
+fn a_version_that_failed_blocks_no_fix(
+    #[case] next: &str,
+    #[case] says: Option<&str>,
+    #[case] canary_runs: &str,
+) {
+    let mut world = World::promoted();
+    world.finds("v2.0.0");
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.settle();
+    world.canary().servers[0].fate = Fate::Runs;
+    world.finds(next);
+    world.settle();
+    assert_eq!(world.tags(), [canary_runs, "v1.4.2"]);
+    if let Some(sentence) = says {
+        assert!(world.message("Downgrade").contains(sentence), "{:?}", world.status.waiting);
+        return;
+    }
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.deployed(), world.condition("Ready")), (next, "True Deployed".into()));
 }
 
 #[test]
@@ -365,6 +426,21 @@ fn suspended_in_the_middle_a_promotion_stands_still() {
     world.settle();
     assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);
     assert_eq!(world.status.promotion.as_ref().unwrap().candidate.name, "v1.5.0");
+}
+
+#[test]
+fn suspended_a_promotion_neither_fails_nor_passes() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    world.spec.suspend = true;
+    world.canary().servers[0].fate =
+        super::world::Fate::Is(voxsync_rollout::state::RolloutState::TimedOut { message: "late".into() });
+    world.settle();
+    assert_eq!(world.status.promotion.as_ref().unwrap().outcome, None);
+    world.spec.suspend = false;
+    world.settle();
+    assert_eq!(world.summary(), "Failed: canary ProgressDeadlineExceeded");
 }
 
 #[test]

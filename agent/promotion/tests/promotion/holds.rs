@@ -6,7 +6,7 @@ use voxsync_crds::{
     annotations::Applied,
     code_sync::{StagePhase, TargetKind},
 };
-use voxsync_promotion::TargetProblem;
+use voxsync_promotion::{RefusedWrite, TargetProblem};
 
 #[rstest]
 #[case::another_image(Some(reference("v1.3.9")))]
@@ -72,6 +72,21 @@ fn a_hold_ends_when_the_change_is_taken_back() {
 }
 
 #[test]
+fn a_change_is_kept_by_a_pin_of_what_was_found() {
+    let mut world = World::promoted();
+    let now = world.now;
+    world.production().changed_by("kubectl-edit", Some(&format!("{REPOSITORY}:v1.3.9")), now);
+    world.settle();
+    assert_eq!(world.condition("Held"), "True Changed");
+    world.pins("v1.3.9");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.tags(), world.deployed()), (vec!["v1.3.9".to_owned(); 2], "v1.3.9"));
+    assert_eq!((world.status.holds.len(), world.condition("Held")), (0, "False NotHeld".into()));
+}
+
+#[test]
 fn a_resume_is_for_what_was_found_then() {
     let mut world = World::promoted();
     let now = world.now;
@@ -83,6 +98,70 @@ fn a_resume_is_for_what_was_found_then() {
     world.settle();
     assert_eq!((world.tags()[1].as_str(), world.status.holds[0].resumed), ("v1.3.8", false));
     assert_eq!(world.told().iter().filter(|reason| **reason == "Held").count(), 2);
+}
+
+#[test]
+fn the_same_change_made_again_is_held_again() {
+    let mut world = World::promoted();
+    for token in 1..3 {
+        world.passes(1);
+        let now = world.now;
+        world.production().changed_by("kubectl-edit", None, now);
+        world.settle();
+        assert_eq!(world.tags(), ["v1.4.2", "-"], "{token}");
+        world.observed.resume = Some(token.to_string());
+        // The hold is written over; the person is quicker than the next step.
+        world.step();
+        world.step();
+        assert_eq!(world.tags(), ["v1.4.2", "v1.4.2"], "{token}");
+    }
+}
+
+#[test]
+fn a_resume_that_waits_for_its_turn_outlives_an_edit_of_another_field() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    let now = world.now;
+    world.production().changed_by("kubectl-edit", Some(&reference("v1.3.9")), now);
+    world.settle();
+    world.observed.resume = Some("token".into());
+    world.settle();
+    world.passes(300);
+    // The same tool changes another field: its managed fields have another time now.
+    let now = world.now;
+    world.production().changed_by("kubectl-edit", Some(&reference("v1.3.9")), now);
+    world.settle();
+    world.passes(300);
+    world.settle();
+    assert_eq!((world.tags(), world.deployed()), (vec!["v1.5.0".to_owned(); 2], "v1.5.0"));
+    assert_eq!(world.told().iter().filter(|reason| **reason == "Held").count(), 1);
+}
+
+#[test]
+fn a_refused_write_is_tried_again_without_a_word() {
+    let mut world = World::promoted();
+    let refused = |is_retry_due| {
+        Some(RefusedWrite { message: "Server/canary: a webhook refuses it".into(), is_retry_due })
+    };
+    world.canary().refused = refused(false);
+    world.finds("v1.5.0");
+    world.settle();
+    assert_eq!(
+        (world.reasons(), world.condition("Ready")),
+        (vec!["WriteRefused"], "False WriteRefused".into())
+    );
+    assert_eq!(world.message("WriteRefused"), "Server/canary: a webhook refuses it");
+    assert_eq!(world.writes.len(), 0);
+    world.forget();
+    world.passes(300);
+    world.canary().refused = refused(true);
+    world.step();
+    assert_eq!((world.status_writes, world.told().len()), (0, 0), "nothing else is said while it is tried");
+    assert_eq!(world.writes, ["Server/canary=v1.5.0"]);
+    world.canary().refused = None;
+    world.settle();
+    assert_eq!(world.reasons(), ["Soak"]);
 }
 
 #[test]
@@ -118,6 +197,39 @@ fn a_held_target_stops_its_stage_and_the_later_ones_but_not_its_neighbours() {
     world.settle();
     assert_eq!(world.tags(), ["v1.3.9", "v1.5.0", "v1.4.2"]);
     assert_eq!(world.phases(), [StagePhase::Held, StagePhase::Pending]);
+}
+
+#[test]
+fn a_passed_stage_that_somebody_changes_stops_the_later_ones() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    world.production().paused = true;
+    world.passes(600);
+    world.settle();
+    let now = world.now;
+    world.canary().changed_by("kubectl-edit", Some(&reference("v1.3.9")), now);
+    world.production().paused = false;
+    world.settle();
+    assert_eq!(world.tags(), ["v1.3.9", "v1.4.2"]);
+    world.observed.resume = Some("token".into());
+    world.settle();
+    assert_eq!((world.tags(), world.deployed()), (vec!["v1.5.0".to_owned(); 2], "v1.5.0"));
+}
+
+#[test]
+fn what_another_tool_wrote_too_early_is_taken_when_its_turn_comes() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    let now = world.now;
+    world.production().changed_by("kustomize-controller", Some(&reference("v1.5.0")), now);
+    world.settle();
+    assert_eq!(world.summary(), "Held: changed by kustomize-controller");
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.deployed(), world.condition("Ready")), ("v1.5.0", "True Deployed".into()));
+    assert_eq!(world.production().applied.as_ref().unwrap().reference, reference("v1.5.0"));
 }
 
 #[test]

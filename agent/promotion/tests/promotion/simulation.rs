@@ -3,7 +3,8 @@
 //! writes.
 //!
 //! After each write and each step the invariants are checked; at the end everything is mended, and all must come
-//! to rest on the newest tag. A failing seed is printed by the panic's message and is to be kept in [`SEEDS`].
+//! to rest on the newest tag. A failing seed is printed with the last that happened; what it found becomes a test
+//! of its own beside this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CodeSyncSpec, CodeSyncStatus, TargetKind},
+    code_sync::{CandidateStatus, CodeSyncSpec, CodeSyncStatus, Outcome, TargetKind},
     reference::is_same_code,
 };
 use voxsync_promotion::{Action, Observed, SourceProblem, Step, TargetProblem, TargetWrite, step};
@@ -78,7 +79,7 @@ struct Simulation {
     newest: usize,
     tokens: usize,
     pinned_ever: BTreeSet<String>,
-    /// The digest that each tag had when it became the candidate.
+    /// The digest that each tag had when it was first promoted, as long as the status knows of it.
     first_digests: BTreeMap<String, String>,
     /// Since when each stage was seen to run one code, healthy.
     healthy: Vec<Option<(String, Timestamp)>>,
@@ -218,11 +219,7 @@ impl Simulation {
             self.version += 1;
             self.tell(format!("status: {}", taken.status.summary.as_deref().unwrap_or_default()));
             self.world.status = taken.status;
-            if let Some(candidate) = &self.world.status.candidate
-                && let Some(tag) = candidate.tag.clone()
-            {
-                self.first_digests.entry(tag).or_insert_with(|| candidate.digest.clone());
-            }
+            self.note_digests();
         }
         let mut actions = taken.actions;
         while !actions.is_empty() {
@@ -426,6 +423,8 @@ impl Simulation {
     }
 
     fn edit(&mut self, stage: usize, index: usize) {
+        // Managed fields know whole seconds: two changes of one second are one to everybody.
+        self.world.passes(1);
         let record = self.world.stages[stage][index].applied.clone();
         let version = 1 + self.chance.below(self.newest);
         let image = match self.chance.below(5) {
@@ -526,13 +525,33 @@ impl Simulation {
         assert!((0..stage).all(proven) || proven(stage), "stage {stage} was given {code} before its proof");
     }
 
-    /// No target goes back to a lower version than our record says, unless a person pinned that version.
+    /// No target goes back to a lower version than our record says, unless a person pinned that version, or what it
+    /// runs has failed.
     fn check_backwards(&self, before: &Target, code: &str) {
         let record = before.applied.as_ref().filter(|applied| applied.code_sync == UID);
         let versions = record.and_then(|record| version_of(&record.reference)).zip(version_of(code));
         if let Some((from, to)) = versions.filter(|(from, to)| to < from) {
-            assert!(self.pinned_ever.contains(&tag(to)), "{} went back from {from} to {to}", before.key);
+            let mut releases = self.world.releases.iter();
+            let has_failed = releases.any(|release| {
+                release.outcome == Outcome::Failed && version_of(&release.candidate.reference) == Some(from)
+            });
+            let is_wanted = has_failed || self.pinned_ever.contains(&tag(to));
+            assert!(is_wanted, "{} went back from {from} to {to}", before.key);
         }
+    }
+
+    fn note_digests(&mut self) {
+        let status = &self.world.status;
+        let mut known: BTreeSet<_> = status.history.iter().map(|release| release.name.clone()).collect();
+        known.extend(status.deployed.iter().map(|deployed| deployed.name.clone()));
+        let references = status.stages.iter().filter_map(|stage| stage.reference.as_deref());
+        known.extend(references.filter_map(version_of).map(tag));
+        if let Some(promotion) = &status.promotion {
+            let CandidateStatus { name, digest, .. } = promotion.candidate.clone();
+            self.first_digests.entry(name.clone()).or_insert(digest);
+            known.insert(name);
+        }
+        self.first_digests.retain(|name, _| known.contains(name));
     }
 
     /// A tag that was pushed again is not deployed, unless a person named it.
@@ -540,10 +559,8 @@ impl Simulation {
         let reference = CodeReference::parse(code).unwrap();
         let tag = reference.tag().unwrap();
         let first = self.first_digests.get(tag).map(String::as_str);
-        assert!(
-            self.pinned_ever.contains(tag) || first == reference.digest(),
-            "{tag} was pushed again: {code}"
-        );
+        let is_first = first.is_none() || first == reference.digest();
+        assert!(self.pinned_ever.contains(tag) || is_first, "{tag} was pushed again: {code}");
     }
 
     fn check_step(&self, snapshot: &Snapshot, taken: &Step) {

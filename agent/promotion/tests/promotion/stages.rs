@@ -154,7 +154,13 @@ fn what_heals_by_itself_fails_only_with_the_deadline() {
     world.finds("v1.5.0");
     world.canary().servers[0].fate = Fate::Sticks("Unschedulable");
     world.settle();
-    assert_eq!(world.phases()[0], StagePhase::Rolling);
+    assert_eq!((world.phases()[0], world.status.stages[0].desired), (StagePhase::Rolling, 1));
+    assert_eq!(
+        world.message("Unschedulable"),
+        "the Servers of stage canary are rolling: 0 of 1 ready; Server canary: pod canary-5d8f-x2x: Unschedulable: \
+         manifest unknown"
+    );
+    assert_eq!(world.condition("Reconciling"), "True Rolling");
     let message = "ReplicaSet has timed out progressing".to_owned();
     world.canary().servers[0].fate = Fate::Is(RolloutState::TimedOut { message });
     world.settle();
@@ -167,10 +173,10 @@ fn a_stuck_server_of_the_stage_stops_the_writes_to_the_others() {
     world.stages[0].push(Target::new(TargetKind::Server, "second", None, &["second"]));
     world.settle();
     world.stages[0][1].paused = true;
-    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
     world.finds("v1.5.0");
     world.settle();
     world.stages[0][1].paused = false;
+    world.canary().servers[0].fate = Fate::Is(RolloutState::TimedOut { message: "late".into() });
     world.settle();
     assert_eq!(world.tags(), ["v1.5.0", "v1.4.2", "v1.4.2"]);
 }
@@ -201,6 +207,31 @@ fn a_resume_tries_the_failed_candidate_again_and_bears_old_pods_for_a_while() {
     world.settle();
     assert_eq!((world.deployed(), world.releases.len()), ("v1.5.0", 4));
     assert_eq!(world.told().iter().filter(|reason| **reason == "Resumed").count(), 2);
+}
+
+#[test]
+fn a_resume_is_not_lost_while_it_cannot_be_acted_upon() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.canary().servers[0].fate = Fate::Sticks("ImagePullBackOff");
+    while world.status.promotion.as_ref().is_none_or(|promotion| promotion.outcome.is_none()) {
+        world.step();
+    }
+    let failed = world.status.promotion.clone().unwrap();
+    let released = world.releases.pop().unwrap();
+    world.observed.resume = Some("while its record is not seen".into());
+    world.step();
+    assert_eq!(
+        (world.status.promotion.clone(), &world.status.last_handled_resume),
+        (Some(failed.clone()), &None)
+    );
+    world.releases = vec![released];
+    world.spec.suspend = true;
+    world.settle();
+    assert_eq!(world.status.promotion.as_ref().unwrap().id, failed.id);
+    world.spec.suspend = false;
+    world.settle();
+    assert_ne!(world.status.promotion.as_ref().unwrap().id, failed.id);
 }
 
 #[test]
@@ -344,6 +375,7 @@ fn a_passed_stage_does_not_go_back_when_a_pod_restarts() {
 
 #[rstest]
 #[case(RolloutState::Impossible { reason: "DeploymentMissing", message: "there is no Deployment canary".into() }, "DeploymentMissing", "False DeploymentMissing")]
+#[case(RolloutState::Impossible { reason: "Paused", message: "there is no Deployment canary, ".into() }, "Paused", "True Waiting")]
 #[case(RolloutState::PausedByPerson, "PausedByPerson", "True Waiting")]
 #[case(RolloutState::Pending, "Rollout", "False Rolling")]
 fn a_rollout_that_does_not_go_on_is_waited_for(
@@ -359,6 +391,61 @@ fn a_rollout_that_does_not_go_on_is_waited_for(
     world.settle();
     assert_eq!((world.reasons(), world.condition("Ready")), (vec![reason], ready.into()));
     assert_eq!((world.tags()[1].as_str(), world.phases()[0]), ("v1.4.2", StagePhase::Rolling));
+    assert_eq!(world.status.stages[0].desired, 1);
+    let message = world.message(reason);
+    assert!(
+        message.contains("Deployment of Server canary") || message.contains("no Deployment canary"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_resumed_promotion_names_its_targets() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.settle();
+    world.canary().servers[0].fate = Fate::Runs;
+    world.observed.resume = Some("token".into());
+    world.settle();
+    world.passes(600);
+    world.settle();
+    let release = world.releases.last().unwrap();
+    let targets: Vec<_> = release.stages.iter().flat_map(|stage| &stage.targets).collect();
+    let targets: Vec<_> =
+        targets.iter().map(|target| (target.target.as_str(), &target.servers[..])).collect();
+    assert_eq!(release.trigger, voxsync_crds::code_sync::Trigger::Resume);
+    assert_eq!(
+        targets,
+        [("Server/canary", &["canary".to_owned()][..]), ("Config/production", &["compile".to_owned()][..])]
+    );
+}
+
+#[test]
+fn a_record_that_cannot_be_written_is_said() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    for _ in 0..10 {
+        world.step();
+        world.releases.truncate(1);
+        world.observed.record_refused = Some("exceeded quota: releases".into());
+    }
+    world.finds("v1.6.0");
+    world.step();
+    world.releases.truncate(1);
+    assert_eq!(
+        (world.reasons(), world.condition("Ready")),
+        (vec!["NotRecorded"], "False NotRecorded".into())
+    );
+    assert!(world.message("NotRecorded").ends_with("exceeded quota: releases"));
+    world.observed.record_refused = None;
+    world.settle();
+    assert_eq!(
+        (world.releases.len(), world.tags()[0].as_str(), world.reasons()),
+        (2, "v1.6.0", vec!["Soak"])
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use voxsync_crds::{
     code_sync::{CandidateStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, StagePhase, TargetKind},
 };
 use voxsync_promotion::{
-    Action, ClaimedBy, LastWriter, Live, Observed, ObservedSource, ObservedTarget, RecordedRelease,
+    Action, ClaimedBy, LastWriter, Live, Observed, ObservedSource, ObservedTarget, RefusedWrite,
     ServerRollout, TargetKey, TargetProblem, TargetWrite, step,
 };
 use voxsync_rollout::state::{Progress, RolloutState, Stuck, StuckImage};
@@ -97,6 +97,13 @@ impl Server {
         Self { name: name.into(), serves_code: true, replicas: 1, fate: Fate::Runs, runs: None }
     }
 
+    fn progress(&self, live: Option<&str>) -> Progress {
+        match self.state(live) {
+            RolloutState::Progressing(progress) | RolloutState::Complete(progress) => progress,
+            _ => Progress { updated: 0, ready: 0, wanted: self.replicas },
+        }
+    }
+
     fn state(&self, live: Option<&str>) -> RolloutState {
         let progress = |ready| Progress { updated: self.replicas, ready, wanted: self.replicas };
         match &self.fate {
@@ -120,6 +127,7 @@ pub struct Target {
     pub live: Live,
     pub applied: Option<Applied>,
     pub problem: Option<TargetProblem>,
+    pub refused: Option<RefusedWrite>,
     pub claimed_by: Option<String>,
     pub paused: bool,
     pub writer: Option<LastWriter>,
@@ -135,6 +143,7 @@ impl Target {
             live: Live { image: live, claim: None },
             applied: None,
             problem: None,
+            refused: None,
             claimed_by: None,
             paused: false,
             writer: None,
@@ -165,11 +174,13 @@ impl Target {
         let rollout = |server: &Server| ServerRollout {
             name: server.name.clone(),
             serves_code: server.serves_code,
+            progress: server.progress(live),
             state: server.state(live),
         };
         ObservedTarget {
             key: self.key.clone(),
             live: self.problem.clone().map_or_else(|| Ok(self.live.clone()), Err),
+            refused: self.refused.clone(),
             applied: self.applied.clone(),
             claims: self.claimed_by.clone().map(|code_sync| ClaimedBy { code_sync }),
             paused: self.paused,
@@ -207,7 +218,9 @@ impl World {
             source: ObservedSource { looked: true, ..ObservedSource::default() },
             pin: None,
             stages: Vec::new(),
-            last_release: None,
+            recorded: false,
+            record_refused: None,
+            last_release_hash: None,
             invalid: None,
         };
         Self {
@@ -300,11 +313,13 @@ impl World {
 
     pub fn observe(&self) -> Observed {
         let observe = |stage: &Vec<Target>| stage.iter().map(Target::observe).collect();
-        let last_release = self.releases.last().map(|release| RecordedRelease {
-            promotion: release.promotion.clone(),
-            hash: digest(&release.promotion),
-        });
-        Observed { stages: self.stages.iter().map(observe).collect(), last_release, ..self.observed.clone() }
+        let is_recorded = |id: &str| self.releases.iter().any(|release| release.promotion == id);
+        Observed {
+            stages: self.stages.iter().map(observe).collect(),
+            recorded: self.status.promotion.as_ref().is_some_and(|promotion| is_recorded(&promotion.id)),
+            last_release_hash: self.releases.last().map(|release| digest(&release.promotion)),
+            ..self.observed.clone()
+        }
     }
 
     /// One step, stored and carried out; `false` if it changed nothing.
