@@ -1,7 +1,7 @@
 //! The agent: decides which code should run, and writes the code reference.
 //!
 //! The way of the data, in the order of the modules:
-//! - [`look`]: sources → what could run (registries, Git, files; shared by all who want the same).
+//! - `look`: sources → what could run (registries, Git, files; shared by all who want the same).
 //! - `observe`: the cluster's index and the looks → what one CodeSync sees (pure).
 //! - `voxsync_promotion::step`: → the new status, and what to do (pure, a crate of its own).
 //! - `write`: a decision → the JSON patch of a target (pure).
@@ -10,6 +10,7 @@
 //! The agent writes nothing but the status of CodeSync objects, code references with their records, CodeRelease
 //! objects, and events. It holds no state that is not in the cluster or found again by a look.
 
+mod call;
 mod controller;
 mod credentials;
 mod key;

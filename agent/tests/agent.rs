@@ -33,7 +33,7 @@ struct World {
     looks: LookBoard,
     agent: JoinHandle<Result<(), voxsync_agent::Error>>,
     cancel: CancellationToken,
-    _cache: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -66,7 +66,7 @@ impl World {
             looks: looks.clone(),
         };
         let agent = tokio::spawn(voxsync_agent::run(client.clone(), cluster, options, cancel.clone()));
-        Self { client, looks, agent, cancel, _cache: cache }
+        Self { client, looks, agent, cancel, folder: cache }
     }
 
     fn api<K>(&self) -> Api<K>
@@ -87,9 +87,14 @@ impl World {
     }
 
     async fn code_sync(&self, name: &str, config: &str, interval: &str, registry: Value) {
+        self.code_sync_of(name, config, json!({"source": {"interval": interval, "registry": registry}}))
+            .await;
+    }
+
+    async fn code_sync_of(&self, name: &str, config: &str, mut spec: Value) {
+        spec["target"] = json!({"kind": "Config", "name": config});
         let code_sync = json!({
-            "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": name},
-            "spec": {"source": {"interval": interval, "registry": registry}, "target": {"kind": "Config", "name": config}},
+            "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": name}, "spec": spec,
         });
         let code_sync: CodeSync = serde_json::from_value(code_sync).unwrap();
         self.api::<CodeSync>().create(&PostParams::default(), &code_sync).await.unwrap();
@@ -243,6 +248,53 @@ async fn looks_that_find_nothing_new_leave_the_code_sync_alone() {
     world.stop().await;
 }
 
+/// A Secret with a login that does not say for which host it is.
+fn login(password: &str) -> Secret {
+    let values = [("username", "reader"), ("password", password)];
+    let data = values.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
+    let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
+    secret.metadata.name = Some("login".to_owned());
+    secret
+}
+
+#[tokio::test]
+async fn a_login_does_not_go_where_a_file_says() {
+    let access = Access::Basic { user: "reader".into(), password: "right".into() };
+    let registry = Registry::start(access, Transport::Plain);
+    registry.push("code", "v1.0.0", &CodeImage::with_site("v1.0.0")).await;
+    let world = World::start();
+    std::fs::write(world.folder.path().join("ref.txt"), registry.reference("code", "v1.0.0")).unwrap();
+    world.api::<Secret>().create(&PostParams::default(), &login("right")).await.unwrap();
+    world.config("production", "other/code:v0").await;
+    let image = json!({"secretRef": {"name": "login"}, "insecure": true});
+    let spec = json!({"source": {"file": {"path": "ref.txt"}}, "image": image});
+    world.code_sync_of("production", "production", spec).await;
+    let messages = async || {
+        let conditions = world.status("production").await.conditions;
+        conditions.into_iter().map(|condition| condition.message).collect::<String>()
+    };
+    wait_for("what is needed", messages, |messages| messages.contains("needed is .dockerconfigjson")).await;
+    let given: Vec<_> = registry.requests().into_iter().map(|request| request.headers).collect();
+    assert!(given.iter().all(|headers| !headers.contains_key("authorization")), "{given:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_pin_may_be_there_before_its_image() {
+    let (registry, _) = registry_with(&["v1.0.0"]).await;
+    let world = World::start();
+    world.config("production", "other/code:v0").await;
+    let source = json!({"interval": "720h", "registry": followed(&registry)});
+    let pin = json!({"reference": registry.reference("code", "v1.1.0")});
+    world.code_sync_of("production", "production", json!({"source": source, "pin": pin})).await;
+    let asked = async || registry.requests().iter().any(|request| request.path.ends_with("v1.1.0"));
+    wait_for("a look at the pin", asked, |asked| *asked).await;
+    registry.push("code", "v1.1.0", &CodeImage::with_site("v1.1.0")).await;
+    wait_for("the reference", async || world.image("production").await, |image| image.contains("v1.1.0"))
+        .await;
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_login_that_is_mended_is_used() {
     let access = Access::Basic { user: "reader".into(), password: "right".into() };
@@ -261,21 +313,14 @@ async fn a_login_that_is_mended_is_used() {
     wait_for("the missing Secret", message, |message| message.contains("Secret puppet/login does not exist"))
         .await;
 
-    let secret = |password: &str| -> Secret {
-        let values = [("username", "reader"), ("password", password)];
-        let data = values.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
-        let mut secret = Secret { data: Some(data.into()), ..Secret::default() };
-        secret.metadata.name = Some("login".to_owned());
-        secret
-    };
     let secrets = world.api::<Secret>();
-    secrets.create(&PostParams::default(), &secret("hunter2")).await.unwrap();
+    secrets.create(&PostParams::default(), &login("hunter2")).await.unwrap();
     let refused = wait_for("the refusal", message, |message| message.contains("refuses the login")).await;
     assert!(refused.contains("Secret puppet/login has the keys password, username"), "{refused}");
     assert!(!refused.contains("hunter2"), "{refused}");
 
     secrets.delete("login", &kube::api::DeleteParams::default()).await.unwrap();
-    secrets.create(&PostParams::default(), &secret("right")).await.unwrap();
+    secrets.create(&PostParams::default(), &login("right")).await.unwrap();
     wait_for("the reference", async || world.image("production").await, |image| image.contains("v1.0.0"))
         .await;
     world.stop().await;

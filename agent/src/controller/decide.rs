@@ -44,6 +44,7 @@ impl Controller {
             source: memory.looks.finding(&subscriber(Purpose::Source)),
             pin: memory.looks.finding(&subscriber(Purpose::Pin)),
             requested_at,
+            record_refused: memory.record_refused(&key),
             invalid,
         };
         let (observed, involved) = self.cluster.read(|snapshot| {
@@ -128,8 +129,10 @@ impl Controller {
         let is_handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref()) == Some(request);
         // Found on an object without status it is recorded, not carried out: there is a first look anyway.
         let is_done = is_handled || invalid || status.is_none() || {
-            let subscriber = Subscriber { key: key.clone(), purpose: Purpose::Source };
-            self.memory.looks.request(&subscriber, request, now)
+            let [source, pin] = [Purpose::Source, Purpose::Pin].map(|purpose| {
+                self.memory.looks.request(&Subscriber { key: key.clone(), purpose }, request, now)
+            });
+            source && pin
         };
         is_done.then(|| request.clone())
     }
@@ -145,7 +148,11 @@ impl Controller {
                     Ok((patch, target.metadata().resource_version.clone()))
                 });
                 match prepared {
-                    Ok((patch, seen)) => Some(Task::Write { target: write.target, patch, seen }),
+                    Ok((patch, seen)) => {
+                        let told =
+                            self.memory.refusal(key, &write.target, now).map(|refused| refused.message);
+                        Some(Task::Write { target: write.target, patch, seen, told })
+                    }
                     Err(WriteProblem::Stale) => None,
                     Err(problem) => {
                         warn!(code_sync = %key, target = %write.target, ?problem, "a decision cannot be written");

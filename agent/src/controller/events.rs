@@ -10,10 +10,12 @@ use tracing::warn;
 use voxsync_crds::CodeSync;
 use voxsync_promotion::EventKind;
 
-use crate::key::CodeSyncKey;
+use crate::{call::call, key::CodeSyncKey};
 
 /// The longest note that the API server takes, in bytes.
 const NOTE_LIMIT_BYTES: usize = 1024;
+/// The longest part of a CodeSync's name in that of an event, in bytes; the API server takes names of 253.
+const NAME_PART_LIMIT_BYTES: usize = 200;
 /// Who says it.
 const REPORTER: &str = "voxsync.dev/agent";
 
@@ -34,7 +36,7 @@ pub(crate) async fn publish(
         },
         action: Some("Promote".to_owned()),
         event_time: Some(MicroTime(now)),
-        note: Some(cut(message)),
+        note: Some(cut(message, NOTE_LIMIT_BYTES).to_owned()),
         reason: Some(reason.to_owned()),
         regarding: Some(ObjectReference {
             api_version: Some(CodeSync::api_version(&()).into_owned()),
@@ -56,7 +58,7 @@ pub(crate) async fn publish(
         ..Event::default()
     };
     let api: Api<Event> = Api::namespaced(client.clone(), &key.namespace);
-    if let Err(error) = api.create(&PostParams::default(), &event).await {
+    if let Err(error) = call(api.create(&PostParams::default(), &event)).await {
         warn!(code_sync = %key, reason, %error, "an event could not be written");
     }
 }
@@ -66,9 +68,26 @@ fn name(key: &CodeSyncKey, reason: &str, message: &str, now: Timestamp) -> Strin
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     (reason, message, now.as_nanosecond()).hash(&mut hasher);
-    format!("{}.{:016x}", key.name, hasher.finish())
+    // A part of a name must end with a letter or digit.
+    let part = cut(&key.name, NAME_PART_LIMIT_BYTES).trim_end_matches(['-', '.']);
+    format!("{part}.{:016x}", hasher.finish())
 }
 
-fn cut(message: &str) -> String {
-    message.get(..message.floor_char_boundary(NOTE_LIMIT_BYTES)).unwrap_or_default().to_owned()
+fn cut(text: &str, limit_bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(limit_bytes)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_such_that_the_api_server_takes_them() {
+        for (long, end) in [("x".repeat(253), "x"), ("x".repeat(198) + "-." + &"x".repeat(53), "x")] {
+            let key = CodeSyncKey { namespace: "puppet".to_owned(), name: long };
+            let name = name(&key, "Held", "changed", Timestamp::UNIX_EPOCH);
+            let (part, _) = name.rsplit_once('.').unwrap();
+            assert!(name.len() <= 253 && part.ends_with(end), "{name}");
+        }
+    }
 }

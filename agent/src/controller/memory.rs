@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use voxsync_cluster::{Change, Kind};
 use voxsync_crds::code_sync::TargetKind;
-use voxsync_promotion::{Observed, TargetKey, TargetProblem};
+use voxsync_promotion::{Observed, RefusedWrite, TargetKey};
 
 use super::{
     pass::{Ended, Refusal},
@@ -44,6 +44,8 @@ pub(crate) struct Row {
     claimants: BTreeSet<String>,
     failures: u32,
     refusals: BTreeMap<TargetKey, (Timestamp, u32, Refusal)>,
+    /// Why the last record could not be written.
+    record_refused: Option<String>,
 }
 
 /// What looks were planned from, and what is wrong with it.
@@ -125,28 +127,37 @@ impl Memory {
         interested
     }
 
-    /// Why a target is not written now: its last write was refused, and not long ago.
+    /// Why the last write of a target was refused.
     pub(crate) fn refusal(
         &self,
         key: &CodeSyncKey,
         target: &TargetKey,
         now: Timestamp,
-    ) -> Option<TargetProblem> {
+    ) -> Option<RefusedWrite> {
         let (until, _, refusal) = self.rows.get(key)?.refusals.get(target)?;
-        (*until > now).then(|| TargetProblem {
-            reason: "WriteRefused",
-            message: refusal.message.clone(),
-            stalled: false,
-        })
+        Some(RefusedWrite { message: refusal.message.clone(), is_retry_due: *until <= now })
+    }
+
+    /// Why the last record of a promotion could not be written.
+    pub(crate) fn record_refused(&self, key: &CodeSyncKey) -> Option<String> {
+        self.rows.get(key)?.record_refused.clone()
     }
 
     /// Takes in how a pass ended.
     pub(crate) fn ended(&mut self, ended: Ended, now: Timestamp) {
-        let Ended { key, failed, written, refused } = ended;
+        let Ended { key, failed, written, refused, record } = ended;
         self.wakes.end(&key);
         let Some(row) = self.rows.get_mut(&key) else { return };
         for target in written {
             row.refusals.remove(&target);
+        }
+        if let Some(record) = record {
+            let refused = record.err().map(|refusal| refusal.message);
+            if refused.is_some() && refused != row.record_refused {
+                // What is said of it is part of the status.
+                self.wakes.wake([key.clone()]);
+            }
+            row.record_refused = refused;
         }
         let mut next = None;
         for (target, refusal) in refused {

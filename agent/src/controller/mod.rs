@@ -16,14 +16,18 @@ mod wake;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
 use kube::Client;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{Id, JoinError, JoinSet},
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use voxsync_cluster::{Change, Changed, Cluster, Kind};
@@ -47,6 +51,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const FILE_POLL: Duration = Duration::from_secs(15);
 /// How long to sleep if nothing is due.
 const LONGEST_SLEEP: Duration = Duration::from_hours(1);
+/// How often all are decided on without a reason, in case one was lost. Where nothing changed, nothing is written.
+const NET_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Runs until cancelled.
 pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, cancel: CancellationToken) {
@@ -69,10 +75,12 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
     };
     let mut files = Files::default();
     controller.wake_all();
+    let mut net = tokio::time::interval_at(Instant::now() + NET_INTERVAL, NET_INTERVAL);
+    net.set_missed_tick_behavior(MissedTickBehavior::Delay);
     info!("the agent runs");
     loop {
         controller.work(Timestamp::now());
-        files.follow(controller.memory.looks.places()).await;
+        files.follow(&controller.tools.file_root, controller.memory.looks.places());
         let sleep = controller.sleep(Timestamp::now());
         tokio::select! {
             () = cancel.cancelled() => break,
@@ -82,7 +90,8 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
             },
             Some(look) = controller.looks.join_next_with_id() => controller.looked(look),
             Some(pass) = controller.passes.join_next_with_id() => controller.passed(pass),
-            paths = files.next() => controller.touched(paths),
+            Some(paths) = files.next() => controller.touched(&paths),
+            _ = net.tick() => controller.wake_all(),
             () = tokio::time::sleep(sleep) => {}
         }
     }
@@ -169,9 +178,15 @@ impl Controller {
         }
     }
 
-    fn touched(&mut self, paths: BTreeSet<PathBuf>) {
-        for path in paths {
-            self.memory.looks.nudge(&Place::File { path }, Timestamp::now());
+    fn touched(&mut self, paths: &BTreeSet<PathBuf>) {
+        let root = &self.tools.file_root;
+        let is_touched = |place: &&Place| match place {
+            Place::File { path } => paths.contains(&file::place(root, path)),
+            _ => false,
+        };
+        let touched: Vec<Place> = self.memory.looks.places().filter(is_touched).cloned().collect();
+        for place in touched {
+            self.memory.looks.nudge(&place, Timestamp::now());
         }
     }
 
@@ -204,33 +219,52 @@ impl Controller {
     }
 }
 
-/// The files that are watched: those of the present sources.
+/// The files that are watched: those of the present sources. A task of its own does it, because a file system may not
+/// answer.
 #[derive(Default)]
 struct Files {
     paths: BTreeSet<PathBuf>,
-    changes: Option<file::Changes>,
+    /// At most one; dropped, it ends.
+    task: JoinSet<()>,
+    changes: Option<mpsc::Receiver<BTreeSet<PathBuf>>>,
 }
 
 impl Files {
-    async fn follow(&mut self, places: impl Iterator<Item = &Place>) {
+    fn follow<'a>(&mut self, root: &Path, places: impl Iterator<Item = &'a Place>) {
         let paths: BTreeSet<PathBuf> = places
             .filter_map(|place| match place {
-                Place::File { path } => Some(path.clone()),
+                Place::File { path } => Some(file::place(root, path)),
                 _ => None,
             })
+            // What may not be read is not touched either.
+            .filter(|path| file::is_below(root, path))
             .collect();
         if paths == self.paths {
             return;
         }
-        self.changes =
-            if paths.is_empty() { None } else { Some(file::watch(paths.iter().cloned(), FILE_POLL).await) };
+        self.task = JoinSet::new();
+        self.changes = (!paths.is_empty()).then(|| {
+            let (sender, changes) = mpsc::channel(1);
+            self.task.spawn(tell(paths.clone(), sender));
+            changes
+        });
         self.paths = paths;
     }
 
-    async fn next(&mut self) -> BTreeSet<PathBuf> {
+    async fn next(&mut self) -> Option<BTreeSet<PathBuf>> {
         match &mut self.changes {
-            Some(changes) => changes.next().await,
+            Some(changes) => changes.recv().await,
             None => std::future::pending().await,
         }
+    }
+}
+
+/// Tells of changes for as long as somebody listens.
+async fn tell(paths: BTreeSet<PathBuf>, sender: mpsc::Sender<BTreeSet<PathBuf>>) {
+    let mut changes = file::watch(paths.iter().cloned(), FILE_POLL).await;
+    // They may have changed between their last look and now.
+    let mut touched = paths;
+    while sender.send(touched).await.is_ok() {
+        touched = changes.next().await;
     }
 }

@@ -23,7 +23,7 @@ use voxsync_crds::{
 use voxsync_promotion::{EventKind, TargetKey};
 
 use super::{events, record};
-use crate::{key::CodeSyncKey, metrics::Metrics};
+use crate::{call::call, key::CodeSyncKey, metrics::Metrics};
 
 /// Our field manager: who sees it knows that it was us.
 const FIELD_MANAGER: &str = "voxsync";
@@ -47,6 +47,8 @@ pub(crate) enum Task {
         patch: JsonPatch,
         /// The resource version that the patch was made from.
         seen: Option<String>,
+        /// What was said when it was refused before: it is said once.
+        told: Option<String>,
     },
     /// Write the record of a promotion, and delete the outdated ones.
     Record { spec: Box<CodeReleaseSpec>, outdated: Vec<String> },
@@ -64,12 +66,14 @@ pub(crate) struct Ended {
     pub(crate) written: Vec<TargetKey>,
     /// The targets whose write was refused for a reason that may last.
     pub(crate) refused: Vec<(TargetKey, Refusal)>,
+    /// Why the record could not be written; none where it was.
+    pub(crate) record: Option<Result<(), Refusal>>,
 }
 
 impl Ended {
     /// Nothing is left to do.
     fn well(key: CodeSyncKey) -> Self {
-        Self { key, failed: false, written: Vec::new(), refused: Vec::new() }
+        Self { key, failed: false, written: Vec::new(), refused: Vec::new(), record: None }
     }
 
     /// Something is to be tried again later.
@@ -89,6 +93,8 @@ enum TaskOutcome {
     Done,
     Written(TargetKey),
     Refused(TargetKey, Refusal),
+    Recorded,
+    NotRecorded(Refusal),
     Failed,
 }
 
@@ -122,6 +128,11 @@ pub(crate) async fn carry_out(client: &Client, cluster: &Cluster, metrics: &Metr
             TaskOutcome::Done => {}
             TaskOutcome::Written(target) => ended.written.push(target),
             TaskOutcome::Refused(target, refusal) => ended.refused.push((target, refusal)),
+            TaskOutcome::Recorded => ended.record = Some(Ok(())),
+            TaskOutcome::NotRecorded(refusal) => {
+                ended.record = Some(Err(refusal));
+                ended.failed = true;
+            }
             TaskOutcome::Failed => ended.failed = true,
         }
     }
@@ -149,14 +160,14 @@ async fn store(client: &Client, cluster: &Cluster, code_sync: &CodeSync, status:
     // With its resource version: a status is stored only in the place of the one that it was made from.
     let wanted = CodeSync { status: Some(status), ..code_sync.clone() };
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    match api.replace_status(name, &parameters, &wanted).await {
+    match call(api.replace_status(name, &parameters, &wanted)).await {
         Ok(stored) => {
             cluster.apply(stored);
             Stored::Yes
         }
         Err(kube::Error::Api(refusal)) if refusal.is_conflict() || refusal.is_not_found() => {
             debug!(namespace, name, "the CodeSync changed in between");
-            if let Ok(present) = api.get(name).await {
+            if let Ok(present) = call(api.get(name)).await {
                 cluster.apply(present);
             }
             Stored::Conflict
@@ -191,9 +202,9 @@ struct Doer<'a> {
 impl Doer<'_> {
     async fn carry_out(&self, task: Task) -> TaskOutcome {
         match task {
-            Task::Write { target, patch, seen } => match target.kind {
-                TargetKind::Config => self.write::<Config>(target, patch, seen).await,
-                TargetKind::Server => self.write::<Server>(target, patch, seen).await,
+            Task::Write { target, patch, seen, told } => match target.kind {
+                TargetKind::Config => self.write::<Config>(target, patch, seen, told).await,
+                TargetKind::Server => self.write::<Server>(target, patch, seen, told).await,
             },
             Task::Record { spec, outdated } => self.record(*spec, outdated).await,
             Task::Event { kind, reason, message } => {
@@ -203,7 +214,13 @@ impl Doer<'_> {
         }
     }
 
-    async fn write<K>(&self, target: TargetKey, patch: JsonPatch, seen: Option<String>) -> TaskOutcome
+    async fn write<K>(
+        &self,
+        target: TargetKey,
+        patch: JsonPatch,
+        seen: Option<String>,
+        told: Option<String>,
+    ) -> TaskOutcome
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -216,7 +233,7 @@ impl Doer<'_> {
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let kind = target.kind.as_str();
-        let error = match api.patch(&target.name, &parameters, &Patch::<()>::Json(patch)).await {
+        let error = match call(api.patch(&target.name, &parameters, &Patch::<()>::Json(patch))).await {
             Ok(written) => {
                 info!(code_sync = %self.key, %target, "the code reference is written");
                 self.metrics.wrote(kind, "ok");
@@ -226,7 +243,7 @@ impl Doer<'_> {
             Err(error) => error,
         };
         // Whatever the reason: what is there now is what the next decision is made on.
-        let present = api.get(&target.name).await.ok();
+        let present = call(api.get(&target.name)).await.ok();
         let version = present.as_ref().and_then(|present| present.meta().resource_version.clone());
         if let Some(present) = present {
             self.cluster.apply(present);
@@ -246,7 +263,9 @@ impl Doer<'_> {
             self.cluster.doubt_shapes();
         }
         warn!(code_sync = %self.key, %target, message, "the code reference was refused");
-        self.say(EventKind::Warning, "WriteRefused", &message).await;
+        if told.as_ref() != Some(&message) {
+            self.say(EventKind::Warning, "WriteRefused", &message).await;
+        }
         TaskOutcome::Refused(target, Refusal { message })
     }
 
@@ -255,8 +274,10 @@ impl Doer<'_> {
         let release = record::release(&self.key.namespace, spec);
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let written = match api.create(&parameters, &release).await {
-            Err(kube::Error::Api(refusal)) if refusal.code == 409 => api.get(&release.spec.promotion).await,
+        let written = match call(api.create(&parameters, &release)).await {
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => {
+                call(api.get(&release.spec.promotion)).await
+            }
             written => written,
         };
         match written {
@@ -264,22 +285,32 @@ impl Doer<'_> {
             Err(error) => {
                 warn!(code_sync = %self.key, %error, "the CodeRelease could not be written");
                 self.metrics.wrote("CodeRelease", "failed");
-                return TaskOutcome::Failed;
+                return match error {
+                    kube::Error::Api(status) => {
+                        TaskOutcome::NotRecorded(Refusal { message: said(&status.message).to_owned() })
+                    }
+                    _ => TaskOutcome::Failed,
+                };
             }
         }
         self.metrics.wrote("CodeRelease", "ok");
         for name in outdated {
-            if let Err(error) = api.delete(&name, &DeleteParams::default()).await {
+            if let Err(error) = call(api.delete(&name, &DeleteParams::default())).await {
                 // It is outdated at the next release, too.
                 debug!(code_sync = %self.key, name, %error, "an outdated CodeRelease could not be deleted");
             }
         }
-        TaskOutcome::Done
+        TaskOutcome::Recorded
     }
 
     async fn say(&self, kind: EventKind, reason: &str, message: &str) {
         events::publish(self.client, (self.key, self.uid), kind, reason, message, Timestamp::now()).await;
     }
+}
+
+/// What is kept of a text of the API server.
+fn said(message: &str) -> &str {
+    message.get(..message.floor_char_boundary(FOREIGN_TEXT_LIMIT_BYTES)).unwrap_or_default()
 }
 
 /// Whether a condition of the write failed, or the API server finds the result invalid: it says both with 422.
@@ -290,7 +321,7 @@ fn is_condition(error: &kube::Error) -> bool {
 /// A refusal that will not pass by trying again soon, in words.
 fn refusal(target: &TargetKey, error: &kube::Error) -> Option<String> {
     let kube::Error::Api(status) = error else { return None };
-    let said = status.message.get(..status.message.floor_char_boundary(FOREIGN_TEXT_LIMIT_BYTES))?;
+    let said = said(&status.message);
     match status.code {
         // Admission webhooks and policies answer with a code of their own choice, and their name in the message.
         _ if said.to_lowercase().contains("admission") => Some(format!(

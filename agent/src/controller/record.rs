@@ -61,6 +61,7 @@ mod tests {
             code_sync_uid: "u".to_owned(),
             promotion: number.to_string(),
             ended_at: Timestamp::from_second(number * 60).unwrap(),
+            created: Timestamp::from_second(number * 60).unwrap(),
             hash: String::new(),
         };
         let releases: Vec<_> = (0..5).map(fact).collect();

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 pub(crate) use secret::{CredentialProblem, SecretKeys, Tls, git_login, registry_login, tls};
 
-use crate::look::place::SecretName;
+use crate::{call::call, look::place::SecretName};
 
 /// How long a Secret is believed.
 const SECRET_AGE_LIMIT: Duration = Duration::from_mins(1);
@@ -49,7 +49,8 @@ impl Secrets {
             return Ok(keys);
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), name.namespace);
-        let secret = api.get(name.name).await.map_err(|error| CredentialProblem::of_api(name, &error))?;
+        let secret =
+            call(api.get(name.name)).await.map_err(|error| CredentialProblem::of_api(name, &error))?;
         let keys = Arc::new(SecretKeys::of(name, secret));
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.len() >= REMEMBERED_SECRETS_LIMIT {

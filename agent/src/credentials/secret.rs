@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::core::v1::Secret;
 use voxsync_source::{
-    git::GitLogin,
+    git::{GitLogin, PRIVATE_KEY_NAMES},
     registry::{Login, Repository, docker_config},
 };
 
@@ -12,7 +12,7 @@ use crate::look::place::SecretName;
 
 const DOCKER_CONFIG_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
 const FOR_A_REGISTRY: &str = ".dockerconfigjson, or username and password, or token";
-const FOR_GIT: &str = "username and password, or token, or identity and known_hosts";
+const FOR_GIT: &str = "username and password, or token, or ssh-privatekey (or identity) and known_hosts";
 const FOR_TLS: &str = "ca.crt, or tls.crt and tls.key, or all three";
 /// How many names of keys a message shows.
 const SHOWN_KEYS_LIMIT: usize = 10;
@@ -102,6 +102,17 @@ pub(crate) enum CredentialProblem {
         /// What is wrong, without the value.
         reason: String,
     },
+    /// A login without a host, for an image whose host is named elsewhere.
+    #[error(
+        "{secret}; needed is .dockerconfigjson (kubectl create secret docker-registry): {repository} is named by a \
+         file or a pin, and gets a login only if that says that it is for its host"
+    )]
+    NotBound {
+        /// The Secret with the names of its keys.
+        secret: String,
+        /// Which repository.
+        repository: String,
+    },
     /// A Docker configuration for other hosts.
     #[error("Secret {secret} has no login for {repository}: add one for its host")]
     NoLoginFor {
@@ -132,14 +143,25 @@ impl CredentialProblem {
     }
 }
 
-/// The login for a repository.
-pub(crate) fn registry_login(keys: &SecretKeys, repository: &Repository) -> Result<Login, CredentialProblem> {
+/// The login for a repository; `only_bound` refuses one that does not say itself for which host it is.
+pub(crate) fn registry_login(
+    keys: &SecretKeys,
+    repository: &Repository,
+    only_bound: bool,
+) -> Result<Login, CredentialProblem> {
     if let Some(config) = DOCKER_CONFIG_KEYS.iter().find_map(|key| keys.bytes(key)) {
         let login = docker_config::login_for(config, repository).map_err(|error| {
             CredentialProblem::Unusable { secret: keys.name.clone(), reason: error.to_string() }
         })?;
         return login.ok_or_else(|| CredentialProblem::NoLoginFor {
             secret: keys.name.clone(),
+            repository: repository.to_string(),
+        });
+    }
+    if only_bound {
+        // A file or a pin could name a host that is to get the login of another.
+        return Err(CredentialProblem::NotBound {
+            secret: keys.to_string(),
             repository: repository.to_string(),
         });
     }
@@ -151,14 +173,13 @@ pub(crate) fn registry_login(keys: &SecretKeys, repository: &Repository) -> Resu
 
 /// The login of a Git server.
 pub(crate) fn git_login(keys: &SecretKeys) -> Result<GitLogin, CredentialProblem> {
-    if let Some(private_key) = keys.bytes("identity") {
+    let private_key = PRIVATE_KEY_NAMES.iter().find_map(|name| Some((*name, keys.bytes(name)?)));
+    if let Some((name, private_key)) = private_key {
         let known_hosts = keys.text("known_hosts")?.ok_or_else(|| keys.lacks(FOR_GIT))?;
         // A private key must end with the line break that it came with.
-        let private_key_pem =
-            String::from_utf8(private_key.to_vec()).map_err(|_| CredentialProblem::Unusable {
-                secret: keys.name.clone(),
-                reason: "identity is not text".to_owned(),
-            })?;
+        let private_key_pem = String::from_utf8(private_key.to_vec()).map_err(|_| {
+            CredentialProblem::Unusable { secret: keys.name.clone(), reason: format!("{name} is not text") }
+        })?;
         return Ok(GitLogin::Ssh { private_key_pem, known_hosts });
     }
     if let Some((username, password)) = keys.pair("username", "password")? {
@@ -222,17 +243,37 @@ mod tests {
     #[case::other_host(&[(".dockerconfigjson", r#"{"auths": {}}"#)], Err("Secret puppet/login has no login for ghcr.io/a/b: add one for its host"))]
     fn registries(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Login, &str>) {
         let repository = "ghcr.io/a/b".parse().unwrap();
-        let login = registry_login(&keys(pairs), &repository).map_err(|problem| problem.to_string());
+        let login = registry_login(&keys(pairs), &repository, false).map_err(|problem| problem.to_string());
         assert_eq!(login, wanted.map_err(str::to_owned));
     }
 
     #[rstest]
     #[case::basic(&[("username", "u"), ("password", "p")], Ok(GitLogin::Basic { username: "u".into(), password: "p".into() }))]
     #[case::ssh(&[("identity", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
-    #[case::no_hosts(&[("identity", "k")], Err("Secret puppet/login has the keys identity; needed are username and password, or token, or identity and known_hosts"))]
+    #[case::kubernetes_type(&[("ssh-privatekey", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
+    #[case::no_hosts(&[("identity", "k")], Err("Secret puppet/login has the keys identity; needed are username and password, or token, or ssh-privatekey (or identity) and known_hosts"))]
     fn git(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<GitLogin, &str>) {
         let login = git_login(&keys(pairs)).map_err(|problem| problem.to_string());
         assert_eq!(login, wanted.map_err(str::to_owned));
+    }
+
+    #[rstest]
+    #[case::basic(&[("username", "u"), ("password", "hunter2")])]
+    #[case::token(&[("token", "hunter2")])]
+    #[case::nothing(&[])]
+    #[case::other_host(&[(".dockerconfigjson", r#"{"auths": {"other.example": {"username": "u", "password": "p"}}}"#)])]
+    fn a_host_that_a_file_names_gets_no_login_that_is_not_for_it(#[case] pairs: &[(&str, &str)]) {
+        let evil = "evil.example/a".parse().unwrap();
+        let problem = registry_login(&keys(pairs), &evil, true).unwrap_err().to_string();
+        assert!(problem.contains("evil.example/a") && !problem.contains("hunter2"), "{problem}");
+        let bound =
+            registry_login(&keys(&[(".dockerconfigjson", DOCKER)]), &"ghcr.io/a/b".parse().unwrap(), true);
+        assert!(bound.is_ok(), "{bound:?}");
+    }
+
+    #[test]
+    fn the_message_about_git_names_the_keys_that_are_read() {
+        assert!(PRIVATE_KEY_NAMES.iter().all(|name| FOR_GIT.contains(name)), "{FOR_GIT}");
     }
 
     #[test]

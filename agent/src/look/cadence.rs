@@ -29,6 +29,26 @@ pub(crate) enum Cadence {
     UntilFound,
 }
 
+/// The looks since the last good one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tries {
+    /// Those that failed.
+    pub(crate) failed: u32,
+    /// Those that failed, or found no image where one is named.
+    pub(crate) incomplete: u32,
+}
+
+impl Tries {
+    /// One more.
+    pub(crate) fn count(&mut self, failed: bool, incomplete: bool) {
+        let next = |count: u32, more: bool| if more { count.saturating_add(1) } else { 0 };
+        *self = Self {
+            failed: next(self.failed, failed),
+            incomplete: next(self.incomplete, failed || incomplete),
+        };
+    }
+}
+
 impl Cadence {
     /// What a source says.
     ///
@@ -46,9 +66,12 @@ impl Cadence {
         Ok(Self::Interval(interval))
     }
 
-    /// When to look again after a look that began at `last`; `None` where never. `failures` counts the failed looks
-    /// without a good one after them; `chance` is between 0 and 1.
-    pub(crate) fn next(&self, last: Timestamp, failures: u32, chance: f64) -> Option<Timestamp> {
+    /// When to look again after a look that began at `last`; `None` where never. `chance` is between 0 and 1.
+    pub(crate) fn next(&self, last: Timestamp, tries: Tries, chance: f64) -> Option<Timestamp> {
+        let failures = match self {
+            Self::Interval(_) => tries.failed,
+            Self::Cron(..) | Self::UntilFound => tries.incomplete,
+        };
         let spread = |pause: Duration| pause.mul_f64(1.0 - JITTER / 2.0 + JITTER * chance);
         let regular = match self {
             Self::Interval(interval) => Some(after(last, spread(*interval))),
@@ -162,7 +185,7 @@ mod tests {
         #[case] wanted: &str,
     ) {
         let cadence = scheduled(cron, zone).unwrap();
-        assert_eq!(cadence.next(at(last), 0, 0.5), Some(at(wanted)));
+        assert_eq!(cadence.next(at(last), Tries::default(), 0.5), Some(at(wanted)));
     }
 
     #[rstest]
@@ -187,14 +210,25 @@ mod tests {
         let source = Source { interval: Some(DurationText::from(interval)), ..Source::default() };
         let cadence = Cadence::of(&source).unwrap();
         let last = at("2026-01-01T00:00:00Z");
-        let next = cadence.next(last, failures, chance).unwrap();
+        let next = cadence.next(last, Tries { failed: failures, incomplete: failures }, chance).unwrap();
         assert_eq!(next.as_millisecond() - last.as_millisecond(), wanted);
     }
 
     #[test]
     fn what_was_found_is_not_looked_for_again() {
         let last = at("2026-01-01T00:00:00Z");
-        assert_eq!(Cadence::UntilFound.next(last, 0, 0.5), None);
-        assert_eq!(Cadence::UntilFound.next(last, 2, 0.5), Some(at("2026-01-01T00:00:02Z")));
+        let tries = |incomplete| Tries { failed: 0, incomplete };
+        assert_eq!(Cadence::UntilFound.next(last, tries(0), 0.5), None);
+        assert_eq!(Cadence::UntilFound.next(last, tries(2), 0.5), Some(at("2026-01-01T00:00:02Z")));
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_not_left_until_the_next_scheduled_time() {
+        let daily = scheduled("0 8 * * *", None).unwrap();
+        let tries = Tries { failed: 0, incomplete: 40 };
+        let next = daily.next(at("2026-01-01T09:00:00Z"), tries, 0.5);
+        assert_eq!(next, Some(at("2026-01-01T09:01:00Z")));
+        let regular = Cadence::Interval(Duration::from_hours(1)).next(at("2026-01-01T09:00:00Z"), tries, 0.5);
+        assert_eq!(regular, Some(at("2026-01-01T10:00:00Z")), "an interval is kept");
     }
 }

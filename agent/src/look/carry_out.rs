@@ -1,6 +1,6 @@
 //! One look, carried out.
 
-use std::path::Path;
+use std::{future::Future, path::Path, time::Duration};
 
 use voxsync_crds::CodeReference;
 use voxsync_promotion::SourceProblem;
@@ -9,15 +9,38 @@ use voxsync_source::{field, file};
 use super::{
     git::{self, not_yet, selection},
     image::{found, resolve},
-    looks::{Job, Report},
+    looks::{Job, PlaceId, Report},
     memory::Memory,
     place::{Access, FieldQuery, Finding, Place, Want},
     registry,
     tools::Tools,
 };
 
-/// Carries out a look.
+/// How long a look may take. Each of its questions has a limit of its own; this one is above the longest that a registry
+/// may ask to be left alone, and for what nobody thought of.
+const LOOK_LIMIT: Duration = Duration::from_mins(90);
+
+/// Carries out a look, within its limit.
 pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
+    let (id, wants) = (job.id, job.wants.clone());
+    within(LOOK_LIMIT, id, wants, Box::pin(look(tools, job))).await
+}
+
+async fn within(
+    limit: Duration,
+    id: PlaceId,
+    wants: Vec<Want>,
+    look: impl Future<Output = Report>,
+) -> Report {
+    tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
+        let message = format!("the look at it did not end in {limit:?}; it is tried again");
+        let finding = Finding::problem(problem("Unreachable", message, true));
+        let findings = wants.into_iter().map(|want| (want, finding.clone())).collect();
+        Report { id, findings, memory: Memory::default() }
+    })
+}
+
+async fn look(tools: &Tools, job: Job) -> Report {
     let Job { id, place, wants, mut memory } = job;
     let findings = match &place {
         Place::Registry { repository, access } => {
@@ -30,7 +53,9 @@ pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
             let mut findings = Vec::with_capacity(wants.len());
             for want in wants {
                 let finding = match &want {
-                    Want::Named { field, image } => of_file(tools, &mut memory, path, field, image).await,
+                    Want::Named { field, image } => {
+                        of_file(tools, &mut memory, &want, (path, field, image)).await
+                    }
                     _ => Finding::default(),
                 };
                 findings.push((want, finding));
@@ -38,13 +63,14 @@ pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
             findings
         }
         Place::Image { reference, access } => {
-            let finding = match resolve(tools, &mut memory, reference, access).await {
+            let finding = match resolve(tools, &mut memory, &Want::Image, reference, access).await {
                 Ok(facts) => Finding { image: Some(found(reference, &facts)), ..Finding::default() },
                 Err(problem) => Finding::problem(problem),
             };
             wants.into_iter().map(|want| (want, finding.clone())).collect()
         }
     };
+    memory.keep(findings.iter().map(|(want, _)| want));
     let is_failure = findings.iter().any(|(_, finding)| finding.is_failure());
     tools.metrics.looked(place.kind(), is_failure);
     Report { id, findings, memory }
@@ -54,9 +80,8 @@ pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
 async fn of_file(
     tools: &Tools,
     memory: &mut Memory,
-    path: &Path,
-    field: &FieldQuery,
-    image: &Access,
+    want: &Want,
+    (path, field, image): (&Path, &FieldQuery, &Access),
 ) -> Finding {
     let bytes = match file::read(&tools.file_root, path).await {
         Ok(bytes) => bytes,
@@ -74,7 +99,7 @@ async fn of_file(
         }
     };
     let revision = Some(reference.to_string());
-    match resolve(tools, memory, &reference, image).await {
+    match resolve(tools, memory, want, &reference, image).await {
         Ok(facts) => {
             let mut image = found(&reference, &facts);
             image.source_revision.clone_from(&revision);
@@ -86,4 +111,16 @@ async fn of_file(
 
 fn problem(reason: &str, message: String, unreachable: bool) -> SourceProblem {
     SourceProblem { reason: reason.to_owned(), message, unreachable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_does_not_end_is_a_failed_one() {
+        let report = within(Duration::from_millis(1), 7, vec![Want::Image], std::future::pending()).await;
+        let [(Want::Image, finding)] = report.findings.as_slice() else { panic!("{report:?}") };
+        assert!(report.id == 7 && finding.is_failure(), "{finding:?}");
+    }
 }

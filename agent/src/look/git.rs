@@ -13,7 +13,7 @@ use voxsync_source::{
 use super::{
     image::{found, resolve},
     memory::{Memory, Named},
-    place::{Access, FieldQuery, Finding, Found, GitFollow, Want},
+    place::{Access, FieldQuery, Finding, Found, GitFollow, IMAGE_UNAVAILABLE, Want},
     tools::{Tools, credential_problem},
 };
 use crate::credentials::git_login;
@@ -42,7 +42,9 @@ pub(crate) async fn look(
     let mut findings = Vec::with_capacity(wants.len());
     for want in wants {
         let finding = match &want {
-            Want::Named { field, image } => named(tools, memory, (&remote, &revision), field, image).await,
+            Want::Named { field, image } => {
+                named(tools, memory, (&remote, &revision), &want, (field, image)).await
+            }
             _ => Finding::default(),
         };
         findings.push((want, finding));
@@ -83,7 +85,7 @@ async fn revision(
 }
 
 async fn ask(tools: &Tools, remote: &GitRemote, reference: &GitRef) -> Result<Revision, GitError> {
-    let _permit = tools.permit().await;
+    let _permit = tools.permit(remote.url.host()).await;
     let answer = git::look(remote, reference).await;
     tools.metrics.asked("git", answer.as_ref().err().map_or("ok", |error| sort(&error.problem).0));
     answer
@@ -107,8 +109,8 @@ async fn named(
     tools: &Tools,
     memory: &mut Memory,
     (remote, revision): (&GitRemote, &Revision),
-    field: &FieldQuery,
-    image: &Access,
+    want: &Want,
+    (field, image): (&FieldQuery, &Access),
 ) -> Finding {
     let shown = revision.tag.clone().unwrap_or_else(|| revision.commit.clone());
     let seen = Finding { revision: Some(shown.clone()), ..Finding::default() };
@@ -126,7 +128,7 @@ async fn named(
         Ok(named) => named,
         Err(problem) => return Finding { problem: Some(problem), ..seen },
     };
-    match resolve(tools, memory, &named.reference, image).await {
+    match resolve(tools, memory, want, &named.reference, image).await {
         Ok(facts) => {
             let image = Found {
                 author: named.author,
@@ -146,7 +148,7 @@ async fn read(
     revision: &Revision,
     field: &FieldQuery,
 ) -> Result<Result<Named, SourceProblem>, SourceProblem> {
-    let _permit = tools.permit().await;
+    let _permit = tools.permit(remote.url.host()).await;
     let file = match git::read_file(remote, revision, &field.path, &tools.cache_folder).await {
         Ok(file) => file,
         Err(error) => {
@@ -172,7 +174,7 @@ pub(crate) fn selection(query: &FieldQuery) -> Selection<'_> {
 
 /// The source itself answered: only the image that it names is not there yet.
 pub(crate) fn not_yet(problem: SourceProblem) -> SourceProblem {
-    SourceProblem { reason: "ImageUnavailable".to_owned(), unreachable: false, ..problem }
+    SourceProblem { reason: IMAGE_UNAVAILABLE.to_owned(), unreachable: false, ..problem }
 }
 
 fn short(commit: &str) -> &str {

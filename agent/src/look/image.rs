@@ -6,7 +6,7 @@ use voxsync_source::registry::ManifestFacts;
 
 use super::{
     memory::Memory,
-    place::{Access, Found},
+    place::{Access, Found, Want},
     tools::Tools,
 };
 
@@ -14,18 +14,19 @@ use super::{
 pub(crate) async fn resolve(
     tools: &Tools,
     memory: &mut Memory,
+    want: &Want,
     reference: &CodeReference,
     access: &Access,
 ) -> Result<ManifestFacts, SourceProblem> {
     let key = (reference.clone(), access.clone());
-    if let Some(facts) = memory.images.get(&key) {
-        return Ok(facts.clone());
+    if let Some(facts) = memory.image(want, &key) {
+        return Ok(facts);
     }
     let asked = reference.digest().or(reference.tag()).unwrap_or_default();
     let facts = tools
         .ask(reference.repository(), access, |client| async move { client.resolve(asked).await })
         .await?;
-    memory.images.insert(key, facts.clone());
+    memory.insert(want, key, facts.clone());
     Ok(facts)
 }
 

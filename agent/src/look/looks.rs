@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    cadence::Cadence,
+    cadence::{Cadence, Tries},
     memory::Memory,
     place::{Finding, Place, Want},
 };
@@ -98,7 +98,7 @@ struct Row {
     memory: Option<Memory>,
     begun: u64,
     ended: u64,
-    failures: u32,
+    tries: Tries,
     /// Look again at once after the look that is under way: it began too early.
     again: bool,
     last: Option<Timestamp>,
@@ -202,7 +202,8 @@ impl Looks {
         row.memory = Some(report.memory);
         row.ended = row.begun;
         let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
-        row.failures = if is_failure { row.failures.saturating_add(1) } else { 0 };
+        let is_incomplete = report.findings.iter().any(|(want, finding)| finding.is_incomplete(want));
+        row.tries.count(is_failure, is_incomplete);
         let mut changed = Vec::new();
         for (want, finding) in report.findings {
             let known = row.findings.get(&want);
@@ -232,7 +233,7 @@ impl Looks {
         let Some(row) = self.rows.get_mut(&id) else { return };
         row.memory = Some(Memory::default());
         row.ended = row.begun;
-        row.failures = row.failures.saturating_add(1);
+        row.tries.count(true, true);
         let next = row.regular(id, now);
         self.reschedule(id, next);
     }
@@ -277,7 +278,7 @@ impl Looks {
             memory: Some(Memory::default()),
             begun: 0,
             ended: 0,
-            failures: 0,
+            tries: Tries::default(),
             again: false,
             last: None,
             next: None,
@@ -315,7 +316,7 @@ impl Row {
         let Some(last) = self.last else { return Some(now) };
         let chance = chance(id, self.begun);
         let next =
-            self.subscribers.values().filter_map(|(_, cadence)| cadence.next(last, self.failures, chance));
+            self.subscribers.values().filter_map(|(_, cadence)| cadence.next(last, self.tries, chance));
         next.min().map(|next| next.max(now))
     }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::look::place::{Access, Found, TagQuery};
+use crate::look::place::{Access, Found, IMAGE_UNAVAILABLE, TagQuery};
 use voxsync_promotion::SourceProblem;
 
 fn at(seconds: i64) -> Timestamp {
@@ -95,6 +95,34 @@ fn what_was_known_stays_while_looks_fail() {
     assert!(known.image == found("one").image && known.problem.is_some());
     assert_eq!(look(&mut looks, at(140), &found("one")), (1, vec!["a".to_owned()]));
     assert_eq!(looks.finding(&who), Some(&found("one")));
+}
+
+#[test]
+fn a_pin_that_is_not_there_yet_is_looked_for_again_until_it_is() {
+    let mut looks = Looks::default();
+    let who = Subscriber { purpose: Purpose::Pin, ..subscriber("a") };
+    let reference = "ghcr.io/a/b:v1".parse().unwrap();
+    let place = Place::Image { reference, access: Access::default() };
+    looks.subscribe(
+        &who,
+        Order { place, want: Want::Image, cadence: Cadence::UntilFound },
+        Urgency::AtOnce,
+        at(0),
+    );
+    let missing = Finding::problem(SourceProblem {
+        reason: IMAGE_UNAVAILABLE.into(),
+        message: "no such tag".into(),
+        unreachable: false,
+    });
+    let mut now = at(0);
+    for _ in 0..20 {
+        assert_eq!(look(&mut looks, now, &missing).0, 1);
+        let next = looks.next_due().unwrap();
+        assert!(next <= now + Duration::from_secs(64), "{now} {next}");
+        now = next;
+    }
+    assert_eq!(look(&mut looks, now, &found("one")), (1, vec!["a".to_owned()]));
+    assert_eq!(looks.next_due(), None);
 }
 
 #[test]

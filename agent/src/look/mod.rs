@@ -12,6 +12,7 @@ mod git;
 mod image;
 mod looks;
 mod memory;
+mod permits;
 pub(crate) mod place;
 mod plan;
 mod registry;

@@ -8,6 +8,9 @@ use voxsync_policy::{PolicyError, TagPolicy, TagRule};
 use voxsync_promotion::SourceProblem;
 use voxsync_source::git::GitUrl;
 
+/// The reason of a problem: what is named is no image that can be fetched, yet.
+pub(crate) const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
+
 /// One place that is looked at. Equal places are looked at once, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
@@ -74,6 +77,8 @@ pub(crate) struct Access {
     /// Whether a Secret that is missing, or has no login for the place, is as good as none. The kubelet takes an
     /// `imagePullSecret` so.
     pub(crate) lenient: bool,
+    /// Whether the login must say itself for which host it is: who names the place is not who named the Secret.
+    pub(crate) only_bound: bool,
 }
 
 impl Access {
@@ -90,7 +95,13 @@ impl Access {
             certificate: certificate.map(str::to_owned),
             insecure,
             lenient: false,
+            only_bound: false,
         }
+    }
+
+    /// The same, for a place that is named elsewhere than the Secret.
+    pub(crate) fn only_bound(self) -> Self {
+        Self { only_bound: true, ..self }
     }
 
     /// Access as the kubelet has it.
@@ -206,6 +217,14 @@ impl Finding {
 
     pub(crate) fn is_failure(&self) -> bool {
         self.problem.as_ref().is_some_and(|problem| problem.unreachable)
+    }
+
+    /// Whether the next look may well find more, without anything new at the source: it failed, or the image that is
+    /// named is not there yet.
+    pub(crate) fn is_incomplete(&self, want: &Want) -> bool {
+        let is_missing =
+            |problem: &SourceProblem| *want == Want::Image || problem.reason == IMAGE_UNAVAILABLE;
+        self.is_failure() || self.problem.as_ref().is_some_and(is_missing)
     }
 }
 

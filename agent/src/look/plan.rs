@@ -48,7 +48,8 @@ pub(crate) fn plan(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&st
             Some(registry) if spec.image.is_none() && registry.repository == reference.repository() => {
                 registry_access(registry, namespace)
             }
-            _ => image,
+            Some(registry) if registry.repository == reference.repository() => image,
+            _ => image.only_bound(),
         };
         let place = Place::Image { reference, access };
         Ok::<_, String>(Order { place, want: Want::Image, cadence: Cadence::UntilFound })
@@ -116,12 +117,12 @@ fn of_git(git: &GitSource, namespace: &str, image: Access) -> Result<(Place, Wan
     };
     let access =
         Access::new(namespace, name(git.secret_ref.as_ref()), name(git.cert_secret_ref.as_ref()), false);
-    Ok((Place::Git { url, follow, access }, Want::Named { field, image }))
+    Ok((Place::Git { url, follow, access }, Want::Named { field, image: image.only_bound() }))
 }
 
 fn of_file(file: &FileSource, image: Access) -> (Place, Want) {
     let field = FieldQuery { field: file.field.clone(), ..FieldQuery::default() };
-    (Place::File { path: PathBuf::from(&file.path) }, Want::Named { field, image })
+    (Place::File { path: PathBuf::from(&file.path) }, Want::Named { field, image: image.only_bound() })
 }
 
 fn registry_access(registry: &RegistrySource, namespace: &str) -> Access {
@@ -202,21 +203,23 @@ mod tests {
         let Place::Git { access, .. } = &told.place else { panic!("{:?}", told.place) };
         assert_eq!(access.login().unwrap().name, "git");
         let Want::Named { image, .. } = &told.want else { panic!("{:?}", told.want) };
-        assert_eq!((image.login().unwrap().name, image.lenient), ("registry", false));
+        assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("registry", false, true));
 
         let untold = plan_of(json!({"source": {"git": git}}));
         let Want::Named { image, .. } = &untold.want else { panic!("{:?}", untold.want) };
-        assert_eq!((image.login().unwrap().name, image.lenient), ("pull", true));
+        assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("pull", true, true));
     }
 
     #[test]
     fn a_pin_in_the_followed_repository_is_looked_at_like_it() {
         let registry =
             json!({"repository": "ghcr.io/a/b", "tag": {"semver": "*"}, "secretRef": {"name": "r"}});
-        for (reference, secret) in [("ghcr.io/a/b:v1", "r"), ("ghcr.io/other/b:v1", "pull")] {
+        for (reference, secret, foreign) in
+            [("ghcr.io/a/b:v1", "r", false), ("ghcr.io/other/b:v1", "pull", true)]
+        {
             let plan = planned(json!({"pin": {"reference": reference}, "source": {"registry": registry}}));
             let Place::Image { access, .. } = plan.unwrap().pin.unwrap().place else { panic!("no image") };
-            assert_eq!(access.login().unwrap().name, secret);
+            assert_eq!((access.login().unwrap().name, access.only_bound), (secret, foreign));
         }
     }
 }

@@ -25,24 +25,18 @@ pub(crate) async fn look(
         None
     };
     let mut findings = Vec::with_capacity(wants.len());
-    let mut used = Vec::new();
     for want in wants {
         let finding = match (&want, &tags) {
             (Want::Highest(query), Some(Ok(tags))) => {
-                highest(tools, memory, repository, access, query, tags).await
+                highest(tools, memory, (repository, access), &want, query, tags).await
             }
             (Want::Highest(_), Some(Err(problem))) => Finding::problem(problem.clone()),
             (Want::Follow(tag), _) => {
-                follow(tools, memory, repository, access, tag).await.unwrap_or_else(Finding::problem)
+                follow(tools, memory, (repository, access), &want, tag).await.unwrap_or_else(Finding::problem)
             }
             _ => Finding::default(),
         };
-        used.extend(finding.image.as_ref().map(|image| image.digest.clone()));
         findings.push((want, finding));
-    }
-    // A tag that is chosen again some day is resolved anew; what failed this time is remembered.
-    if findings.iter().all(|(_, finding)| finding.problem.is_none()) {
-        memory.images.retain(|_, facts| used.contains(&facts.digest));
     }
     findings
 }
@@ -64,8 +58,8 @@ async fn list(
 async fn highest(
     tools: &Tools,
     memory: &mut Memory,
-    repository: &str,
-    access: &Access,
+    (repository, access): (&str, &Access),
+    want: &Want,
     query: &TagQuery,
     tags: &TagList,
 ) -> Finding {
@@ -77,12 +71,12 @@ async fn highest(
     };
     let election = policy.elect(tags.tags());
     let Some(chosen) = &election.chosen else {
-        let message = format!("{repository}: {election}");
+        let message = format!("{repository} {}: {election}", query.semver);
         return Finding { problem: Some(unusable("NoMatch", message)), ..seen };
     };
     let revision = Some(chosen.tag.clone());
     let image = match CodeReference::new(repository, Some(&chosen.tag), None) {
-        Ok(reference) => resolve(tools, memory, &reference, access)
+        Ok(reference) => resolve(tools, memory, want, &reference, access)
             .await
             .map(|facts| Found { source_revision: revision.clone(), ..found(&reference, &facts) }),
         Err(error) => Err(unusable("BadReference", error.to_string())),
@@ -94,14 +88,14 @@ async fn highest(
 async fn follow(
     tools: &Tools,
     memory: &mut Memory,
-    repository: &str,
-    access: &Access,
+    (repository, access): (&str, &Access),
+    want: &Want,
     tag: &str,
 ) -> Result<Finding, SourceProblem> {
     let digest = tools.ask(repository, access, |client| async move { client.head(tag).await }).await?;
     let reference = CodeReference::new(repository, Some(tag), Some(&digest))
         .map_err(|error| unusable("BadReference", error.to_string()))?;
-    let facts = resolve(tools, memory, &reference, access).await?;
+    let facts = resolve(tools, memory, want, &reference, access).await?;
     let image = Found {
         // All its candidates have the same tag.
         name: short_digest(&digest).to_owned(),

@@ -9,19 +9,20 @@ use std::{
 };
 
 use kube::Client;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use voxsync_promotion::SourceProblem;
 use voxsync_source::registry::{Login, Problem, RegistryClient, RegistryError, RegistryOptions, Repository};
 
-use super::place::Access;
+use super::{
+    permits::{Permit, Permits},
+    place::{Access, IMAGE_UNAVAILABLE},
+};
 use crate::{
     Options,
     credentials::{CredentialProblem, SecretKeys, Secrets, Tls, registry_login, tls},
     metrics::Metrics,
 };
 
-/// How many requests to sources are under way at once.
-const REQUESTS_AT_ONCE: usize = 32;
 /// How long one question to a registry may take, all pages of an answer included.
 const QUESTION_TIMEOUT: Duration = Duration::from_mins(2);
 /// How many connections are kept.
@@ -35,7 +36,7 @@ pub(crate) struct Tools {
     pub(crate) cache_folder: PathBuf,
     pub(crate) metrics: Metrics,
     user_agent: String,
-    permits: Semaphore,
+    permits: Permits,
     clients: Mutex<HashMap<(Repository, Access), Kept>>,
     /// Until when a host asked to be left alone.
     resting: Mutex<HashMap<String, Instant>>,
@@ -60,7 +61,7 @@ impl Tools {
             cache_folder: options.cache_folder.clone(),
             metrics: options.metrics.clone(),
             user_agent: options.user_agent.clone(),
-            permits: Semaphore::new(REQUESTS_AT_ONCE),
+            permits: Permits::new(),
             clients: Mutex::default(),
             resting: Mutex::default(),
         }
@@ -101,9 +102,9 @@ impl Tools {
         }
     }
 
-    /// A permit to send something; held while it is under way.
-    pub(crate) async fn permit(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        self.permits.acquire().await.ok()
+    /// A permit to send something to a host; held while it is under way.
+    pub(crate) async fn permit(&self, host: &str) -> Option<Permit<'_>> {
+        self.permits.of(host).await
     }
 
     /// The certificates that an access names.
@@ -173,7 +174,7 @@ impl Tools {
             Err(problem) if access.lenient && problem.is_absence() => None,
             keys => keys?,
         };
-        let login = match keys.map(|keys| registry_login(&keys, repository)) {
+        let login = match keys.map(|keys| registry_login(&keys, repository, access.only_bound)) {
             None => Login::Anonymous,
             Some(Err(problem)) if access.lenient && problem.is_absence() => Login::Anonymous,
             Some(login) => login?,
@@ -191,7 +192,7 @@ impl Tools {
         if let Some(end) = rest {
             tokio::time::sleep_until(end).await;
         }
-        let _permit = self.permit().await;
+        let _permit = self.permit(host).await;
         let answer = match tokio::time::timeout(QUESTION_TIMEOUT, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(RegistryError {
@@ -240,7 +241,7 @@ fn sort(problem: &Problem) -> (&'static str, bool) {
         | Problem::LoginUnusable
         | Problem::Forbidden => ("Unauthorized", true),
         Problem::RepositoryNotFound => ("NotFound", true),
-        Problem::TagNotFound { .. } | Problem::DigestNotFound { .. } => ("ImageUnavailable", false),
+        Problem::TagNotFound { .. } | Problem::DigestNotFound { .. } => (IMAGE_UNAVAILABLE, false),
         Problem::NotAnImage { .. } => ("NotAnImage", false),
         Problem::TooManyRequests { .. } => ("TooManyRequests", true),
         _ => ("Unreachable", true),

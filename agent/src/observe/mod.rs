@@ -4,17 +4,17 @@
 
 mod targets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use voxsync_cluster::{ReleaseFact, Snapshot};
 use voxsync_crds::{
     CodeSync,
-    annotations::{RESUME, applied_records},
+    annotations::{Applied, RESUME, applied_records},
     code_sync::{CodeSyncSpec, TargetKind},
 };
 use voxsync_promotion::{
-    ClaimedBy, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget, RecordedRelease,
-    ServerRollout, TargetKey, TargetProblem,
+    ClaimedBy, Claims, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget, RefusedWrite,
+    ServerRollout, TargetKey,
 };
 
 pub(crate) use targets::{first_target, pull_secret};
@@ -31,6 +31,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) pin: Option<&'a Finding>,
     /// The request whose look is done.
     pub(crate) requested_at: Option<String>,
+    /// Why the last record of a promotion could not be written.
+    pub(crate) record_refused: Option<String>,
     /// What is wrong with the spec.
     pub(crate) invalid: Option<String>,
 }
@@ -38,12 +40,12 @@ pub(crate) struct Sight<'a> {
 /// An object that a CodeSync's next decision depends on.
 pub(crate) type Involved = (TargetKind, String);
 
-/// What one CodeSync sees, and which objects that depends on. `refusal` says why a target cannot be written now.
+/// What one CodeSync sees, and which objects that depends on. `refusal` says why a target's last write was refused.
 pub(crate) fn observe(
     snapshot: &Snapshot,
     code_sync: &CodeSync,
     sight: Sight<'_>,
-    refusal: impl Fn(&TargetKey) -> Option<TargetProblem>,
+    refusal: impl Fn(&TargetKey) -> Option<RefusedWrite>,
 ) -> (Observed, BTreeSet<Involved>) {
     let metadata = &code_sync.metadata;
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
@@ -52,15 +54,22 @@ pub(crate) fn observe(
     let stages = stage_targets(snapshot, namespace, &code_sync.spec).into_iter().map(|keys| {
         let observe = |key: TargetKey| {
             involved.insert((key.kind, key.name.clone()));
-            let problem = refusal(&key);
-            let target = observe_target(snapshot, namespace, &uid, key, problem);
+            let refused = refusal(&key);
+            let target = observe_target(snapshot, code_sync, key, refused);
             involved.extend(target.servers.iter().map(|server| (TargetKind::Server, server.name.clone())));
+            if target.key.kind == TargetKind::Server {
+                // What it inherits, and how it rolls out, depends on its Config, whether that is there or not.
+                let server = snapshot.server(namespace, &target.key.name);
+                let config = server.and_then(|server| server.spec.config_ref.clone());
+                involved.extend(config.map(|config| (TargetKind::Config, config)));
+            }
             target
         };
         keys.into_iter().map(observe).collect()
     });
     let stages = stages.collect();
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
+    let promotion = code_sync.status.as_ref().and_then(|status| status.promotion.as_ref());
     let observed = Observed {
         name: metadata.name.clone().unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
@@ -69,7 +78,9 @@ pub(crate) fn observe(
         source: source(sight.source),
         pin: sight.pin.and_then(pin),
         stages,
-        last_release: last_release(snapshot, namespace, &uid),
+        recorded: promotion.is_some_and(|promotion| is_recorded(snapshot, namespace, &uid, &promotion.id)),
+        record_refused: sight.record_refused,
+        last_release_hash: last_release_hash(snapshot, namespace, &uid),
         invalid: sight.invalid,
         uid,
     };
@@ -96,44 +107,45 @@ fn pin(finding: &Finding) -> Option<Result<voxsync_crds::code_sync::CandidateSta
     Some(Err(ImageProblem { reason: problem.reason.clone(), message: problem.message.clone() }))
 }
 
-fn last_release(snapshot: &Snapshot, namespace: &str, uid: &str) -> Option<RecordedRelease> {
-    let newest = snapshot.releases_of(namespace, uid).max_by(|one, two| order(one).cmp(&order(two)))?;
-    Some(RecordedRelease { promotion: newest.promotion.clone(), hash: newest.hash.clone() })
+fn is_recorded(snapshot: &Snapshot, namespace: &str, uid: &str, promotion: &str) -> bool {
+    snapshot.releases_of(namespace, uid).any(|release| release.promotion == promotion)
 }
 
-/// The order of releases in time; the name decides among those of one moment.
-pub(crate) fn order(release: &ReleaseFact) -> (jiff::Timestamp, &str) {
-    (release.ended_at, &release.name)
+fn last_release_hash(snapshot: &Snapshot, namespace: &str, uid: &str) -> Option<String> {
+    let newest = snapshot.releases_of(namespace, uid).max_by(|one, two| order(one).cmp(&order(two)))?;
+    Some(newest.hash.clone())
+}
+
+/// The order of releases in time. The API server's clock comes first: the process that wrote one may have had another
+/// clock than that of the next.
+pub(crate) fn order(release: &ReleaseFact) -> (jiff::Timestamp, jiff::Timestamp, &str) {
+    (release.created, release.ended_at, &release.name)
 }
 
 fn observe_target(
     snapshot: &Snapshot,
-    namespace: &str,
-    uid: &str,
+    code_sync: &CodeSync,
     key: TargetKey,
-    refusal: Option<TargetProblem>,
+    refused: Option<RefusedWrite>,
 ) -> ObservedTarget {
+    let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
     let found = match Target::find(snapshot, namespace, &key) {
         Ok(found) => found,
         Err(problem) => {
             let (applied, claims, writer, created) = (None, None, None, None);
             let (live, paused, servers) = (Err(problem), false, Vec::new());
-            return ObservedTarget { key, live, applied, claims, paused, writer, created, servers };
+            return ObservedTarget { key, live, refused, applied, claims, paused, writer, created, servers };
         }
     };
     let live = found.live(key.entry.as_ref(), snapshot.shapes().of(key.kind));
-    let live = live.and_then(|live| refusal.map_or(Ok(live), Err));
     let metadata = found.metadata();
     let entry = key.entry.as_ref().map(ToString::to_string).unwrap_or_default();
     let applied = applied_records(metadata.annotations.as_ref()).remove(&entry);
-    let claims = applied.as_ref().filter(|applied| applied.code_sync != uid).and_then(|applied| {
-        let other = snapshot.code_sync_of_uid(namespace, &applied.code_sync)?;
-        let is_named = is_named_by(&other.spec, &key, metadata.labels.as_ref());
-        is_named.then(|| ClaimedBy { code_sync: other.metadata.name.clone().unwrap_or_default() })
-    });
+    let claims = claims(snapshot, code_sync, &key, metadata.labels.as_ref(), applied.as_ref());
     let writer = snapshot.code_writer(key.kind, namespace, &key.name);
     ObservedTarget {
         live,
+        refused,
         applied,
         claims,
         paused: found.is_paused(),
@@ -142,6 +154,29 @@ fn observe_target(
         servers: servers(snapshot, namespace, &key),
         key,
     }
+}
+
+/// Whose a target is, if not this CodeSync's: of those that exist and name it, the one that wrote it last, or else
+/// (adoption writes nothing) the oldest.
+fn claims(
+    snapshot: &Snapshot,
+    code_sync: &CodeSync,
+    key: &TargetKey,
+    labels: Option<&BTreeMap<String, String>>,
+    applied: Option<&Applied>,
+) -> Claims {
+    let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
+    let names = |other: &&CodeSync| is_named_by(&other.spec, key, labels);
+    let writer = applied.and_then(|applied| snapshot.code_sync_of_uid(namespace, &applied.code_sync));
+    let owner = writer.filter(names).or_else(|| {
+        let age = |one: &CodeSync| {
+            let created = one.metadata.creation_timestamp.as_ref().map(|created| created.0);
+            (created, one.metadata.uid.clone())
+        };
+        snapshot.code_syncs_in(namespace).filter(names).min_by_key(|one| age(one))
+    });
+    let other = owner.filter(|owner| owner.metadata.uid != code_sync.metadata.uid)?;
+    Some(ClaimedBy { code_sync: other.metadata.name.clone().unwrap_or_default() })
 }
 
 /// The Servers that take their code from a target.
@@ -156,8 +191,8 @@ fn servers(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Vec<ServerR
     };
     let rollout = |server: &voxsync_crds::Server| {
         let name = server.metadata.name.clone()?;
-        let state = snapshot.rollout_of(namespace, &name)?;
-        Some(ServerRollout { name, serves_code: server.spec.serves_code(), state })
+        let (state, progress) = snapshot.measured(namespace, &name)?;
+        Some(ServerRollout { name, serves_code: server.spec.serves_code(), progress, state })
     };
     servers.into_iter().filter_map(rollout).collect()
 }

@@ -84,6 +84,69 @@ fn a_claim_holds_while_its_code_sync_names_the_target(#[case] targets: Value, #[
     assert_eq!(claim(&snapshot).map(|claim| claim.code_sync).as_deref(), wanted);
 }
 
+/// A CodeSync of the target that was created at this second.
+fn created(name: &str, second: i64, config: &str) -> CodeSync {
+    let target = json!({"kind": "Config", "name": config});
+    let mut sync = code_sync(name, &json!([stage("all", &[target])]));
+    let time = jiff::Timestamp::from_second(second).unwrap();
+    sync.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
+    sync
+}
+
+#[rstest]
+#[case::the_oldest("mine", 1, 2, "production", None)]
+#[case::a_newcomer("mine", 2, 1, "production", Some("first"))]
+#[case::of_one_second("mine", 1, 1, "production", Some("first"))]
+#[case::another_target("mine", 2, 1, "staging", None)]
+fn the_oldest_has_a_target_that_nobody_wrote(
+    #[case] name: &str,
+    #[case] second: i64,
+    #[case] others_second: i64,
+    #[case] others_target: &str,
+    #[case] wanted: Option<&str>,
+) {
+    let mut snapshot = snapshot();
+    let mine = created(name, second, "production");
+    snapshot.apply(mine.clone());
+    snapshot.apply(created("first", others_second, others_target));
+    let claim = |snapshot: &Snapshot| look(snapshot, &mine).0.stages[0][0].claims.clone();
+    assert_eq!(claim(&snapshot).map(|claim| claim.code_sync).as_deref(), wanted);
+    // Who wrote it has it, whatever the age.
+    snapshot.apply(created("other", 9, "production"));
+    assert_eq!(claim(&snapshot).map(|claim| claim.code_sync).as_deref(), Some("other"));
+}
+
+fn release(promotion: &str, ended_at: &str, created: Option<&str>) -> voxsync_crds::CodeRelease {
+    serde_json::from_value(json!({
+        "metadata": {"name": promotion, "namespace": "puppet", "creationTimestamp": created},
+        "spec": {
+            "codeSync": "mine", "codeSyncUid": "uid-mine", "promotion": promotion, "trigger": "Source",
+            "candidate": {"name": "v1", "reference": "a:1", "repository": "a", "digest": "sha256:0"},
+            "outcome": "Released", "startedAt": ended_at, "endedAt": ended_at, "stages": [],
+        },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_clock_that_steps_back_hides_no_release() {
+    let mut sync =
+        code_sync("mine", &json!([stage("all", &[json!({"kind": "Config", "name": "production"})])]));
+    let promotion = json!({
+        "id": "second", "trigger": "Source", "startedAt": "2026-01-01T00:00:00Z",
+        "candidate": {"name": "v1", "reference": "a:1", "repository": "a", "digest": "sha256:0"},
+    });
+    sync.status = Some(serde_json::from_value(json!({"promotion": promotion})).unwrap());
+    let mut snapshot = snapshot();
+    snapshot.apply(release("first", "2026-01-09T00:00:00Z", Some("2026-01-01T00:00:00Z")));
+    let hash = |snapshot: &Snapshot| look(snapshot, &sync).0.last_release_hash;
+    let (first, is_recorded) = (hash(&snapshot), look(&snapshot, &sync).0.recorded);
+    assert!(first.is_some() && !is_recorded);
+    snapshot.apply(release("second", "2026-01-02T00:00:00Z", Some("2026-01-02T00:00:00Z")));
+    assert!(look(&snapshot, &sync).0.recorded, "the release of a clock that was ahead is not in its way");
+    assert_ne!(hash(&snapshot), first, "the next release goes on from the second");
+}
+
 #[test]
 fn selectors_select_and_the_first_stage_has_a_target() {
     let sync = code_sync(
@@ -112,6 +175,13 @@ fn what_is_missing_says_so_and_is_waited_for() {
     assert_eq!((problem.reason, problem.stalled), ("TargetMissing", false));
     assert!(problem.message.contains("Config puppet/staging does not exist"), "{}", problem.message);
     assert!(involved.contains(&(TargetKind::Config, "staging".to_owned())));
+}
+
+#[test]
+fn a_server_depends_on_its_config() {
+    let sync = code_sync("mine", &json!([stage("all", &[json!({"kind": "Server", "name": "canary"})])]));
+    let (_, involved) = look(&snapshot(), &sync);
+    assert!(involved.contains(&(TargetKind::Config, "production".to_owned())), "{involved:?}");
 }
 
 #[test]

@@ -58,10 +58,20 @@ pub enum FileProblem {
     TimedOut(u64),
 }
 
+/// Where a path is: below the folder, if it is not absolute.
+pub fn place(root: &Path, path: &Path) -> PathBuf {
+    root.join(path)
+}
+
+/// Whether a path is below the folder by its text alone: nothing is asked of the file system.
+pub fn is_below(root: &Path, path: &Path) -> bool {
+    path.starts_with(root) && path.components().all(|part| part != Component::ParentDir)
+}
+
 /// Reads a file below a folder. Symlinks are followed as long as they stay below it, as those of a `ConfigMap` do.
 pub async fn read(root: &Path, path: &Path) -> Result<Vec<u8>, FileError> {
     let failed = |problem| FileError { path: path.to_owned(), problem };
-    let (root, wanted) = (root.to_owned(), path.to_owned());
+    let (root, wanted) = (root.to_owned(), place(root, path));
     let task = tokio::task::spawn_blocking(move || read_blocking(&root, &wanted));
     match tokio::time::timeout(READ_TIMEOUT, task).await {
         Ok(Ok(result)) => result.map_err(failed),
@@ -136,7 +146,8 @@ struct Fingerprint {
     bytes: u64,
 }
 
-/// Watches files. The poll also runs where the system cannot watch at all.
+/// Watches files. The poll also runs where the system cannot watch at all. A file system that does not answer holds it
+/// up: it is for a task of its own.
 pub async fn watch(paths: impl IntoIterator<Item = PathBuf>, poll: Duration) -> Changes {
     let paths: BTreeSet<PathBuf> = paths.into_iter().collect();
     let unwatched = paths.iter().filter_map(|path| path.parent()).map(Path::to_owned).collect();

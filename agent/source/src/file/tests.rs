@@ -37,6 +37,16 @@ async fn a_file_and_a_config_map_are_read() {
     assert_eq!(read(root.path(), &root.path().join("ref.txt")).await.unwrap(), b"reg/y:2");
     mount(root.path(), "2", "reg/y:3");
     assert_eq!(read(root.path(), &root.path().join("ref.txt")).await.unwrap(), b"reg/y:3");
+    assert_eq!(read(root.path(), Path::new("ref.txt")).await.unwrap(), b"reg/y:3", "below the folder");
+}
+
+#[test]
+fn what_is_below_is_told_by_the_text_alone() {
+    let below = |path: &str| is_below(Path::new("/etc/voxsync"), Path::new(path));
+    assert!(below("/etc/voxsync/a/ref.txt") && below("/etc/voxsync"));
+    for path in ["/etc/voxsync-2/x", "/mnt/hangs/x", "/etc/voxsync/../x", "/etc/voxsync/a/../../x", "x"] {
+        assert!(!below(path), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -50,6 +60,7 @@ async fn nothing_outside_is_read_or_told() {
     let dangling = root.path().join("../nothing-is-here");
     let paths = ["link", "folder/secret"].map(|name| root.path().join(name));
     let paths = paths.into_iter().chain([secret, climbing, elsewhere.path().join("missing"), dangling]);
+    let paths = paths.chain([PathBuf::from("link"), PathBuf::from("../nothing-is-here")]);
     for path in paths {
         let outside = FileProblem::Outside(root.path().to_owned());
         assert_eq!(problem(root.path(), &path).await, outside, "{}", path.display());

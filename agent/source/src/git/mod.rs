@@ -35,6 +35,7 @@ pub use self::{
     error::{GitError, GitProblem},
     refs::{GitRef, Revision},
     remote::{GitLogin, GitRemote},
+    ssh::PRIVATE_KEY_NAMES,
     tree::{FileAtCommit, MAX_FILE_BYTES},
     url::{GitUrl, GitUrlError},
 };

@@ -30,6 +30,9 @@ use super::{
     line::{Line, Receiver, Sender},
 };
 
+/// The keys of a Secret that may hold the private key: that of the type `kubernetes.io/ssh-auth`, and the one that other
+/// tools use.
+pub const PRIVATE_KEY_NAMES: [&str; 2] = ["ssh-privatekey", "identity"];
 /// How much of what ssh says is read.
 const MAX_STDERR_BYTES: u64 = 8 << 10;
 /// How long is waited for it after the connection has ended.
@@ -65,15 +68,16 @@ impl SshAddress<'_> {
     }
 }
 
+const KEYS_NEEDED: &str =
+    "an ssh URL needs a Secret with the keys `ssh-privatekey` (or `identity`) and `known_hosts`";
+
 pub(super) fn open(
     address: &SshAddress<'_>,
     login: &GitLogin,
     line: &Arc<Line>,
 ) -> Result<(SshConnection, SshProcess), GitProblem> {
     let GitLogin::Ssh { private_key_pem, known_hosts } = login else {
-        return Err(GitProblem::LoginMismatch(
-            "an ssh URL needs a Secret with the keys `ssh-privatekey` and `known_hosts`",
-        ));
+        return Err(GitProblem::LoginMismatch(KEYS_NEEDED));
     };
     if known_hosts.trim().is_empty() {
         return Err(GitProblem::HostKeyUnknown { host: address.known_as() });
@@ -229,6 +233,14 @@ mod tests {
     fn words_of_ssh(#[case] said: &str, #[case] meaning: &str) {
         let shown = problem_in(said, "[h]:2222").unwrap().to_string();
         assert!(shown.contains(meaning), "{shown}");
+    }
+
+    #[test]
+    fn the_message_names_the_keys_that_are_read() {
+        assert!(
+            PRIVATE_KEY_NAMES.iter().all(|name| KEYS_NEEDED.contains(&format!("`{name}`"))),
+            "{KEYS_NEEDED}"
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ const GIT_DAEMON_PORT: u16 = 9418;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GitUrl {
     text: String,
+    host: String,
     place: Place,
 }
 
@@ -48,6 +49,11 @@ impl GitUrl {
     /// The URL as it may be shown and logged.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The host; empty for `file`.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -106,8 +112,9 @@ impl FromStr for GitUrl {
             gix::url::Scheme::File => return Err(GitUrlError::Malformed("it has no scheme")),
             other => return Err(GitUrlError::Scheme(other.as_str().to_owned())),
         };
+        let host = url.host().unwrap_or_default().to_ascii_lowercase();
         let text = url.to_bstring().to_string();
-        Ok(Self { text, place })
+        Ok(Self { text, host, place })
     }
 }
 
@@ -160,6 +167,19 @@ mod tests {
         let error = text.parse::<GitUrl>().unwrap_err().to_string();
         assert!(error.contains(reason), "{text}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn all_ways_to_a_host_are_one_host() {
+        for text in [
+            "https://Git.example:3000/a",
+            "ssh://git@git.example/a",
+            "git@git.example:a",
+            "git://git.example/a",
+        ] {
+            assert_eq!(text.parse::<GitUrl>().unwrap().host(), "git.example", "{text}");
+        }
+        assert_eq!("file:///srv/a.git".parse::<GitUrl>().unwrap().host(), "");
     }
 
     #[test]
