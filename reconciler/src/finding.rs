@@ -78,6 +78,11 @@ pub(crate) enum Finding {
 }
 
 impl Finding {
+    /// Whether everybody sees it who looks at the objects. What is not is written on the Server.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Unresolved(_) | Self::DeploymentMissing | Self::Template(_))
+    }
+
     /// A word for programs.
     pub(crate) fn reason(&self) -> &'static str {
         match self {

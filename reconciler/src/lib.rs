@@ -1,7 +1,7 @@
 //! The reconciler: makes the code part of each Server's pod template right.
 //!
 //! It owns exactly one thing of a Server, its code. It never creates a Deployment, and writes nothing of one but
-//! what [`voxsync_rollout::template`] says. [`run`] is the shell; what it does to a Server is decided by pure
+//! what [`voxsync_rollout::template`] says. [`run()`] is the shell; what it does to a Server is decided by pure
 //! functions, with the time passed in:
 //!
 //! ```text

@@ -12,7 +12,7 @@ use crate::{
     metrics::Metrics,
     mode::Mode,
     plan::{Facts, Plan, Write, plan},
-    tell::{follow, report},
+    tell::{follow, mark, report},
     write::{NotWritten, Writer},
 };
 
@@ -54,7 +54,10 @@ pub(crate) async fn pass(context: &Context, key: ServerKey, mut memory: Memory) 
             return Passed { key, memory: None, again: None };
         };
         let again = match plan {
-            Plan::Nothing => None,
+            Plan::Nothing => {
+                mark(context, &server, None).await;
+                None
+            }
             Plan::Wait(until) => Some(until),
             Plan::Report(finding) => {
                 report(context, &server, &mut memory, &finding).await;

@@ -1,12 +1,13 @@
 //! What people are told of a Server: in its events, in the log, and by the count of Servers in each state.
 
-use voxsync_crds::Server;
+use voxsync_crds::{Server, annotations::Obstacle};
 use voxsync_rollout::state::{RolloutState, StuckImage};
 
 use crate::{
     event::{self, Event, Severity},
     finding::Finding,
     memory::Memory,
+    mode::Mode,
     pass::{Context, ServerKey},
     plan::names,
 };
@@ -15,8 +16,37 @@ const COMPLETE: &str = "Complete";
 
 /// Says a finding, once.
 pub(crate) async fn report(context: &Context, server: &Server, memory: &mut Memory, finding: &Finding) {
+    if !finding.is_plain() {
+        let code = memory.change.as_ref().and_then(|change| change.code.annotation()).unwrap_or_default();
+        let reason = finding.reason().to_owned();
+        mark(context, server, Some(Obstacle { code, reason, message: finding.to_string() })).await;
+    }
     let event = Event { severity: Severity::Warning, reason: finding.reason(), note: finding.to_string() };
     say(context, server, memory, &finding.to_string(), event).await;
+}
+
+/// Writes on the Server what is in the way of its code, where that says something new. Who only observes writes
+/// nothing.
+pub(crate) async fn mark(context: &Context, server: &Server, obstacle: Option<Obstacle>) {
+    let present = voxsync_crds::annotations::obstacle(server.metadata.annotations.as_ref());
+    if present == obstacle || context.mode == Mode::Observe {
+        return;
+    }
+    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
+    let name = server.metadata.name.as_deref().unwrap_or_default();
+    match context.writer.obstacle(namespace, name, obstacle.as_ref()).await {
+        Ok(server) => {
+            context.cluster.apply(server);
+        }
+        Err(problem) => {
+            tracing::warn!(
+                namespace,
+                server = name,
+                ?problem,
+                "cannot write on the Server what is in its way"
+            );
+        }
+    }
 }
 
 /// Counts the Server under the state of its rollout, and says how that goes.

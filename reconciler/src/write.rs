@@ -16,7 +16,10 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
-use voxsync_crds::{Server, annotations::REQUESTED_CODE};
+use voxsync_crds::{
+    Server,
+    annotations::{OBSTACLE, Obstacle, REQUESTED_CODE},
+};
 use voxsync_rollout::template::present_references;
 
 use crate::{finding::Finding, plan::Write};
@@ -93,6 +96,19 @@ impl Writer {
     pub(crate) async fn touch(&self, namespace: &str, name: &str, value: &str) -> Result<Server, NotWritten> {
         let api = Api::<Server>::namespaced(self.client.clone(), namespace);
         let annotation = json!({"metadata": {"annotations": {REQUESTED_CODE: value}}});
+        patch(&api, name, &Patch::Merge(annotation), false).await
+    }
+
+    /// Writes on a Server why its code does not come into its pod template, or that nothing is in its way.
+    pub(crate) async fn obstacle(
+        &self,
+        namespace: &str,
+        name: &str,
+        obstacle: Option<&Obstacle>,
+    ) -> Result<Server, NotWritten> {
+        let api = Api::<Server>::namespaced(self.client.clone(), namespace);
+        let value = obstacle.map(|obstacle| json!(obstacle).to_string());
+        let annotation = json!({"metadata": {"annotations": {OBSTACLE: value}}});
         patch(&api, name, &Patch::Merge(annotation), false).await
     }
 
