@@ -38,6 +38,9 @@ pub(crate) fn normalised(
             if !terms.image_volumes {
                 workload_defaults::drop_image_volumes(&resource.plural, object);
             }
+            if ["", "apps"].contains(&resource.group.as_str()) {
+                drop_empty_lists(object);
+            }
             workload_defaults::fill_in(&resource.plural, object);
         }
         Family::Custom(custom) => {
@@ -55,6 +58,21 @@ pub(crate) fn normalised(
         }
         FieldValidation::Warn => Ok(complaints),
         FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+    }
+}
+
+/// Go leaves an empty list out where the field says `omitempty`: in these groups all do but two, which must not be empty.
+fn drop_empty_lists(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, member| {
+                let is_kept = ["containers", "nodeSelectorTerms"].contains(&name.as_str());
+                is_kept || member.as_array().is_none_or(|items| !items.is_empty())
+            });
+            members.values_mut().for_each(drop_empty_lists);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty_lists),
+        _ => {}
     }
 }
 
@@ -76,7 +94,13 @@ fn normalised_metadata(resource: &Resource, object: &mut Value) -> Result<Vec<St
     let mut unknown = Vec::new();
     missing_members(&metadata, &known, "metadata", &mut unknown);
     unknown.retain(|field| field != "metadata.selfLink");
-    *metadata_mut(object) = object_of(known);
+    let mut known = object_of(known);
+    // As in Go, where none of these is ever empty.
+    let is_empty = |member: &Value| {
+        matches!(member, Value::Object(none) if none.is_empty()) || *member == Value::Array(vec![])
+    };
+    known.retain(|_, member| !is_empty(member));
+    *metadata_mut(object) = known;
     Ok(unknown)
 }
 

@@ -25,7 +25,7 @@ use crate::{
 /// The largest body of a request, as the API server has it.
 pub(crate) const BODY_BYTES: usize = 3 * 1024 * 1024;
 
-const OPENAPI_V2: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const OPENAPI_V2: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// What all requests and the simulation share.
 pub(crate) struct Shared {
@@ -80,10 +80,9 @@ fn answer(
 fn fixed(shared: &Shared, path: &str, headers: &HeaderMap) -> Option<Result<Response, Refusal>> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let store = shared.store();
-    let accept = accept(headers);
-    let aggregated = accept.contains("APIGroupDiscoveryList") && accept.contains("v=v2;")
-        || accept.contains("v=v2,")
-        || accept.ends_with("v=v2");
+    let aggregated = accept(headers).split(',').any(|one| {
+        one.contains("as=APIGroupDiscoveryList") && one.split(';').any(|part| part.trim() == "v=v2")
+    });
     let or_missing = |found: Option<Value>| found.ok_or_else(Refusal::no_such_path);
     let document = match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => return Some(Ok("ok".into_response())),

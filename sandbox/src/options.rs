@@ -44,8 +44,8 @@ pub struct SandboxOptions {
     /// Other words choose a pod's fate in any case: `crash` (its containers exit and back off), `unready` (never
     /// ready), `slow` (ready 5 s later).
     pub pull_check: PullCheck,
-    /// Whether the API server knows image volumes. Where it does not, it drops `image` from volumes on every write,
-    /// as an API server without the field does.
+    /// Whether the API server knows image volumes. Where it does not, it drops those volumes and their mounts on every
+    /// write, as an API server does whose feature gate is off.
     pub image_volumes: bool,
     /// What `/version` reports, for instance `v1.36.3`.
     pub server_version: String,

@@ -86,12 +86,12 @@ impl Sandbox {
         serve_router(self.router(), listener, stop).await
     }
 
-    /// A kubeconfig for a sandbox that is served at this address.
-    pub fn kubeconfig(&self, address: SocketAddr) -> String {
+    /// A kubeconfig for a sandbox that is served at this address, with the namespace that commands mean by default.
+    pub fn kubeconfig(&self, address: SocketAddr, namespace: &str) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: sandbox\nclusters:\n- name: sandbox\n  cluster:\n    \
              server: http://{address}\ncontexts:\n- name: sandbox\n  context:\n    cluster: sandbox\n    \
-             user: sandbox\nusers:\n- name: sandbox\n  user: {{}}\n"
+             user: sandbox\n    namespace: {namespace}\nusers:\n- name: sandbox\n  user: {{}}\n"
         )
     }
 

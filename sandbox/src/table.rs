@@ -5,7 +5,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{json, resource::Resource};
+use crate::{
+    json::{self, object_mut},
+    resource::{Family, Resource},
+};
 
 /// What the client asked for in `Accept`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +124,20 @@ pub(crate) fn shaped_list<'a>(
         }),
         Shape::Object => json!({
             "kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": list_metadata,
-            "items": objects.map(|object| resource.present(object).into_owned()).collect::<Vec<Value>>(),
+            "items": objects.map(|object| item(resource, object)).collect::<Vec<Value>>(),
         }),
     }
+}
+
+/// An object in a list: those of built-in kinds do not say their kind again.
+fn item(resource: &Resource, object: &Value) -> Value {
+    let mut item = resource.present(object).into_owned();
+    if matches!(resource.family, Family::BuiltIn(_)) {
+        let members = object_mut(&mut item);
+        members.remove("apiVersion");
+        members.remove("kind");
+    }
+    item
 }
 
 #[cfg(test)]

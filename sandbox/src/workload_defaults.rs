@@ -132,18 +132,29 @@ fn volume(volume: &mut Value) {
     }
 }
 
-/// Takes image volumes away, as an API server does that does not know them. What is left is an empty directory,
-/// because a volume without a source is one.
+/// Takes image volumes and their mounts away, as an API server does whose feature gate is off.
 pub(crate) fn drop_image_volumes(plural: &str, object: &mut Value) {
     let pointer = match plural {
-        "deployments" | "replicasets" => "/spec/template/spec/volumes",
-        "pods" => "/spec/volumes",
+        "deployments" | "replicasets" => "/spec/template/spec",
+        "pods" => "/spec",
         _ => return,
     };
-    for volume in items(object.pointer_mut(pointer)) {
-        let volume = object_mut(volume);
-        if volume.remove("image").is_some() {
-            volume.entry("emptyDir").or_insert_with(|| json!({}));
+    let Some(pod) = object.pointer_mut(pointer) else { return };
+    let mut dropped = Vec::new();
+    if let Some(volumes) = pod.get_mut("volumes").and_then(Value::as_array_mut) {
+        volumes.retain(|volume| {
+            let is_image = volume.get("image").is_some();
+            if is_image {
+                dropped.extend(volume.get("name").cloned());
+            }
+            !is_image
+        });
+    }
+    for kind in ["containers", "initContainers"] {
+        for container in items(pod.get_mut(kind)) {
+            if let Some(mounts) = container.get_mut("volumeMounts").and_then(Value::as_array_mut) {
+                mounts.retain(|mount| mount.get("name").is_none_or(|name| !dropped.contains(name)));
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::{
 /// Characters of generated names: no vowels, so that no words come out.
 const NAME_CHARACTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const GENERATED_CHARACTERS: usize = 5;
+/// A changed annotation is a new generation of one, unless it comes with the status, as its controller's revision does.
+const DEPLOYMENTS: &str = "deployments";
 
 /// Everything about a write that is not the object.
 pub(crate) struct Context<'a> {
@@ -172,9 +174,12 @@ pub(crate) fn update(
     let reset = managed_fields::is_reset(&object);
     let warnings = admission::normalised(resource, &mut object, context.terms)?;
     if context.writer.subresource == "status" {
-        let status = object.get("status").cloned();
+        let given = object;
         object = Value::clone(live);
-        set_or_remove(object_mut(&mut object), "status", status.as_ref());
+        set_or_remove(object_mut(&mut object), "status", given.get("status"));
+        if resource.plural == DEPLOYMENTS {
+            set_or_remove(metadata_mut(&mut object), "annotations", given.pointer("/metadata/annotations"));
+        }
     } else if resource.status {
         set_or_remove(object_mut(&mut object), "status", live.get("status"));
     }
@@ -185,7 +190,7 @@ pub(crate) fn update(
         }
     }
     keep_identity(live, &mut object);
-    count_generation(resource, live, &mut object);
+    count_generation(resource, live, &mut object, context.writer.subresource == "status");
     admission::validated(resource, &object, Some(live))?;
     let entries = match applied {
         Some(entries) => entries.to_vec(),
@@ -261,11 +266,14 @@ fn keep_identity(live: &Value, object: &mut Value) {
     }
 }
 
-fn count_generation(resource: &Resource, live: &Value, object: &mut Value) {
-    if !resource.counts_generations() {
+fn count_generation(resource: &Resource, live: &Value, object: &mut Value, is_status: bool) {
+    if is_status || !resource.counts_generations() {
         return;
     }
     let counted = |object: &Value| match resource.family {
+        Family::BuiltIn(_) if resource.plural == DEPLOYMENTS => {
+            json!([object.get("spec"), object.pointer("/metadata/annotations")])
+        }
         Family::BuiltIn(_) => json!({"spec": object.get("spec")}),
         Family::Custom(_) => {
             let mut counted = object.clone();

@@ -11,7 +11,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, VolumeMount},
+};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{
@@ -329,6 +332,31 @@ async fn a_deployment_rolls_out_and_numbers_its_revisions(#[case] strategy: Valu
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deployment_is_stored_and_listed_as_go_writes_it() {
+    let world = world(SandboxOptions::default());
+    let api = world.deployments();
+    let mut first = deployment("code:v1");
+    first.spec.as_mut().unwrap().template.spec.as_mut().unwrap().image_pull_secrets = Some(Vec::new());
+    first.metadata.annotations = Some(std::collections::BTreeMap::default());
+    let created = api.create(&PostParams::default(), &first).await.unwrap();
+    assert_eq!(created.metadata.annotations, None, "no empty maps in metadata");
+    assert_eq!(created.spec.unwrap().template.spec.unwrap().image_pull_secrets, None, "no empty lists");
+    let rolled = until(api.clone(), "the first rollout", is_complete).await;
+    assert_eq!(rolled.metadata.generation, Some(1), "the revision comes with the status");
+    let note = Patch::Merge(json!({"metadata": {"annotations": {"note": "1"}}}));
+    let noted = api.patch("web", &PatchParams::default(), &note).await.unwrap();
+    assert_eq!(noted.metadata.generation, Some(2), "annotations of a Deployment count");
+
+    let resource = ApiResource::erase::<Deployment>(&());
+    let deployments: Api<DynamicObject> = Api::default_namespaced_with(world.client.clone(), &resource);
+    let listed = deployments.list(&ListParams::default()).await.unwrap();
+    assert!(listed.items[0].types.is_none(), "items of built-in lists do not say their kind");
+    world.things().create(&PostParams::default(), &thing("x", json!({"size": 2, "git": "a"}))).await.unwrap();
+    let listed = world.things().list(&ListParams::default()).await.unwrap();
+    assert_eq!(listed.items[0].types.as_ref().unwrap().kind, "Thing");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_image_that_cannot_be_pulled_stops_the_rollout_and_says_why() {
     let pull_check =
         Arc::new(|reference: &str| (reference == "code:v2").then(|| PullFailure::not_found(reference)));
@@ -354,9 +382,13 @@ async fn an_image_that_cannot_be_pulled_stops_the_rollout_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn an_old_api_server_drops_image_volumes() {
     let world = world(SandboxOptions { image_volumes: false, ..SandboxOptions::default() });
-    let made = world.deployments().create(&PostParams::default(), &deployment("code:v1")).await.unwrap();
-    let volumes = made.spec.unwrap().template.spec.unwrap().volumes.unwrap();
-    assert_eq!((volumes[0].name.as_str(), &volumes[0].image), ("code", &None));
+    let mut given = deployment("code:v1");
+    let mount: VolumeMount = serde_json::from_value(json!({"name": "code", "mountPath": "/code"})).unwrap();
+    given.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0].volume_mounts =
+        Some(vec![mount]);
+    let made = world.deployments().create(&PostParams::default(), &given).await.unwrap();
+    let pod = made.spec.unwrap().template.spec.unwrap();
+    assert_eq!((pod.volumes, &pod.containers[0].volume_mounts), (None, &None), "the volume and its mount");
 }
 
 #[tokio::test(start_paused = true)]

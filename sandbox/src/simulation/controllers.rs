@@ -83,7 +83,8 @@ fn number(hands: &mut Hands<'_>, plural: &str, key: &Key, revision: i64) {
     let mut changed = Value::clone(&live);
     object_mut(metadata_mut(&mut changed).entry("annotations").or_insert(Value::Null))
         .insert(REVISION.to_owned(), json!(revision.to_string()));
-    hands.update(plural, MANAGER, &live, changed, Part::Object);
+    let part = if plural == "deployments" { Part::Status } else { Part::Object };
+    hands.update(plural, MANAGER, &live, changed, part);
 }
 
 /// One look at a `ReplicaSet`. Returns its Deployment.
