@@ -35,15 +35,45 @@ fn situations() -> Vec<Situation> {
     };
     let rows = [
         ("deployed", "v1.1.0", json!({}), "Deployed", "True - - True False False True"),
-        ("soaking", "v1.1.0", json!({"target": null, "stages": stages("soaking")}), "Waiting", "True - - True False False False"),
+        (
+            "soaking",
+            "v1.1.0",
+            json!({"target": null, "stages": stages("soaking")}),
+            "Waiting",
+            "True - - True False False False",
+        ),
         ("rolling", "v1.1.0-unready", json!({}), "Rolling", "False True - True False False False"),
         ("failed", "v1.1.0-missing", json!({}), "Failed", "False - - True False False False"),
         ("held", "v1.1.0", json!({}), "Held", "False - - True True False False"),
         ("suspended", "v1.1.0", json!({"suspend": true}), "Suspended", "True - - True False True False"),
-        ("lower", "v0.9.0", json!({"source": {"registry": {"tag": {"semver": "<1.0.0"}}}}), "Waiting", "True - - True False False -"),
-        ("stalled", "v1.1.0", json!({"source": {"registry": {"match": "("}}}), "InvalidSpec", "False - True - False False False"),
-        ("unknown", "v1.1.0", json!({"source": {"registry": {"tag": {"semver": ">9"}}}}), "NoMatch", "False - - False False False False"),
-        ("lost", "v1.1.0", json!({"target": {"kind": "Config", "name": "nowhere"}}), "TargetMissing", "False - - True False False False"),
+        (
+            "lower",
+            "v0.9.0",
+            json!({"source": {"registry": {"tag": {"semver": "<1.0.0"}}}}),
+            "Waiting",
+            "True - - True False False -",
+        ),
+        (
+            "stalled",
+            "v1.1.0",
+            json!({"source": {"registry": {"match": "("}}}),
+            "InvalidSpec",
+            "False - True - False False False",
+        ),
+        (
+            "unknown",
+            "v1.1.0",
+            json!({"source": {"registry": {"tag": {"semver": ">9"}}}}),
+            "NoMatch",
+            "False - - False False False False",
+        ),
+        (
+            "lost",
+            "v1.1.0",
+            json!({"target": {"kind": "Config", "name": "nowhere"}}),
+            "TargetMissing",
+            "False - - True False False False",
+        ),
     ];
     rows.map(|(name, tag, extra, ready, conditions)| Situation { name, tag, extra, ready, conditions }).into()
 }
@@ -55,27 +85,39 @@ async fn conditions_say_what_holds(cluster: &Cluster) {
         estate.registry.push(name, tag, &CodeImage::with_site(tag)).await;
         let running = cluster.code(&estate.registry.reference(name, "v1.0.0"));
         cluster.create_config(name, Some(running)).await;
-        cluster.create_server(&NewServer { name, config: name, ..NewServer::default() }).await;
-        let source = follow_tags(&estate.registry, name, json!({"semver": ">=1.0.0-0"}));
+        cluster
+            .create_server(&NewServer { name, config: name, by_operator: false, ..NewServer::default() })
+            .await;
+        let source = follow_tags(&estate.registry, name, &json!({"semver": ">=1.0.0-0"}));
         let mut spec = json!({"source": source, "target": {"kind": "Config", "name": name}});
         json_patch::merge(&mut spec, &extra);
         cluster.create_code_sync(name, spec).await;
     }
     cluster.deployed("held", "v1.1.0").await;
-    cluster.patch("Config", "held", json!({"spec": {"code": cluster.code("registry.example/by-hand:v1")}})).await;
+    cluster
+        .patch("Config", "held", json!({"spec": {"code": cluster.code("registry.example/by-hand:v1")}}))
+        .await;
     for Situation { name, ready, conditions, .. } in situations() {
         let status = cluster
-            .status_when(name, &format!("Ready says {ready}"), |status| condition(status, "Ready")["reason"] == ready)
+            .status_when(name, &format!("Ready says {ready}"), |status| {
+                condition(status, "Ready")["reason"] == ready
+            })
             .await;
         let kinds = ["Ready", "Reconciling", "Stalled", "SourceReady", "Held", "Suspended", "Deployed"];
         for (kind, wanted) in kinds.iter().zip(conditions.split(' ')) {
             let found = text(&condition(&status, kind)["status"]);
             assert!(wanted == "-" || found == wanted, "{name}: {kind} is {found:?}, not {wanted}: {status}");
             let only_while_true = ["Reconciling", "Stalled"].contains(kind);
-            assert!(!only_while_true || wanted == "True" || found.is_empty(), "{name}: {kind} is there: {status}");
+            assert!(
+                !only_while_true || wanted == "True" || found.is_empty(),
+                "{name}: {kind} is there: {status}"
+            );
         }
         for condition in status["conditions"].as_array().expect("conditions") {
-            assert!(!text(&condition["message"]).is_empty() && !text(&condition["reason"]).is_empty(), "{condition}");
+            assert!(
+                !text(&condition["message"]).is_empty() && !text(&condition["reason"]).is_empty(),
+                "{condition}"
+            );
             assert_eq!(condition["observedGeneration"], status["observedGeneration"]);
         }
         assert!(text(&status["summary"]).chars().count() <= 64, "{name}: {}", status["summary"]);
@@ -86,7 +128,12 @@ async fn kubectl_wait_is_told_the_truth(cluster: &Cluster) {
     let estate = Estate::single(cluster).await;
     estate.registry.push(REPOSITORY, "v1.2.0", &CodeImage::with_site("v1.2.0")).await;
     cluster.look(PRODUCTION).await;
-    cluster.kubectl(&["wait", "csync/production", "--for=jsonpath={.status.deployed.name}=v1.2.0", "--timeout=60s"]);
+    cluster.kubectl(&[
+        "wait",
+        "csync/production",
+        "--for=jsonpath={.status.deployed.name}=v1.2.0",
+        "--timeout=60s",
+    ]);
     cluster.kubectl(&["wait", "csync/production", "--for=condition=Ready", "--timeout=60s"]);
     cluster.kubectl(&["wait", "csync/production", "--for=condition=Deployed", "--timeout=60s"]);
 }

@@ -1,13 +1,15 @@
 //! The decisions of a promotion that a person would be surprised to find otherwise.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use voxsync_fixtures::CodeImage;
 
 use crate::harness::{
     Case, Cluster, Needs, NewServer, Recorder, cases,
     estate::{Estate, PRODUCTION, REPOSITORY, stages},
     status::{
-        DEADLINE, applied_in, assert_says, condition, follow_tags, holds, phase, reference_in, text, waits_for,
+        DEADLINE, applied_in, assert_says, condition, follow_tags, holds, phase, reference_in, text,
+        waits_for,
     },
     wait_for,
 };
@@ -21,6 +23,8 @@ pub(crate) const CASES: &[Case] = cases![
     a_stage_that_proves_nothing_waits,
     a_server_that_joins_later_gets_the_reference_of_its_stage,
     a_suspended_codesync_plans_and_writes_nothing,
+    a_promotion_that_is_suspended_in_the_middle_rests,
+    releases_are_chained_and_only_the_last_are_kept,
 ];
 
 async fn a_newer_tag_takes_the_place_of_one_that_soaks(cluster: &Cluster) {
@@ -35,7 +39,7 @@ async fn a_newer_tag_takes_the_place_of_one_that_soaks(cluster: &Cluster) {
     let of_second = |status: &Value| soaks(status) && status["promotion"]["candidate"]["name"] == "v1.2.0";
     cluster.status_when(PRODUCTION, "the canary soaks with v1.2.0", of_second).await;
     assert_eq!(cluster.template_of("canary").await, [wanted.as_str()]);
-    assert_eq!(cluster.get("CodeRelease", &first).await["spec"]["outcome"], "Superseded");
+    assert_eq!(cluster.release(&first).await["spec"]["outcome"], "Superseded");
     cluster.change_code_sync(PRODUCTION, json!({"stages": stages("0s")})).await;
     cluster.deployed(PRODUCTION, "v1.2.0").await;
     let written: Vec<_> = recorder.versions("Config", PRODUCTION).iter().filter_map(reference_in).collect();
@@ -48,7 +52,10 @@ async fn a_shrunken_tag_list_never_downgrades(cluster: &Cluster) {
     let config = cluster.get("Config", PRODUCTION).await;
     estate.registry.delete(REPOSITORY, "v1.1.0").await;
     let status = cluster.look(PRODUCTION).await;
-    assert_says(waits_for(&status, "Downgrade"), &["v1.0.0", "lower than v1.1.0", "voxsync promote production"]);
+    assert_says(
+        waits_for(&status, "Downgrade"),
+        &["v1.0.0", "lower than v1.1.0", "voxsync promote production"],
+    );
     assert!(holds(&status, "Ready"), "{status}");
     assert_eq!(status["deployed"]["name"], "v1.1.0");
     assert_eq!(cluster.get("Config", PRODUCTION).await, config);
@@ -75,7 +82,7 @@ async fn a_version_tag_that_is_pushed_again_is_reported_and_never_deployed(clust
 async fn a_followed_tag_is_deployed_when_it_moves(cluster: &Cluster) {
     let estate = Estate::start(cluster).await;
     estate.registry.retag(REPOSITORY, "v1.0.0", "stable").await;
-    let source = follow_tags(&estate.registry, REPOSITORY, json!({"follow": "stable"}));
+    let source = follow_tags(&estate.registry, REPOSITORY, &json!({"follow": "stable"}));
     let target = json!({"kind": "Config", "name": PRODUCTION});
     cluster.create_code_sync(PRODUCTION, json!({"source": source, "target": target})).await;
     for text in ["one", "two"] {
@@ -89,7 +96,10 @@ async fn a_followed_tag_is_deployed_when_it_moves(cluster: &Cluster) {
     cluster.look(PRODUCTION).await;
     cluster.deployed(PRODUCTION, &digest["sha256:".len()..][..10]).await;
     let refused = json!({"source": source, "target": target, "write": {"form": "Tag"}});
-    let error = cluster.try_create_code_sync("tag-only", refused).await.expect_err("follow with a form without digest");
+    let error = cluster
+        .try_create_code_sync("tag-only", refused)
+        .await
+        .expect_err("follow with a form without digest");
     assert_says(&error.to_string(), &["write.form Digest or TagAndDigest"]);
 }
 
@@ -115,7 +125,7 @@ async fn a_reference_and_its_record_are_one_write(cluster: &Cluster) {
             assert_eq!(record["reference"], *reference, "{kind} {name}: {record}");
             assert_eq!(record["previous"], *previous, "{kind} {name}: {record}");
             assert_eq!(record["codeSync"], uid);
-            let release = cluster.get("CodeRelease", text(&record["promotion"])).await;
+            let release = cluster.release(text(&record["promotion"])).await;
             assert_eq!(release["spec"]["candidate"]["reference"], *reference);
             previous = reference;
         }
@@ -130,17 +140,30 @@ async fn a_stage_that_proves_nothing_waits(cluster: &Cluster) {
     let config = |name: &str| json!({"kind": "Config", "name": name});
     let rows = [
         ("asleep", config("asleep"), Some(NewServer { replicas: 0, ..NewServer::default() }), "0 replicas"),
-        ("authority", config("authority"), Some(NewServer { ca: true, server: false, ..NewServer::default() }), "certificate authorities only"),
-        ("overridden", config("overridden"), Some(NewServer { code: own, ..NewServer::default() }), "no Server takes its code"),
+        (
+            "authority",
+            config("authority"),
+            Some(NewServer { ca: true, server: false, ..NewServer::default() }),
+            "certificate authorities only",
+        ),
+        (
+            "overridden",
+            config("overridden"),
+            Some(NewServer { code: own, ..NewServer::default() }),
+            "no Server takes its code",
+        ),
         ("nobody", ring, None, "match no Config and no Server"),
     ];
-    let stages = |target: &Value, allow: bool| json!([{"name": "only", "targets": [target], "allowEmpty": allow}]);
+    let stages =
+        |target: &Value, allow: bool| json!([{"name": "only", "targets": [target], "allowEmpty": allow}]);
     for (name, target, server, _) in &rows {
         cluster.create_config(name, None).await;
         if let Some(server) = server {
             cluster.create_server(&NewServer { name, config: name, ..server.clone() }).await;
         }
-        cluster.create_code_sync(name, json!({"source": estate.source(), "stages": stages(target, false)})).await;
+        cluster
+            .create_code_sync(name, json!({"source": estate.source(), "stages": stages(target, false)}))
+            .await;
     }
     for (name, target, _, why) in &rows {
         let status = cluster.condition(name, "Ready", "False", "NothingToProve").await;
@@ -162,19 +185,17 @@ async fn a_server_that_joins_later_gets_the_reference_of_its_stage(cluster: &Clu
     cluster.create_code_sync("canaries", spec).await;
     estate.push("v1.1.0").await;
     cluster.look("canaries").await;
-    cluster.deployed("canaries", "v1.1.0").await;
+    let status = cluster.deployed("canaries", "v1.1.0").await;
+    cluster.release(text(&status["deployed"]["promotion"])).await;
     let wanted = cluster.code_of("Server", "first").await;
     let releases = cluster.list("CodeRelease").await.len();
 
     cluster.create_server(&NewServer { name: "second", ..first }).await;
-    wait_for("the second Server runs the reference of its stage", DEADLINE, async || {
-        let found = cluster.template_of("second").await;
-        if found == [wanted.as_str()] { Ok(()) } else { Err(format!("{found:?}")) }
-    })
-    .await;
+    cluster.template_becomes("second", &wanted).await;
     cluster.deployed("canaries", "v1.1.0").await;
     assert_eq!(cluster.list("CodeRelease").await.len(), releases, "no new promotion");
-    let [first, second] = [cluster.applied_on("Server", "first").await, cluster.applied_on("Server", "second").await];
+    let [first, second] =
+        [cluster.applied_on("Server", "first").await, cluster.applied_on("Server", "second").await];
     assert_eq!(first["promotion"], second["promotion"]);
 }
 
@@ -194,13 +215,68 @@ async fn a_suspended_codesync_plans_and_writes_nothing(cluster: &Cluster) {
     let status = cluster.look(PRODUCTION).await;
     assert_eq!(status["candidate"]["name"], "v1.1.0");
     let plan = waits_for(&status, "Suspended");
-    assert_says(plan, &["freeze of December", "would write", "Server/canary", "Config/production", "v1.0.0 → v1.1.0"]);
+    assert_says(
+        plan,
+        &["freeze of December", "would write", "Server/canary", "Config/production", "v1.0.0 → v1.1.0"],
+    );
     assert_says(text(&condition(&status, "Suspended")["message"]), &["freeze of December"]);
-    assert!(holds(&status, "Ready") && holds(&status, "Suspended") && !holds(&status, "Reconciling"), "{status}");
+    assert!(
+        holds(&status, "Ready") && holds(&status, "Suspended") && !holds(&status, "Reconciling"),
+        "{status}"
+    );
     assert!(status["promotion"].is_null());
     assert_eq!(targets().await, before, "nothing was written");
 
     cluster.change_code_sync(PRODUCTION, json!({"suspend": false})).await;
     cluster.deployed(PRODUCTION, "v1.1.0").await;
     assert_eq!(cluster.template_of("compile").await, [format!("{}@{digest}", estate.tagged("v1.1.0"))]);
+}
+
+async fn a_promotion_that_is_suspended_in_the_middle_rests(cluster: &Cluster) {
+    let estate = Estate::staged(cluster, "1h").await;
+    let wanted = estate.push_and_look(cluster, "v1.1.0").await;
+    let soaks = |status: &Value| phase(status, "canary") == "Soaking";
+    cluster.status_when(PRODUCTION, "the canary soaks", soaks).await;
+    let config = cluster.get("Config", PRODUCTION).await;
+    cluster.change_code_sync(PRODUCTION, json!({"suspend": true, "stages": stages("0s")})).await;
+    let status = cluster.look(PRODUCTION).await;
+    assert_says(waits_for(&status, "Suspended"), &["would write", "Config/production"]);
+    assert_eq!(cluster.get("Config", PRODUCTION).await, config);
+    cluster.change_code_sync(PRODUCTION, json!({"suspend": false})).await;
+    cluster.deployed(PRODUCTION, "v1.1.0").await;
+    assert_eq!(cluster.template_of("compile").await, [wanted]);
+}
+
+async fn releases_are_chained_and_only_the_last_are_kept(cluster: &Cluster) {
+    let estate = Estate::start(cluster).await;
+    let mut spec = estate.only_config();
+    spec["history"] = json!({"keep": 2});
+    cluster.create_code_sync(PRODUCTION, spec).await;
+    let mut last = Value::Null;
+    for tag in ["v1.1.0", "v1.2.0", "v1.3.0"] {
+        estate.push_and_look(cluster, tag).await;
+        let status = cluster.deployed(PRODUCTION, tag).await;
+        let release = cluster.release(text(&status["history"][0]["id"])).await["spec"].clone();
+        assert_eq!(release["previousHash"], last, "{tag}");
+        last = json!(hexadecimal(&Sha256::digest(release.to_string())));
+    }
+    wait_for("the oldest release is pruned", DEADLINE, async || {
+        let mut kept: Vec<String> = cluster
+            .list("CodeRelease")
+            .await
+            .iter()
+            .map(|it| it["spec"]["candidate"]["name"].to_string())
+            .collect();
+        kept.sort();
+        if kept == ["\"v1.2.0\"", "\"v1.3.0\""] { Ok(()) } else { Err(format!("{kept:?}")) }
+    })
+    .await;
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }

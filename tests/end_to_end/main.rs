@@ -10,10 +10,13 @@
     reason = "this binary is a test; clippy only knows functions marked #[test]"
 )]
 
+mod audit;
 mod bad_input;
 mod conditions;
+mod credentials;
 mod decisions;
 mod foundations;
+mod git;
 mod harness;
 mod holds;
 mod objects;
@@ -37,10 +40,13 @@ fn main() -> ExitCode {
         ("holds", holds::CASES),
         ("conditions", conditions::CASES),
         ("sources", sources::CASES),
+        ("git", git::CASES),
+        ("credentials", credentials::CASES),
         ("outages", outages::CASES),
         ("bad_input", bad_input::CASES),
         ("objects", objects::CASES),
         ("process", process::CASES),
+        ("audit", audit::CASES),
         ("reconciler", reconciler::CASES),
         ("reconciler_template", reconciler_template::CASES),
         ("reconciler_obstacles", reconciler_obstacles::CASES),

@@ -56,7 +56,9 @@ async fn each_form_of_code_is_accepted_and_kept(cluster: &Cluster) {
     for (number, entry) in entries.into_iter().enumerate() {
         let code = cluster.code_entry(entry);
         let base = json!({"configRef": "x", "certificateRef": "x"});
-        for (kind, mut spec) in [("Config", json!({"image": {"repository": "x", "tag": "1"}})), ("Server", base)] {
+        for (kind, mut spec) in
+            [("Config", json!({"image": {"repository": "x", "tag": "1"}})), ("Server", base)]
+        {
             spec["code"] = code.clone();
             let name = format!("{}-{number}", kind.to_lowercase());
             let metadata = json!({"name": name, "annotations": record});
@@ -83,7 +85,10 @@ async fn examples_can_be_applied(cluster: &Cluster) {
         assert_eq!(lines, documents, "{file}: {said}");
     }
     let said = cluster.kubectl_anywhere(&["get", "csync", "--namespace", "puppet", "-o", "name"]);
-    assert_says(&said, &["codesync.voxsync.dev/production", "codesync.voxsync.dev/canary", "codesync.voxsync.dev/staging"]);
+    assert_says(
+        &said,
+        &["codesync.voxsync.dev/production", "codesync.voxsync.dev/canary", "codesync.voxsync.dev/staging"],
+    );
 }
 
 async fn the_shipped_manifests_can_be_applied(cluster: &Cluster) {
@@ -97,9 +102,18 @@ async fn the_shipped_manifests_can_be_applied(cluster: &Cluster) {
     let file = folder.path().join("rendered.yaml");
     fs::write(&file, here).expect("write the manifests");
     let file = file.to_string_lossy();
-    let said =
-        cluster.kubectl_anywhere(&["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", &file]);
-    assert_says(&said, &["deployment.apps/voxsync serverside-applied", "rolebinding.rbac.authorization.k8s.io/voxsync"]);
+    let said = cluster.kubectl_anywhere(&[
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "-f",
+        &file,
+    ]);
+    assert_says(
+        &said,
+        &["deployment.apps/voxsync serverside-applied", "rolebinding.rbac.authorization.k8s.io/voxsync"],
+    );
 }
 
 async fn tables_of_kubectl_are_readable(cluster: &Cluster) {
@@ -124,17 +138,24 @@ async fn kubectl_describes_and_explains(cluster: &Cluster) {
     let _estate = Estate::single(cluster).await;
     cluster.event(PRODUCTION, "Released").await;
     let said = cluster.kubectl(&["describe", "csync", PRODUCTION]);
-    assert_says(&said, &["Kind:         CodeSync", "Deployed:", "Conditions:", "Events:", "PromotionStarted", "Released"]);
+    assert_says(
+        &said,
+        &["Kind:         CodeSync", "Deployed:", "Conditions:", "Events:", "PromotionStarted", "Released"],
+    );
     let said = cluster.kubectl(&["explain", "codesync.spec"]);
-    assert_says(&said, &["KIND:       CodeSync", "source\t<Object> -required-", "Where candidates come from"]);
+    assert_says(
+        &said,
+        &["KIND:       CodeSync", "source\t<Object> -required-", "Where candidates come from"],
+    );
     let said = cluster.kubectl(&["explain", "codesync.spec.stages.soak"]);
-    assert_says(&said, &["FIELD: soak", "before the next one starts"]);
+    assert_says(&said, &["FIELD: soak", "How long the stage must have run the candidate"]);
 }
 
 /// Read as our type, and written again.
 fn through_our_types(kind: &str, object: &Value) -> Value {
     fn through<T: serde::de::DeserializeOwned + serde::Serialize>(object: &Value) -> Value {
-        let read: T = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object}"));
+        let read: T =
+            serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object}"));
         serde_json::to_value(read).expect("an object as JSON")
     }
     match kind {

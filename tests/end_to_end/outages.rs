@@ -5,10 +5,9 @@ use voxsync_fixtures::{Access, Fault, GitRepository, GitServer, Registry, Transp
 
 use crate::harness::{
     Case, Cluster, Needs, Voxsync, cases,
-    estate::{Estate, PRODUCTION, stages},
+    estate::{Estate, PRODUCTION, bare_server, commit, git_spec, stages},
     status::{assert_says, condition, holds, phase, text},
 };
-use crate::sources::{commit, estate, git_spec};
 
 pub(crate) const CASES: &[Case] = cases![
     the_registry_goes_and_comes_back,
@@ -32,7 +31,10 @@ async fn the_registry_goes_and_comes_back(cluster: &Cluster) {
     estate.kill();
     estate.start_again(cluster);
     let again = cluster.look(PRODUCTION).await;
-    assert_eq!(again["source"]["unreachableSince"], status["source"]["unreachableSince"], "it is the same outage");
+    assert_eq!(
+        again["source"]["unreachableSince"], status["source"]["unreachableSince"],
+        "it is the same outage"
+    );
     assert_eq!(cluster.get("Config", PRODUCTION).await, config);
 
     estate.push("v1.2.0").await;
@@ -48,7 +50,8 @@ async fn a_registry_that_asks_for_patience_is_given_it(cluster: &Cluster) {
     for (code, tag) in [(429, "v1.2.0"), (503, "v1.3.0")] {
         estate.push(tag).await;
         estate.registry.answer(fault(code));
-        let status = cluster.status_when(PRODUCTION, "a failed look", |status| !holds(status, "SourceReady")).await;
+        let status =
+            cluster.status_when(PRODUCTION, "a failed look", |status| !holds(status, "SourceReady")).await;
         assert_unreachable(&status, &[&code.to_string(), "asks again later"]);
         estate.registry.forget_requests();
         let status = cluster.deployed(PRODUCTION, tag).await;
@@ -61,7 +64,7 @@ async fn the_git_server_goes_and_comes_back(cluster: &Cluster) {
     let repository = GitRepository::create();
     let mut server = GitServer::daemon(&repository);
     let _voxsync = Voxsync::start(cluster);
-    estate(cluster, PRODUCTION).await;
+    bare_server(cluster, PRODUCTION).await;
     commit(&registry, &repository, "v1.0.0").await;
     cluster.create_code_sync(PRODUCTION, git_spec(&server.url(), PRODUCTION)).await;
     cluster.deployed(PRODUCTION, "v1.0.0").await;

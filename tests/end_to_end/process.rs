@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -48,15 +49,15 @@ async fn run_promotes_answers_and_stops_on_sigterm(cluster: &Cluster) {
     }
 
     process.terminate();
-    let code = wait_for("the process to end", DEADLINE, async || {
+    let status = wait_for("the process to end", DEADLINE, async || {
         process.ended().ok_or_else(|| "it still runs".to_owned())
     })
     .await;
-    assert_eq!(code, Some(0), "a graceful stop");
+    assert!(status.success(), "a graceful stop: {status}");
 }
 
 /// A running `voxsync run`.
-struct Process {
+pub(crate) struct Process {
     child: Mutex<Child>,
     address: String,
 }
@@ -64,6 +65,11 @@ struct Process {
 impl Process {
     /// Starts it for the test's namespace, and waits for the line that says where it answers.
     fn start(cluster: &Cluster) -> Self {
+        Self::start_with(cluster, &[])
+    }
+
+    /// Starts it with these files named in its environment.
+    pub(crate) fn start_with(cluster: &Cluster, environment: &[(&str, &Path)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_voxsync"))
             .args([
                 "run",
@@ -76,6 +82,7 @@ impl Process {
             ])
             .arg("--kubeconfig")
             .arg(cluster.kubeconfig())
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
@@ -106,9 +113,9 @@ impl Process {
         assert!(status.expect("kill is there").success());
     }
 
-    /// The exit code, once it ended.
-    fn ended(&self) -> Option<Option<i32>> {
-        self.child().try_wait().expect("the process can be asked").map(|status| status.code())
+    /// How it ended, once it did.
+    fn ended(&self) -> Option<ExitStatus> {
+        self.child().try_wait().expect("the process can be asked")
     }
 }
 

@@ -10,8 +10,8 @@ use voxsync_reconciler::Mode;
 use crate::harness::{
     Case, Cluster, Halves, Needs, NewServer, Recorder, Voxsync, cases,
     rollouts::{code_annotation, code_images, code_mounts, code_volumes, revision, without_code},
-    wait_for,
     status::DEADLINE,
+    wait_for,
 };
 
 pub(crate) const CASES: &[Case] = cases![
@@ -111,10 +111,8 @@ async fn equal_names_in_another_namespace_are_untouched(cluster: &Cluster) {
         let found = serde_json::to_value(found).expect("JSON");
         (code_images(&found).join(","), found["metadata"]["generation"].clone())
     };
-    let _voxsync = Voxsync::start_with(
-        cluster,
-        Halves { agent: false, all_namespaces: true, ..Halves::default() },
-    );
+    let _voxsync =
+        Voxsync::start_with(cluster, Halves { agent: false, all_namespaces: true, ..Halves::default() });
 
     cluster.set_code("production", cluster.code(SECOND)).await;
     cluster.rolled("server", &[SECOND]).await;
@@ -122,7 +120,10 @@ async fn equal_names_in_another_namespace_are_untouched(cluster: &Cluster) {
 
     // It is watched all the same.
     let change = json!({"spec": {"code": cluster.code(OWN)}});
-    other("Config").patch("production", &PatchParams::default(), &Patch::Merge(change)).await.expect("a change");
+    other("Config")
+        .patch("production", &PatchParams::default(), &Patch::Merge(change))
+        .await
+        .expect("a change");
     wait_for("the other namespace has its own code", DEADLINE, async || {
         let found = code_in_other().await;
         if found == (OWN.to_owned(), json!(2)) { Ok(()) } else { Err(format!("{found:?}")) }
@@ -163,6 +164,7 @@ async fn a_second_pass_writes_nothing(cluster: &Cluster) {
     for (kind, name) in [("Config", "production"), ("Server", "server"), ("Deployment", "server")] {
         cluster.patch(kind, name, json!({"metadata": {"annotations": {"example.org/note": "1"}}})).await;
     }
+    cluster.rolled("server", &[SECOND]).await;
     let before = cluster.versions(&["server"]).await;
     cluster.everything_was_seen().await;
     assert_eq!(cluster.versions(&["server"]).await, before);

@@ -60,7 +60,7 @@ async fn without_any_operator_the_template_is_written_at_once(cluster: &Cluster)
 }
 
 async fn cooperative_only_asks(cluster: &Cluster) {
-    at_rest(cluster).await;
+    at_rest_by_hand(cluster).await;
     let _voxsync = Voxsync::reconciler(cluster, Mode::Cooperative);
     let before = cluster.get("Deployment", "server").await;
     let second = "registry.example/code:v2";
@@ -78,7 +78,7 @@ async fn cooperative_only_asks(cluster: &Cluster) {
 }
 
 async fn observe_writes_nothing(cluster: &Cluster) {
-    at_rest(cluster).await;
+    at_rest_by_hand(cluster).await;
     let _voxsync = Voxsync::reconciler(cluster, Mode::Observe);
     let missing = "registry.example/missing:v2";
     cluster.set_code("production", cluster.code(missing)).await;
@@ -129,6 +129,14 @@ async fn at_rest(cluster: &Cluster) {
     for (name, image) in [("server", FIRST), ("canary", "registry.example/own:v1")] {
         let deployment = cluster.rolled(name, &[image]).await;
         assert_eq!((code_images(&deployment), revision(&deployment)), (vec![image], "1"));
+    }
+}
+
+/// As before, but without an operator's mark on the Deployments: in full mode they would be written at once.
+async fn at_rest_by_hand(cluster: &Cluster) {
+    at_rest(cluster).await;
+    for server in ["server", "canary"] {
+        cluster.patch("Deployment", server, json!({"metadata": {"ownerReferences": null}})).await;
     }
 }
 

@@ -189,7 +189,8 @@ fn bare_deployment(server: &str, container: &str) -> Value {
 /// Somebody who wants something else in the pod template.
 fn puts_back(cluster: &Cluster, from: &'static str, to: &'static str) -> JoinHandle<()> {
     let deployments = cluster.api("Deployment");
-    let changes = watcher(deployments.clone(), watcher::Config::default()).default_backoff().applied_objects();
+    let changes =
+        watcher(deployments.clone(), watcher::Config::default()).default_backoff().applied_objects();
     tokio::spawn(changes.for_each(move |changed| {
         let deployments = deployments.clone();
         async move {
@@ -202,7 +203,8 @@ fn puts_back(cluster: &Cluster, from: &'static str, to: &'static str) -> JoinHan
                 "metadata": {"annotations": {"openvox.voxpupuli.org/code-image": to}},
                 "spec": {"volumes": [{"name": "code", "image": {"reference": to}}]},
             });
-            let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+            let parameters =
+                PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
             let patch = Patch::Strategic(json!({"spec": {"template": template}}));
             deployments.patch(&name, &parameters, &patch).await.expect("put it back");
         }

@@ -30,7 +30,9 @@ async fn without_the_reconciler_a_stage_does_not_complete(cluster: &Cluster) {
     estate.voxsync = Some(Voxsync::start_with(cluster, Halves { reconciler: None, ..Halves::default() }));
     let before = cluster.get("Config", PRODUCTION).await;
     let wanted = estate.push_and_look(cluster, "v1.1.0").await;
-    cluster.status_when(PRODUCTION, "the canary is written", |status| phase(status, "canary") == "Rolling").await;
+    cluster
+        .status_when(PRODUCTION, "the canary is written", |status| phase(status, "canary") == "Rolling")
+        .await;
     assert_eq!(cluster.code_of("Server", "canary").await, wanted);
     for _ in 0..2 {
         let status = cluster.look(PRODUCTION).await;
@@ -45,7 +47,8 @@ async fn without_the_reconciler_a_stage_does_not_complete(cluster: &Cluster) {
     let in_template = recorder.first("Deployment", "canary", |found| code_images(found) == [wanted.as_str()]);
     let is_passed = |found: &Value| {
         let status = &found["status"];
-        status["candidate"]["name"] == "v1.1.0" && ["Soaking", "Deployed"].contains(&phase(status, "canary"))
+        status["candidate"]["name"] == "v1.1.0"
+            && ["Soaking", "Deployed"].contains(&phase(status, "canary"))
             && status["stages"][0]["reference"] == *wanted
     };
     assert!(in_template < recorder.first("CodeSync", PRODUCTION, is_passed));
@@ -57,7 +60,8 @@ async fn a_stuck_rollout_is_reported_within_five_seconds(cluster: &Cluster) {
     let wanted = estate.push("v1.1.0-missing").await;
     wait_for("a pod that cannot pull its code image", DEADLINE, async || {
         let pods = cluster.list("Pod").await;
-        let waiting = pods.iter().map(|pod| text(&pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"]));
+        let waiting =
+            pods.iter().map(|pod| text(&pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"]));
         let reasons: Vec<_> = waiting.collect();
         if reasons.contains(&"ImagePullBackOff") { Ok(()) } else { Err(format!("{reasons:?}")) }
     })
@@ -65,14 +69,17 @@ async fn a_stuck_rollout_is_reported_within_five_seconds(cluster: &Cluster) {
     wait_for("CodeSync and Server say so", REPORT_DEADLINE, async || {
         let status = cluster.get("CodeSync", PRODUCTION).await["status"].clone();
         let events = cluster.list("Event").await;
-        let is_said = events.iter().any(|event| {
-            event["reason"] == "RolloutStuck" && event["involvedObject"]["name"] == "canary"
-        });
+        let is_said = events
+            .iter()
+            .any(|event| event["reason"] == "RolloutStuck" && event["involvedObject"]["name"] == "canary");
         let phase = phase(&status, "canary");
         if phase == "Failed" && is_said { Ok(()) } else { Err(format!("{phase}, event: {is_said}")) }
     })
     .await;
-    assert_says(&cluster.event("canary", "RolloutStuck").await, &["ImagePullBackOff", "the code image", &wanted]);
+    assert_says(
+        &cluster.event("canary", "RolloutStuck").await,
+        &["ImagePullBackOff", "the code image", &wanted],
+    );
     let status = cluster.get("CodeSync", PRODUCTION).await["status"].clone();
     assert_says(waits_for(&status, "Failed"), &["canary", "ImagePullBackOff"]);
     assert_eq!(cluster.get("Config", PRODUCTION).await, before, "the later stage, to the byte");
@@ -84,7 +91,9 @@ async fn a_persons_pause_holds_the_stage_and_is_not_a_failure(cluster: &Cluster)
     let wanted = estate.push_and_look(cluster, "v1.1.0").await;
     cluster.template_with("canary", &[&wanted]).await;
     let status = cluster
-        .status_when(PRODUCTION, "it waits for the person", |status| !waits_for(status, "PausedByPerson").is_empty())
+        .status_when(PRODUCTION, "it waits for the person", |status| {
+            !waits_for(status, "PausedByPerson").is_empty()
+        })
         .await;
     assert_eq!(phase(&status, "canary"), "Rolling");
     let deployment = cluster.get("Deployment", "canary").await;

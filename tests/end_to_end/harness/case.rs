@@ -79,6 +79,9 @@ pub(crate) use cases;
 pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
     // Every client of this process uses it; nobody has installed another one yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // Silent, unless RUST_LOG asks for something.
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let obstacle = ControlPlane::obstacle();

@@ -1,7 +1,7 @@
 //! The usual estate: one Config, a canary with code of its own, a compile server without, and a registry.
 
 use serde_json::{Value, json};
-use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
+use voxsync_fixtures::{Access, CodeImage, GitRepository, Registry, Transport};
 
 use super::{cluster::Cluster, servers::NewServer, status::follow_tags, voxsync::Voxsync};
 
@@ -10,7 +10,10 @@ pub(crate) const REPOSITORY: &str = "puppet-code";
 /// The CodeSync of the estate, which is also the name of its Config.
 pub(crate) const PRODUCTION: &str = "production";
 
-/// Servers, a registry, and voxsync.
+/// The file of a Git repository that names the code.
+pub(crate) const REFERENCE_FILE: &str = "deploy/code-version.txt";
+
+/// Servers without an operator, a registry, and voxsync.
 pub(crate) struct Estate {
     pub(crate) registry: Registry,
     pub(crate) voxsync: Option<Voxsync>,
@@ -24,9 +27,9 @@ impl Estate {
         estate.push("v1.0.0").await;
         let code = cluster.code(&estate.tagged("v1.0.0"));
         cluster.create_config(PRODUCTION, Some(code.clone())).await;
-        let canary = NewServer { name: "canary", code: Some(code), ..NewServer::default() };
-        cluster.create_server(&canary).await;
-        cluster.create_server(&NewServer { name: "compile", ..NewServer::default() }).await;
+        let compile = NewServer { name: "compile", by_operator: false, ..NewServer::default() };
+        cluster.create_server(&compile).await;
+        cluster.create_server(&NewServer { name: "canary", code: Some(code), ..compile }).await;
         estate
     }
 
@@ -60,7 +63,7 @@ impl Estate {
 
     /// The highest version, prereleases included: they are the tags whose words choose a pod's fate.
     pub(crate) fn source(&self) -> Value {
-        follow_tags(&self.registry, REPOSITORY, json!({"semver": ">=1.0.0-0"}))
+        follow_tags(&self.registry, REPOSITORY, &json!({"semver": ">=1.0.0-0"}))
     }
 
     /// Pushes an image under a tag, and gives its digest.
@@ -97,4 +100,31 @@ pub(crate) fn stages(soak: &str) -> Value {
         {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}], "soak": soak},
         {"name": "production", "targets": [{"kind": "Config", "name": PRODUCTION}]},
     ])
+}
+
+pub(crate) async fn bare_server(cluster: &Cluster, name: &str) {
+    cluster.create_config(name, None).await;
+    cluster
+        .create_server(&NewServer { name, config: name, by_operator: false, ..NewServer::default() })
+        .await;
+}
+
+/// A Secret with these values.
+pub(crate) async fn create_secret(cluster: &Cluster, name: &str, values: Value) {
+    cluster.create(json!({"kind": "Secret", "metadata": {"name": name}, "stringData": values})).await;
+}
+
+pub(crate) fn git_spec(url: &str, config: &str) -> Value {
+    let git = json!({"url": url, "ref": {"branch": "production"}, "reference": {"path": REFERENCE_FILE}});
+    json!({
+        "source": {"interval": "1s", "git": git}, "image": {"insecure": true},
+        "target": {"kind": "Config", "name": config},
+    })
+}
+
+pub(crate) async fn commit(registry: &Registry, repository: &GitRepository, tag: &str) -> (String, String) {
+    let digest = registry.push(REPOSITORY, tag, &CodeImage::with_site(tag)).await;
+    let reference = format!("{}@{digest}", registry.reference(REPOSITORY, tag));
+    let sha = repository.commit(REFERENCE_FILE, &format!("{reference}\n"), &format!("Deploy {tag}"));
+    (reference, sha)
 }

@@ -22,14 +22,16 @@ impl Recorder {
         let mut tasks = Vec::new();
         for kind in kinds {
             let (listed, is_listed) = oneshot::channel();
-            let (api, seen) = (cluster.api(kind), Arc::clone(&seen));
+            let (api, kind, seen) = (cluster.api(kind), (*kind).to_owned(), Arc::clone(&seen));
             tasks.push(tokio::spawn(async move {
                 let mut listed = Some(listed);
                 let mut events = Box::pin(watcher(api, watcher::Config::default()));
                 while let Some(event) = events.next().await {
                     match event {
                         Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                            let object = serde_json::to_value(object).expect("an object as JSON");
+                            let mut object = serde_json::to_value(object).expect("an object as JSON");
+                            // The items of a list do not say it themselves.
+                            object["kind"] = kind.as_str().into();
                             seen.lock().unwrap_or_else(PoisonError::into_inner).push(object);
                         }
                         Ok(Event::InitDone) => drop(listed.take().map(|listed| listed.send(()))),
@@ -55,7 +57,9 @@ impl Recorder {
     pub(crate) fn first(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> u64 {
         let versions = self.versions(kind, name);
         let found = versions.iter().find(|version| wanted(version));
-        version_number(found.unwrap_or_else(|| panic!("no version of {kind} {name} was as wanted: {versions:?}")))
+        version_number(
+            found.unwrap_or_else(|| panic!("no version of {kind} {name} was as wanted: {versions:?}")),
+        )
     }
 }
 

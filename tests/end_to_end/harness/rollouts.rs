@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 const CODE_IMAGE: &str = "openvox.voxpupuli.org/code-image";
 
 impl Cluster {
-    /// A Server's Deployment, once all its pods are of a template with exactly these code images.
+    /// A Server's Deployment, once all its pods are of a template with exactly these code images, and nothing moves.
     pub(crate) async fn rolled(&self, server: &str, images: &[&str]) -> Value {
         wait_for(&format!("all pods of {server} run {images:?}"), DEADLINE, async || {
             let deployment = self.try_get("Deployment", server).await.ok_or("no Deployment")?;
@@ -23,7 +24,8 @@ impl Cluster {
                 && status["observedGeneration"] == deployment["metadata"]["generation"]
                 && ["replicas", "updatedReplicas", "availableReplicas"]
                     .iter()
-                    .all(|count| status[*count] == spec["replicas"]);
+                    .all(|count| status[*count] == spec["replicas"])
+                && status["terminatingReplicas"].as_u64().unwrap_or_default() == 0;
             let seen = format!("{:?}, status {status}", code_images(&deployment));
             if is_done { Ok(deployment) } else { Err(seen) }
         })
@@ -32,8 +34,10 @@ impl Cluster {
 
     /// A Server's Deployment, once its template has exactly these code images; pods may be far behind.
     pub(crate) async fn template_with(&self, server: &str, images: &[&str]) -> Value {
-        self.deployment_when(server, &format!("the template has {images:?}"), |found| code_images(found) == images)
-            .await
+        self.deployment_when(server, &format!("the template has {images:?}"), |found| {
+            code_images(found) == images
+        })
+        .await
     }
 
     /// A Server's Deployment, once it is as wanted.
@@ -50,9 +54,17 @@ impl Cluster {
         .await
     }
 
-    /// Changes the code of a Config.
+    /// Changes the code of a Config as a whole; null removes it.
     pub(crate) async fn set_code(&self, config: &str, code: Value) {
-        self.patch("Config", config, json!({"spec": {"code": code}})).await;
+        let change = match code {
+            Value::Null => json!([{"op": "remove", "path": "/spec/code"}]),
+            code => json!([{"op": "add", "path": "/spec/code", "value": code}]),
+        };
+        let change: json_patch::Patch = serde_json::from_value(change).expect("a JSON patch");
+        let parameters =
+            PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+        let changed = self.api("Config").patch(config, &parameters, &Patch::<()>::Json(change)).await;
+        changed.unwrap_or_else(|error| panic!("set the code of Config {config}: {error}"));
     }
 
     /// A Server with a Deployment that no operator looks after.
@@ -61,12 +73,13 @@ impl Cluster {
         self.patch("Deployment", new.name, json!({"metadata": {"ownerReferences": null}})).await;
     }
 
-    /// The versions of Servers and their Deployments: equal as long as nobody wrote them.
-    pub(crate) async fn versions(&self, servers: &[&str]) -> Vec<String> {
+    /// Servers and their Deployments, whole: equal as long as nobody writes them.
+    pub(crate) async fn versions(&self, servers: &[&str]) -> Vec<Value> {
         let mut versions = Vec::new();
-        for (kind, name) in ["Server", "Deployment"].iter().flat_map(|kind| servers.iter().map(move |it| (kind, it))) {
-            let object = self.get(kind, name).await;
-            versions.push(format!("{kind} {name}: {}", object["metadata"]["resourceVersion"]));
+        for server in servers {
+            for kind in ["Server", "Deployment"] {
+                versions.push(self.get(kind, server).await);
+            }
         }
         versions
     }

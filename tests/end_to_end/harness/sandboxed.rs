@@ -44,7 +44,8 @@ impl Sandboxed {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("the address of a listener");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("kubeconfig"), sandbox.kubeconfig(address)).expect("write a kubeconfig");
+        fs::write(folder.path().join("kubeconfig"), sandbox.kubeconfig(address, "default"))
+            .expect("write a kubeconfig");
         let sandboxed = Self { sandbox, address, folder, running: Mutex::default() };
         sandboxed.serve(listener);
         sandboxed

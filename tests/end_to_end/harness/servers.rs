@@ -21,6 +21,9 @@ pub(crate) struct NewServer<'a> {
     pub(crate) replicas: u32,
     /// Its own `spec.code` (an override), in the cluster's shape.
     pub(crate) code: Option<Value>,
+    /// Whether its Deployment says that openvox-operator made it: then voxsync gives an operator two seconds to
+    /// follow by itself.
+    pub(crate) by_operator: bool,
     /// Its labels, for target selectors.
     pub(crate) labels: &'a [(&'a str, &'a str)],
 }
@@ -34,6 +37,7 @@ impl Default for NewServer<'_> {
             server: true,
             replicas: 1,
             code: None,
+            by_operator: true,
             labels: &[],
         }
     }
@@ -67,7 +71,9 @@ impl Cluster {
         let server = self.create_server_alone(new).await;
         let config = self.get("Config", new.config).await;
         let mut deployment = deployment(&server, &config);
-        deployment["metadata"]["ownerReferences"] = json!([owner(&server)]);
+        if new.by_operator {
+            deployment["metadata"]["ownerReferences"] = json!([owner(&server)]);
+        }
         self.create(deployment).await;
         server
     }

@@ -11,7 +11,7 @@ use voxsync_fixtures::Registry;
 use super::{cluster::Cluster, wait::wait_for};
 
 /// A rollout on a machine that runs many tests at once takes its time.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 impl Cluster {
     /// Creates a CodeSync, or gives the API server's refusal.
@@ -73,6 +73,14 @@ impl Cluster {
         .await
     }
 
+    /// The record of a promotion that ended, which is written after the status says so.
+    pub(crate) async fn release(&self, promotion: &str) -> Value {
+        wait_for(&format!("the CodeRelease {promotion}"), DEADLINE, async || {
+            self.try_get("CodeRelease", promotion).await.ok_or_else(|| "not there".to_owned())
+        })
+        .await
+    }
+
     /// The code reference of a Config or Server: of its only entry, where it has a list.
     pub(crate) async fn code_of(&self, kind: &str, name: &str) -> String {
         let object = self.get(kind, name).await;
@@ -114,6 +122,15 @@ impl Cluster {
         references
     }
 
+    /// Waits until a Server's pod template has this code reference, and no other.
+    pub(crate) async fn template_becomes(&self, server: &str, reference: &str) {
+        wait_for(&format!("{reference} in the pod template of {server}"), DEADLINE, async || {
+            let found = self.template_of(server).await;
+            if found == [reference] { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    }
+
     /// How many revisions a Server's Deployment has had.
     pub(crate) async fn revision_of(&self, server: &str) -> String {
         let deployment = self.get("Deployment", server).await;
@@ -122,7 +139,7 @@ impl Cluster {
 }
 
 /// A source that follows a repository of a registry without TLS.
-pub(crate) fn follow_tags(registry: &Registry, repository: &str, tag: Value) -> Value {
+pub(crate) fn follow_tags(registry: &Registry, repository: &str, tag: &Value) -> Value {
     let repository = format!("{}/{repository}", registry.host());
     json!({"interval": "1s", "registry": {"repository": repository, "tag": tag, "insecure": true}})
 }
@@ -194,6 +211,10 @@ fn brief(status: &Value) -> String {
         .collect();
     format!(
         "{} (candidate {}, deployed {})\n  {}\n  waiting {}",
-        status["summary"], status["candidate"]["name"], status["deployed"]["name"], conditions.join("\n  "), status["waiting"]
+        status["summary"],
+        status["candidate"]["name"],
+        status["deployed"]["name"],
+        conditions.join("\n  "),
+        status["waiting"]
     )
 }

@@ -56,11 +56,8 @@ impl Voxsync {
         }
         let cancel = CancellationToken::new();
         let client = cluster.client();
-        let scope = if halves.all_namespaces {
-            Scope::All
-        } else {
-            Scope::Namespace(cluster.namespace().to_owned())
-        };
+        let scope =
+            if halves.all_namespaces { Scope::All } else { Scope::Namespace(cluster.namespace().to_owned()) };
         let watched = voxsync_cluster::Cluster::watch(client.clone(), scope, cancel.clone());
         let mut running = Vec::new();
         if halves.agent {
@@ -87,14 +84,6 @@ impl Voxsync {
     /// The folder for its files, unless the test named another one.
     pub(crate) fn files(&self) -> PathBuf {
         self.folder.path().join("files")
-    }
-
-    /// Lets it end what it began, as a signal does.
-    pub(crate) async fn stop(mut self) {
-        self.cancel.cancel();
-        for half in self.halves.drain(..) {
-            half.await.expect("a half of voxsync ends well");
-        }
     }
 }
 
