@@ -51,7 +51,7 @@ pub enum Verb {
     Reconcile(NamedOptions),
     /// Pin a reference: it goes through the stages, and automation rests until `resume`
     Promote(PromoteOptions),
-    /// Go on: after a suspend, a pin, a hold or a failure
+    /// Go on after a suspend, a hold, a failure or a pin: the first of them that stops it
     Resume(NamedOptions),
     /// Look and report, but write nothing
     Suspend(SuspendOptions),

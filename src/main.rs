@@ -29,10 +29,32 @@ fn main() -> ExitCode {
     match start(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            output::error(&format!("{error:#}"));
+            output::error(&describe(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The chain of causes for people: an API server's own words instead of a dump, and nothing twice.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let part = match cause.downcast_ref::<kube::Error>() {
+            Some(kube::Error::Api(status)) => status.message.clone(),
+            _ => cause.to_string(),
+        };
+        if text.contains(&part) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&part);
+        if matches!(cause.downcast_ref::<kube::Error>(), Some(kube::Error::Api(_))) {
+            break;
+        }
+    }
+    output::harmless(&text)
 }
 
 fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -41,9 +41,13 @@ pub fn paint(text: &str, tone: Tone, colourful: bool) -> String {
     if colourful { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// Text from a tag, a commit or a pod, without what would steer the terminal.
+/// Text from a tag, a commit or a pod, without what would steer the terminal or turn the order of its letters.
 pub fn harmless(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    let steers = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|char| if steers(char) { ' ' } else { char }).collect()
 }
 
 /// The beginning and the end of a long text: a pod's message says what it was about first, and why last.
@@ -58,6 +62,9 @@ pub fn shorten(text: &str, characters: usize) -> String {
     head.chain(['…']).chain(tail).collect()
 }
 
+/// The widest cell of a table, in characters.
+const CELL_CHARACTERS: usize = 60;
+
 /// One cell of a table.
 #[derive(Clone, Debug)]
 pub struct Cell {
@@ -71,7 +78,7 @@ impl Cell {
     }
 
     pub fn toned(text: impl AsRef<str>, tone: Tone) -> Self {
-        Self { text: harmless(text.as_ref()), tone }
+        Self { text: shorten(text.as_ref(), CELL_CHARACTERS), tone }
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use voxsync_crds::{
     CodeReference, CodeSync,
     annotations::{REQUESTED_AT, RESUME},
+    code_sync::Outcome,
     reference::{is_digest, is_tag},
 };
 
@@ -48,27 +49,58 @@ pub async fn promote(connection: &Connection, options: PromoteOptions) -> anyhow
     Ok(ExitCode::SUCCESS)
 }
 
-/// `voxsync resume NAME`
+/// `voxsync resume NAME`: undoes what stops it, the innermost thing only, so that going on after a hold does not
+/// throw away a pin that somebody set on purpose.
 pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::Result<ExitCode> {
     let (api, code_sync) = find(connection, &options.name).await?;
-    let mut undone = Vec::new();
-    if code_sync.spec.suspend {
-        undone.push("no longer suspended");
-    }
-    if code_sync.spec.pin.is_some() {
-        undone.push("no longer pinned");
-    }
-    if code_sync.status.as_ref().is_some_and(|status| !status.holds.is_empty()) {
-        undone.push("what was held may be written again");
-    }
-    let change = json!({
-        "metadata": {"annotations": {RESUME: token()}},
-        "spec": {"suspend": null, "suspendReason": null, "pin": null},
-    });
+    let stop = innermost_stop(&code_sync);
+    let change = match stop {
+        Stop::Suspended => json!({"spec": {"suspend": null, "suspendReason": null}}),
+        Stop::Pinned => json!({"spec": {"pin": null}}),
+        Stop::Held | Stop::Failed | Stop::Nothing => json!({"metadata": {"annotations": {RESUME: token()}}}),
+    };
     patch(&api, &options.name, &change).await?;
-    let undone = if undone.is_empty() { "goes on".to_owned() } else { undone.join(", ") };
-    output::line(&format!("codesync {}: {undone}", options.name));
+    let what = match stop {
+        Stop::Suspended => "no longer suspended",
+        Stop::Pinned => "no longer pinned: it follows its source again",
+        Stop::Held => "what somebody else changed may be written over",
+        Stop::Failed => "the candidate that failed is tried again",
+        Stop::Nothing => "nothing held it up",
+    };
+    output::line(&format!("codesync {}: {what}", options.name));
+    let rest = match stop {
+        Stop::Held | Stop::Failed | Stop::Suspended if code_sync.spec.pin.is_some() => {
+            "it is still pinned: `voxsync resume` once more removes the pin"
+        }
+        _ => return Ok(ExitCode::SUCCESS),
+    };
+    output::line(&format!("codesync {}: {rest}", options.name));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What keeps a CodeSync from going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Suspended,
+    Held,
+    Failed,
+    Pinned,
+    Nothing,
+}
+
+fn innermost_stop(code_sync: &CodeSync) -> Stop {
+    let status = code_sync.status.as_ref();
+    let is_held = status.is_some_and(|status| status.holds.iter().any(|hold| !hold.resumed));
+    let promotion = status.and_then(|status| status.promotion.as_ref());
+    let has_failed = promotion.is_some_and(|promotion| promotion.outcome == Some(Outcome::Failed));
+    match () {
+        // Nothing else has an effect while it is suspended.
+        () if code_sync.spec.suspend => Stop::Suspended,
+        () if is_held => Stop::Held,
+        () if has_failed => Stop::Failed,
+        () if code_sync.spec.pin.is_some() => Stop::Pinned,
+        () => Stop::Nothing,
+    }
 }
 
 /// `voxsync suspend NAME`
@@ -106,10 +138,19 @@ fn token() -> String {
     Timestamp::now().to_string()
 }
 
-/// A whole reference, or a tag or digest of the repository that the CodeSync uses.
+/// A whole reference; or a tag, a digest or both of the repository that the CodeSync uses.
 fn complete(code_sync: &CodeSync, text: &str) -> anyhow::Result<CodeReference> {
-    let part = text.trim_start_matches('@');
-    if !is_digest(part) && !is_tag(text) {
+    let (tag, digest) = match text.split_once('@') {
+        Some((tag, digest)) => (tag, Some(digest)),
+        None if is_digest(text) => ("", Some(text)),
+        None => (text, None),
+    };
+    let is_short = (tag.is_empty() || is_tag(tag)) && digest.is_none_or(is_digest);
+    if !is_short {
+        // Without a host it would mean an image of docker.io, which nobody who leaves it out here means.
+        if !text.contains('/') {
+            bail!("{text:?} is neither a tag, nor a digest (sha256: and 64 digits), nor a whole reference");
+        }
         return Ok(CodeReference::parse(text)?);
     }
     let followed = code_sync.spec.source.registry.as_ref().map(|registry| registry.repository.as_str());
@@ -119,15 +160,14 @@ fn complete(code_sync: &CodeSync, text: &str) -> anyhow::Result<CodeReference> {
             "which repository is {text:?} of? Give a whole reference, for example ghcr.io/example/puppet-code:{text}"
         );
     };
-    let (tag, digest) = if is_digest(part) { (None, Some(part)) } else { (Some(text), None) };
-    Ok(CodeReference::new(repository, tag, digest)?)
+    Ok(CodeReference::new(repository, Some(tag).filter(|tag| !tag.is_empty()), digest)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn code_sync(source: Value) -> CodeSync {
+    fn code_sync(source: &Value) -> CodeSync {
         serde_json::from_value(json!({
             "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": "a"},
             "spec": {"source": source, "target": {"kind": "Config", "name": "production"}},
@@ -136,14 +176,35 @@ mod tests {
     }
 
     #[test]
+    fn resumes_the_innermost_stop_only() {
+        let pinned = |status: Value, suspend: bool| -> CodeSync {
+            let mut value = serde_json::to_value(code_sync(&json!({"file": {"path": "x"}}))).unwrap();
+            value["spec"]["pin"] = json!({"reference": "r.io/a:1"});
+            value["spec"]["suspend"] = json!(suspend);
+            value["status"] = status;
+            serde_json::from_value(value).unwrap()
+        };
+        let held = json!({"holds": [{"target": "Config/production"}]});
+        let resumed = json!({"holds": [{"target": "Config/production", "resumed": true}]});
+        assert_eq!(innermost_stop(&pinned(held.clone(), true)), Stop::Suspended);
+        assert_eq!(innermost_stop(&pinned(held, false)), Stop::Held);
+        assert_eq!(innermost_stop(&pinned(resumed, false)), Stop::Pinned);
+        assert_eq!(innermost_stop(&code_sync(&json!({"file": {"path": "x"}}))), Stop::Nothing);
+    }
+
+    #[test]
     fn completes_a_tag_or_digest_with_the_repository_in_use() {
-        let registry = code_sync(json!({"registry": {"repository": "ghcr.io/a/b", "tag": {"follow": "x"}}}));
-        let file = code_sync(json!({"file": {"path": "x"}}));
+        let registry = code_sync(&json!({"registry": {"repository": "ghcr.io/a/b", "tag": {"follow": "x"}}}));
+        let file = code_sync(&json!({"file": {"path": "x"}}));
         let digest = format!("sha256:{}", "a".repeat(64));
         assert_eq!(complete(&registry, "v1.2.3").unwrap().to_string(), "ghcr.io/a/b:v1.2.3");
         assert_eq!(complete(&registry, &digest).unwrap().to_string(), format!("ghcr.io/a/b@{digest}"));
+        let both = format!("v1.2.3@{digest}");
+        assert_eq!(complete(&registry, &both).unwrap().to_string(), format!("ghcr.io/a/b:{both}"));
         assert_eq!(complete(&registry, "ghcr.io/c/d:1").unwrap().to_string(), "ghcr.io/c/d:1");
         assert!(complete(&file, "v1.2.3").unwrap_err().to_string().contains("which repository"));
-        assert!(complete(&registry, "not a ref !!").is_err());
+        for odd in ["not a ref !!", "sha256:abc", "v1@sha256:abc", "busybox:1", "", "@"] {
+            assert!(complete(&registry, odd).is_err(), "{odd:?}");
+        }
     }
 }

@@ -57,10 +57,11 @@ pub fn rows(snapshot: &Snapshot) -> Vec<Row> {
 
 fn row(snapshot: &Snapshot, server: &Server) -> Row {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
-    let (code, rollout) = match snapshot.server_code(&namespace, &name) {
-        Some(Ok(code)) => (code, snapshot.rollout_of(&namespace, &name).unwrap_or(RolloutState::Pending)),
-        Some(Err(problem)) => (ServerCode::default(), RolloutState::from(&problem)),
-        None => (ServerCode::default(), RolloutState::Pending),
+    let rollout = snapshot.rollout_of(&namespace, &name).unwrap_or(RolloutState::Pending);
+    let (code, problem) = match snapshot.server_code(&namespace, &name) {
+        Some(Ok(code)) => (code, None),
+        Some(Err(problem)) => (ServerCode::default(), Some(problem.to_string())),
+        None => (ServerCode::default(), None),
     };
     let deployment = snapshot.deployment_of(&namespace, &name);
     let ready: Vec<_> = snapshot.pods_of(&namespace, &name).filter(|pod| running::is_ready(pod)).collect();
@@ -84,6 +85,7 @@ fn row(snapshot: &Snapshot, server: &Server) -> Row {
         has_claim: code.mounts.iter().any(|mount| matches!(mount.source, CodeSource::Claim { .. })),
         running: &running,
         rollout: &rollout,
+        problem: problem.as_deref(),
         hold: hold.as_deref(),
         origin: &declared_in,
     });

@@ -39,6 +39,8 @@ pub struct Evidence<'a> {
     pub running: &'a [Vec<String>],
     /// How far the rollout is.
     pub rollout: &'a RolloutState,
+    /// Why it cannot be told which code is declared, if it cannot.
+    pub problem: Option<&'a str>,
     /// Why voxsync holds the target, if it does.
     pub hold: Option<&'a str>,
     /// Where the code is declared, for instance `Config production`.
@@ -47,12 +49,15 @@ pub struct Evidence<'a> {
 
 /// The verdict, and a sentence that says what to do (empty where there is nothing to do).
 pub fn judge(evidence: &Evidence<'_>) -> (Verdict, String) {
-    let Evidence { serves_code, declared, has_claim, running, rollout, hold, origin } = evidence;
+    let Evidence { serves_code, declared, has_claim, running, rollout, problem, hold, origin } = evidence;
     if !serves_code {
         return (Verdict::NoCode, "it serves no catalogs (spec.server is false)".to_owned());
     }
     if let Some(hold) = hold {
         return (Verdict::Held, (*hold).to_owned());
+    }
+    if let Some(problem) = problem {
+        return (Verdict::NotRolledOut, (*problem).to_owned());
     }
     if *has_claim {
         return (
@@ -137,6 +142,7 @@ mod tests {
                 has_claim,
                 running: &running,
                 rollout,
+                problem: None,
                 hold,
                 origin: "Config production",
             };
@@ -148,5 +154,20 @@ mod tests {
                 "a sentence says what to do: {evidence:?}"
             );
         }
+    }
+
+    #[test]
+    fn says_why_it_cannot_tell_what_is_declared() {
+        let evidence = Evidence {
+            serves_code: true,
+            declared: &[],
+            has_claim: false,
+            running: &[],
+            rollout: &RolloutState::Pending,
+            problem: Some("its Config is missing"),
+            hold: None,
+            origin: "neither is set",
+        };
+        assert_eq!(judge(&evidence), (Verdict::NotRolledOut, "its Config is missing".to_owned()));
     }
 }

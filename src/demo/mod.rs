@@ -176,7 +176,7 @@ fn play_on(world: &World, narrator: &Narrator) {
     let repository = world.control_repository();
     narrator.line("\nIt goes on until Ctrl-C. Play on, in another terminal:");
     narrator.line(&format!("  export KUBECONFIG={}", kubeconfig.display()));
-    narrator.line(&format!("  kubectl get csync,crel -n {NAMESPACE}; voxsync status; voxsync audit"));
+    narrator.line("  kubectl get csync,crel; voxsync status; voxsync audit");
     narrator.line(&format!("  cd {} && git revert --no-edit HEAD", repository.display()));
     narrator
         .line(&format!("  podman push --tls-verify=false … {}/{REPOSITORY}:v1.99.0", world.registry_address));

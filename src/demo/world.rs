@@ -48,6 +48,10 @@ impl World {
         };
         let folder = folder.or_else(|| temporary.as_ref().map(|it| it.path().to_owned())).unwrap_or_default();
         std::fs::create_dir_all(&folder).with_context(|| format!("the folder {}", folder.display()))?;
+        // Another demo may run in it: its users would talk to this one.
+        if std::fs::read_dir(&folder)?.next().is_some() {
+            bail!("the folder {} is not empty: name an empty one, or none", folder.display());
+        }
         let store = registry::Store::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the registry")?;
         let registry_address = listener.local_addr()?;
@@ -57,7 +61,7 @@ impl World {
         let sandbox = sandbox(&store, registry_address);
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the Kubernetes API")?;
         let kubernetes_address = listener.local_addr()?;
-        std::fs::write(folder.join("kubeconfig"), sandbox.kubeconfig(kubernetes_address))?;
+        std::fs::write(folder.join("kubeconfig"), sandbox.kubeconfig(kubernetes_address, NAMESPACE))?;
         tokio::spawn(sandbox.clone().serve(listener, stop.clone()));
         let simulated = sandbox.clone();
         let simulation_stop = stop.clone();
