@@ -22,5 +22,5 @@ mod tell;
 mod write;
 
 pub use metrics::Metrics;
-pub use mode::{Mode, UnknownMode};
+pub use mode::Mode;
 pub use run::{Error, Options, run};

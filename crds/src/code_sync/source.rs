@@ -193,11 +193,6 @@ impl Source {
         }
         self.file.as_ref().map_or_else(String::new, |file| format!("file {}", file.path))
     }
-
-    /// Whether what it names may go backwards: a tag that moves, or a file in which a person wrote the reference.
-    pub fn may_go_back(&self) -> bool {
-        self.registry.as_ref().is_none_or(|registry| registry.tag.follow.is_some())
-    }
 }
 
 /// The entry of a list that a target means.
