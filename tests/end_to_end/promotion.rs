@@ -5,7 +5,7 @@ use voxsync_fixtures::CodeImage;
 
 use crate::harness::{
     Case, Cluster, Needs, NewServer, Recorder, cases,
-    estate::{Estate, PRODUCTION, REPOSITORY, stages},
+    estate::{Estate, PRODUCTION, REPOSITORY, bare_server, stages},
     status::{applied_in, assert_says, condition, follow_tags, holds, phase, reference_in, text, waits_for},
     wait_for,
 };
@@ -76,15 +76,7 @@ async fn references_are_written_in_the_form_that_is_asked_for(cluster: &Cluster)
     ];
     for (form, _) in &forms {
         let name = form.to_lowercase();
-        cluster.create_config(&name, None).await;
-        cluster
-            .create_server(&NewServer {
-                name: &name,
-                config: &name,
-                by_operator: false,
-                ..NewServer::default()
-            })
-            .await;
+        bare_server(cluster, &name).await;
         let target = json!({"kind": "Config", "name": name});
         let spec = json!({"source": estate.source(), "target": target, "write": {"form": form}});
         cluster.create_code_sync(&name, spec).await;
