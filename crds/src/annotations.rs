@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::time::Time;
+
 /// On a CodeSync: look and decide now. Any new value; echoed in `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "voxsync.dev/requestedAt";
 /// On a CodeSync: go on after a hold or a failure. Any new value; echoed in `status.lastHandledResume`.
@@ -12,6 +14,13 @@ pub const RESUME: &str = "voxsync.dev/resume";
 pub const APPLIED: &str = "voxsync.dev/applied";
 /// On a Server: the reference that the reconciler asks the operator to bring into the pod template.
 pub const REQUESTED_CODE: &str = "voxsync.dev/requested-code";
+
+/// On a Deployment: voxsync holds it back, see [`Gate`].
+pub const GATE: &str = "voxsync.dev/gate";
+
+/// The finalizer of a CodeSync that holds gates: deleted, it first gives the Servers that it holds back the code that
+/// they run.
+pub const GATES_FINALIZER: &str = "voxsync.dev/gates";
 
 /// On a Server: why the code that it must run does not come into its pod template, see [`Obstacle`].
 pub const OBSTACLE: &str = "voxsync.dev/obstacle";
@@ -27,6 +36,19 @@ pub struct Obstacle {
     pub message: String,
 }
 
+/// The value of [`GATE`]: for whom a Deployment is held back. It stands beside `spec.paused: true`, written and removed
+/// in the same request; a paused Deployment without it was paused by a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// The uid of the CodeSync.
+    pub code_sync: String,
+    /// The promotion that the order is for.
+    pub promotion: String,
+    /// Since when.
+    pub since: Time,
+}
+
 /// The value of [`APPLIED`]: a record for each entry of `spec.code` that voxsync wrote.
 ///
 /// The key is the entry as text ([`crate::openvox::EntryKey`]'s display), empty where the target names none.
@@ -40,8 +62,9 @@ pub struct Applied {
     pub code_sync: String,
     /// The promotion that wrote it.
     pub promotion: String,
-    /// What was written.
-    pub reference: String,
+    /// What was written; none if the code was taken away again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// What was there before; none if there was no code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
@@ -58,6 +81,11 @@ pub fn applied_records(annotations: Option<&BTreeMap<String, String>>) -> Applie
 /// Reads the obstacle on a Server, if there is one.
 pub fn obstacle(annotations: Option<&BTreeMap<String, String>>) -> Option<Obstacle> {
     value_of(annotations, OBSTACLE)
+}
+
+/// Reads for whom a Deployment is held back, if it is.
+pub fn gate(annotations: Option<&BTreeMap<String, String>>) -> Option<Gate> {
+    value_of(annotations, GATE)
 }
 
 fn value_of<T: DeserializeOwned>(annotations: Option<&BTreeMap<String, String>>, name: &str) -> Option<T> {

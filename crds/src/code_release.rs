@@ -91,8 +91,9 @@ pub struct ReleasedTarget {
     /// The reference that it had before; none if it had no code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// The reference that it was given.
-    pub reference: String,
+    /// The reference that it was given; none if its code was taken away again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// Its Servers.
     pub servers: Vec<String>,
 }

@@ -127,6 +127,15 @@ pub fn is_same_code(one: &str, two: &str) -> bool {
     }
 }
 
+/// Whether the reference is `repository:tag` without a digest.
+pub fn is_only_tag(reference: &str, repository: &str, tag: Option<&str>) -> bool {
+    tag.is_some_and(|tag| {
+        CodeReference::parse(reference).is_ok_and(|parsed| {
+            parsed.repository() == repository && parsed.tag() == Some(tag) && parsed.digest().is_none()
+        })
+    })
+}
+
 /// The first ten hexadecimal digits of a digest, without its algorithm.
 pub fn short_digest(digest: &str) -> &str {
     let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);

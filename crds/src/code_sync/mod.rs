@@ -13,10 +13,10 @@ pub use source::{
 };
 pub use spec::{
     Adopt, CodeSync, CodeSyncSpec, History, ImageAccess, LabelSelector, Pin, PullPolicy, Requirement,
-    RequirementOperator, Stage, Target, TargetKind, Write, WriteForm,
+    RequirementOperator, Stage, Target, TargetKey, TargetKind, Write, WriteForm,
 };
 pub use status::{
-    CandidateStatus, CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, Hold, Outcome,
+    CandidateStatus, CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, GatesStatus, Hold, Outcome,
     PromotionFailure, PromotionStatus, ReleaseSummary, SourceStatus, StagePhase, StageStatus, Trigger,
     Waiting,
 };

@@ -1,6 +1,6 @@
 //! What people write.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -168,6 +168,15 @@ pub struct Stage {
     /// Let the stage pass even if no pod of it runs the candidate. Without it such a stage waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
+    /// How many of its Deployments may roll at once (default: all). Servers with `ca: true` come last and alone in
+    /// any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000), extend("format" = "int32"))]
+    pub max_concurrent: Option<u32>,
+    /// Let all Deployments of the stage roll at once, certificate authorities too. Only for reconciler modes that
+    /// cannot hold a Deployment back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_unordered: bool,
 }
 
 /// What gets the code: Servers or Configs in the CodeSync's own namespace.
@@ -196,6 +205,27 @@ pub enum TargetKind {
     Config,
     /// A Server's own code.
     Server,
+}
+
+/// Names one target: a Config or Server, and for lists the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TargetKey {
+    /// Config or Server.
+    pub kind: TargetKind,
+    /// Its name, in the CodeSync's namespace.
+    pub name: String,
+    /// The entry of a list.
+    pub entry: Option<Entry>,
+}
+
+impl fmt::Display for TargetKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kind.as_str(), self.name)?;
+        match &self.entry {
+            Some(entry) => write!(formatter, "[{entry}]"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl TargetKind {
@@ -274,6 +304,8 @@ impl CodeSyncSpec {
                 targets: vec![target.clone()],
                 soak: None,
                 allow_empty: false,
+                max_concurrent: None,
+                allow_unordered: false,
             }]),
             (None, None) => Cow::Borrowed(&[]),
         }

@@ -184,6 +184,10 @@ pub struct PromotionStatus {
     pub from: Option<String>,
     /// When it started.
     pub started_at: Time,
+    /// How it will end, as soon as the targets of the stage that it works on have what they had before and nothing of
+    /// that stage is held back any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Outcome>,
     /// How it ended; none while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -216,8 +220,19 @@ pub enum Outcome {
     Released,
     /// A stage could not run it; the stages after it were left alone.
     Failed,
+    /// A stage could not run it, and its targets were given back what they had.
+    RolledBack,
     /// A newer candidate took its place before all stages ran it.
     Superseded,
+    /// Its CodeSync was deleted before all stages ran it.
+    Abandoned,
+}
+
+impl Outcome {
+    /// Whether a stage could not run it.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::RolledBack)
+    }
 }
 
 /// Why a promotion failed.
@@ -241,6 +256,8 @@ pub enum StagePhase {
     /// Its turn has not come.
     #[default]
     Pending,
+    /// Deployments whose turn is not the first are being held back.
+    Gating,
     /// Its references are being written.
     Writing,
     /// Its Deployments go from the old pod template to the new one.
@@ -253,6 +270,8 @@ pub enum StagePhase {
     NothingToProve,
     /// One of its targets was changed by somebody else.
     Held,
+    /// Its targets are given back what they had.
+    RollingBack,
     /// It cannot run the candidate.
     Failed,
 }
@@ -275,6 +294,9 @@ pub struct StageStatus {
     /// Since when it is in this phase; Writing and Rolling count as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+    /// How many of its Deployments are held back, until it passes; none where none were in its promotion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gates: Option<GatesStatus>,
     /// How many pods run the reference and are ready.
     #[schemars(extend("format" = "int32"))]
     pub ready: u32,
@@ -285,6 +307,18 @@ pub struct StageStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+}
+
+/// The Deployments of a stage that are held back until it is their turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GatesStatus {
+    /// How many.
+    #[schemars(extend("format" = "int32"))]
+    pub held: u32,
+    /// Since when it is this many: too long without a change, and the stage fails. None while nothing is decided, as
+    /// of a suspended CodeSync.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// A target that somebody else changed: voxsync does not write it until told.
