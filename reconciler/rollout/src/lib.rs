@@ -8,8 +8,10 @@
 //! - [`template`]: that code and a Deployment → the patch that makes the pod template right.
 //! - [`state`]: that code, the Deployment, its `ReplicaSets` and pods → how far the rollout is.
 //! - [`running`]: what pods really run.
+//! - [`order`]: which Servers of a stage are held back, and whose turn it is.
 
-mod owner;
+pub mod order;
+pub mod owner;
 mod part;
 mod replica_set;
 pub mod resolve;

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, DeploymentStatus, ReplicaSet},
     core::v1::Pod,
 };
-use voxsync_crds::Server;
+use voxsync_crds::{Server, annotations::gate};
 
 use crate::{
     owner,
@@ -30,6 +30,8 @@ const HEALING_REASONS: [&str; 3] = ["Unschedulable", "FailedCreate", "QuotaExcee
 pub enum RolloutState {
     /// The pod template does not have the code yet; the old template may be perfectly healthy.
     Pending,
+    /// The template has the code, and voxsync holds the Deployment back until it is its turn.
+    Gated(Progress),
     /// A person paused the Deployment: the template may have the code, the pods will not get it.
     PausedByPerson,
     /// Pods go from the old template to the new one.
@@ -147,9 +149,13 @@ pub fn measure(
     }
     let status = deployment.status.clone().unwrap_or_default();
     let is_paused = spec.is_some_and(|spec| spec.paused == Some(true));
+    let is_gated = is_paused && gate(deployment.metadata.annotations.as_ref()).is_some();
     let waiting = || {
-        let state =
-            if is_paused { RolloutState::PausedByPerson } else { RolloutState::Progressing(none_yet) };
+        let state = match is_paused {
+            true if is_gated => RolloutState::Gated(none_yet),
+            true => RolloutState::PausedByPerson,
+            false => RolloutState::Progressing(none_yet),
+        };
         (state, none_yet)
     };
 
@@ -167,9 +173,13 @@ pub fn measure(
     let is_complete =
         updated >= wanted && count(status.replicas) == updated && count(status.available_replicas) >= wanted;
     if is_complete {
+        // All pods are of the new template, so the Deployment's own number is theirs; the ReplicaSet's may be older.
+        let ready = progress.ready.max(count(status.ready_replicas).min(updated));
+        let progress = Progress { ready, ..progress };
         return (RolloutState::Complete(progress), progress);
     }
-    if is_paused {
+    // What is gated here rolled before the gate: the gate holds nothing back.
+    if is_paused && !is_gated {
         return (RolloutState::PausedByPerson, progress);
     }
     let own_pods = replica_set::pods_of(newest, pods);
@@ -184,6 +194,31 @@ pub fn measure(
         (None, None) => RolloutState::Progressing(progress),
     };
     (state, progress)
+}
+
+/// Whether the newest template that the Deployment controller made a `ReplicaSet` for has the code that the Server must
+/// run, and the present template too: then no pod is replaced on account of the code, paused or not.
+pub fn was_rolled_out(
+    code: &ServerCode,
+    server: &Server,
+    deployment: &Deployment,
+    replica_sets: &[impl Borrow<ReplicaSet>],
+) -> bool {
+    template(deployment, server, code) == Ok(None)
+        && replica_set::newest(deployment, replica_sets)
+            .is_some_and(|newest| carries(newest, deployment, server, code))
+}
+
+/// Whether the Deployment is between two templates: the pods of the old one may be gone, and those of the new one are not
+/// asked for yet. Who pauses it now leaves it without pods.
+pub fn is_between_templates(deployment: &Deployment) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = count(deployment.spec.as_ref().map_or(Some(1), |spec| spec.replicas.or(Some(1))));
+    let mut conditions = status.conditions.iter().flatten();
+    // Its `ReplicaSet` is there, and tries.
+    let cannot_create = conditions.any(|one| one.type_ == "ReplicaFailure" && one.status == "True");
+    status.observed_generation < deployment.metadata.generation
+        || (wanted > 0 && count(status.updated_replicas) == 0 && !cannot_create)
 }
 
 /// What a message keeps of a text from outside.

@@ -92,6 +92,21 @@ fn is_complete_when_all_pods_are_new_and_available(#[case] changed: Value, #[cas
 }
 
 #[test]
+fn the_deployment_s_own_number_of_ready_pods_counts_where_that_of_the_replica_set_is_older() {
+    let value = rolling(all_new());
+    let mut set = replica_set_of(&value, 2);
+    set.status.as_mut().unwrap().ready_replicas = Some(1);
+    let state = rollout(
+        &code(json!({"image": WANTED})),
+        &server(json!({})),
+        Some(&deployment(&value)),
+        &[set],
+        &NO_PODS,
+    );
+    assert_eq!(state, RolloutState::Complete(Progress { updated: 2, ready: 2, wanted: 2 }));
+}
+
+#[test]
 fn is_not_complete_before_the_newest_replica_set_carries_the_code() {
     let value = rolling(all_new());
     assert!(matches!(state_of(&value, false, &[]), RolloutState::Progressing(_)));
@@ -122,6 +137,66 @@ fn a_paused_deployment_has_no_replica_set_for_the_new_template() {
     let mut value = rolling(json!({"replicas": 2, "availableReplicas": 2}));
     value["spec"]["paused"] = json!(true);
     assert_eq!(state_of(&value, false, &[]), RolloutState::PausedByPerson);
+}
+
+fn gated(mut value: Value) -> Value {
+    let gate = json!({"codeSync": "uid", "promotion": "p1", "since": "2026-01-01T00:00:00Z"});
+    value["metadata"]["annotations"] = json!({"voxsync.dev/gate": gate.to_string()});
+    value["spec"]["paused"] = json!(true);
+    value
+}
+
+#[test]
+fn voxsync_may_hold_it_back() {
+    let progress = Progress { updated: 0, ready: 0, wanted: 2 };
+    let value = gated(rolling(json!({"replicas": 2, "availableReplicas": 2})));
+    assert_eq!(state_of(&value, false, &[]), RolloutState::Gated(progress));
+    let mut not_seen = value.clone();
+    not_seen["status"]["observedGeneration"] = json!(1);
+    assert_eq!(state_of(&not_seen, true, &[]), RolloutState::Gated(progress));
+    let mut undone = value;
+    undone["spec"]["paused"] = json!(false);
+    assert_eq!(state_of(&undone, false, &[]), RolloutState::Progressing(progress));
+}
+
+#[test]
+fn a_gate_hides_nothing_of_what_rolled_before_it() {
+    let value = gated(rolling(half()));
+    let pods = [pod("stable-2-a", 2, waiting("ImagePullBackOff", ""))];
+    assert!(matches!(state_of(&value, true, &pods), RolloutState::Stuck(_)));
+    let value = gated(rolling(all_new()));
+    assert!(matches!(state_of(&value, true, &[]), RolloutState::Complete(_)));
+    assert_eq!(
+        state_of(&gated(deployment_with("registry.example/code:1")), true, &[]),
+        RolloutState::Pending
+    );
+}
+
+#[rstest]
+#[case::neither(1, 1, false)]
+#[case::only_the_template(2, 1, false)]
+#[case::only_the_pods(1, 2, false)]
+#[case::both(2, 2, true)]
+fn template_and_newest_set_were_rolled_out(#[case] template: u32, #[case] set: u32, #[case] wanted: bool) {
+    let of = |number: u32| deployment_with(&format!("registry.example/code:{number}"));
+    let sets = [replica_set_of(&of(0), 1), replica_set_of(&of(set), 2)];
+    let (code, server) = (code(json!({"image": WANTED})), server(json!({})));
+    assert_eq!(was_rolled_out(&code, &server, &deployment(&of(template)), &sets), wanted);
+}
+
+#[rstest]
+#[case::at_rest(json!({}), false)]
+#[case::without_pods_on_purpose(json!({"replicas": 0, "updatedReplicas": 0}), true)]
+#[case::the_new_template_is_not_seen(json!({"observedGeneration": 1}), true)]
+#[case::no_pod_of_the_new_template(json!({"updatedReplicas": 0}), true)]
+#[case::it_may_not_create_one(
+    json!({"updatedReplicas": 0, "conditions": [{"type": "ReplicaFailure", "status": "True"}]}), false)]
+fn a_pause_between_two_templates_leaves_no_pods(#[case] changed: Value, #[case] is_between: bool) {
+    let mut value = rolling(all_new());
+    value["status"].as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+    assert_eq!(is_between_templates(&deployment(&value)), is_between);
+    value["spec"]["replicas"] = json!(0);
+    assert_eq!(is_between_templates(&deployment(&value)), changed["observedGeneration"] == 1);
 }
 
 #[rstest]

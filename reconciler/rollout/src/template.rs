@@ -123,7 +123,13 @@ pub fn is_made_by_operator(deployment: &Deployment, server: &Server) -> bool {
     owner::maker(deployment, server) == Ok(Maker::Operator)
 }
 
-fn test_resource_version(deployment: &Deployment) -> PatchOperation {
+/// Whether the Deployment is this Server's own, whoever made it.
+pub fn is_of_server(deployment: &Deployment, server: &Server) -> bool {
+    owner::maker(deployment, server).is_ok()
+}
+
+/// The operation that makes a patch apply to exactly this version of a Deployment.
+pub fn test_resource_version(deployment: &Deployment) -> PatchOperation {
     // Without a version nothing passes the test: what did not come from the API is not patched.
     let version = deployment.metadata.resource_version.as_deref().unwrap_or_default();
     let path = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
