@@ -10,14 +10,18 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     core::v1::Pod,
 };
-use kube::Client;
+use kube::{Client, Resource as _};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use voxsync_crds::{CodeRelease, CodeSync, Config, Server, code_sync::TargetKind};
 
 use crate::{
     Change, Changed, Changes, Kind, Object, Scope, Shapes, Snapshot, Unreadable,
-    change::WAITING_CHANGES_LIMIT, watch as watches,
+    arrived::Arrived,
+    change::WAITING_CHANGES_LIMIT,
+    kept::{Content, Kept, key},
+    kind::Indexed,
+    watch as watches,
 };
 
 /// A snapshot that is kept up to date by watches. Cheap to clone; all clones are one.
@@ -86,15 +90,37 @@ impl Cluster {
 
     /// Takes in an object that the API just gave back, so that nobody decides on what was before the write.
     pub fn apply(&self, object: impl Into<Object>) {
-        let object = object.into();
-        let changed = Changed::One(change_of(&object));
-        let is_in_doubt = self.read(|snapshot| contradicts(&object, snapshot.shapes()));
-        if self.write().apply(object) {
+        if let Some(kept) = Kept::of(object.into()) {
+            self.take(kept);
+        }
+    }
+
+    pub(crate) fn take(&self, kept: Kept) {
+        let changed = Changed::One(kept.change());
+        let is_in_doubt = self.read(|snapshot| contradicts(&kept.content, snapshot.shapes()));
+        if self.write().take(kept) {
             self.tell(changed);
         }
         if is_in_doubt {
             self.doubt_shapes();
         }
+    }
+
+    /// As [`Cluster::take`], for an object of a list: gives it back where the index has a newer one. Either that was
+    /// written after the list was made, and is told again; or the cluster was restored from a backup, and is gone.
+    pub(crate) fn take_listed(&self, kept: Kept) -> Option<Kept> {
+        if self.read(|snapshot| snapshot.has_newer(&kept)) {
+            return Some(kept);
+        }
+        self.take(kept);
+        None
+    }
+
+    /// Takes in what a complete list says, whatever was known before.
+    pub(crate) fn replace(&self, kept: Kept) {
+        let changed = Changed::One(kept.change());
+        self.write().replace(kept);
+        self.tell(changed);
     }
 
     /// Waits until everything was read once.
@@ -134,22 +160,12 @@ impl Cluster {
         self.0.progress.send_modify(|progress| progress.shapes = true);
     }
 
-    pub(crate) fn delete<K: crate::kind::Indexed>(
-        &self,
-        kind: Kind,
-        kube::core::DeserializeGuard(object): kube::core::DeserializeGuard<K>,
-    ) {
-        let (metadata, owner) = match object {
-            Ok(object) => {
-                let metadata = object.meta().clone();
-                (metadata, object.into_object().owner().map(str::to_owned))
-            }
-            Err(invalid) => (invalid.metadata, None),
-        };
-        if self.write().delete(kind, &metadata) {
-            let (namespace, name) =
-                (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
-            self.tell(Changed::One(Change { kind, namespace, name, owner }));
+    pub(crate) fn delete<K: Indexed>(&self, gone: &Arrived<K>) {
+        if self.write().delete(K::KIND, gone.meta()) {
+            let (namespace, name) = key(gone.meta()).unwrap_or_default();
+            let kept = gone.content.as_ref().and_then(|content| content.as_ref().ok());
+            let owner = kept.and_then(|kept| kept.owner.clone());
+            self.tell(Changed::One(Change { kind: K::KIND, namespace, name, owner }));
         }
     }
 
@@ -178,22 +194,41 @@ impl Cluster {
     }
 }
 
-fn change_of(object: &Object) -> Change {
-    let metadata = object.metadata();
-    Change {
-        kind: object.kind(),
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
-        owner: object.owner().map(str::to_owned),
-    }
-}
-
 /// Whether an object is in another shape than the schema said: the operator was perhaps just upgraded.
-fn contradicts(object: &Object, shapes: Shapes) -> bool {
-    let (code, kind) = match object {
-        Object::Config(config) => (config.spec.code.as_ref(), TargetKind::Config),
-        Object::Server(server) => (server.spec.code.as_ref(), TargetKind::Server),
+fn contradicts(content: &Content, shapes: Shapes) -> bool {
+    let (code, kind) = match content {
+        Content::Config(config) => (config.object.spec.code.as_ref(), TargetKind::Config),
+        Content::Server(server) => (server.object.spec.code.as_ref(), TargetKind::Server),
         _ => return false,
     };
     code.is_some_and(|code| shapes.of(kind).is_some_and(|installed| installed != code.shape()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_complete_list_wins_over_what_is_newer() {
+        let config = |version: &str| {
+            let metadata = json!({"name": "production", "namespace": "puppet", "resourceVersion": version});
+            let config: Config = serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap();
+            Kept::of(config.into()).unwrap()
+        };
+        let cluster = Cluster::unwatched(Snapshot::default());
+        let version = || {
+            cluster.read(|snapshot| {
+                snapshot.config("puppet", "production").unwrap().metadata.resource_version.clone()
+            })
+        };
+        assert!(cluster.take_listed(config("10")).is_none());
+        let older = cluster.take_listed(config("5")).unwrap();
+        assert_eq!(version().as_deref(), Some("10"), "perhaps it was written while the list was read");
+        cluster.replace(older);
+        assert_eq!(version().as_deref(), Some("5"));
+        cluster.take(config("6"));
+        assert_eq!(version().as_deref(), Some("6"), "what happens in the restored cluster is seen");
+    }
 }

@@ -4,10 +4,10 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     core::v1::Pod,
 };
-use kube::{Client, api::ListParams, core::DeserializeGuard};
+use kube::{Client, api::ListParams};
 use voxsync_crds::{CodeRelease, CodeSync, Config, Server};
 
-use crate::{Error, Scope, Snapshot, error::is_not_found, kind::Indexed, shape, watch::unreadable};
+use crate::{Error, Scope, Snapshot, arrived::Arrived, error::is_not_found, kind::Indexed, shape};
 
 /// How many objects a page of a list has.
 pub(crate) const PAGE_OBJECTS: u32 = 500;
@@ -34,7 +34,7 @@ impl Snapshot {
 }
 
 async fn list<K: Indexed>(snapshot: &mut Snapshot, client: &Client, scope: &Scope) -> Result<(), Error> {
-    let api = scope.api::<DeserializeGuard<K>>(client.clone());
+    let api = scope.api::<Arrived<K>>(client.clone());
     let mut parameters = ListParams::default().limit(PAGE_OBJECTS);
     parameters.label_selector = K::LABEL.map(str::to_owned);
     loop {
@@ -43,23 +43,14 @@ async fn list<K: Indexed>(snapshot: &mut Snapshot, client: &Client, scope: &Scop
             Err(error) if K::KIND.is_ours() && is_not_found(&error) => return Ok(()),
             Err(source) => return Err(Error::List { kind: K::KIND, source: Box::new(source) }),
         };
-        for item in page.items {
-            take(snapshot, item);
+        for arrived in page.items {
+            match arrived.content {
+                Some(Ok(kept)) => _ = snapshot.take(kept),
+                Some(Err(noted)) => snapshot.note_unreadable(noted),
+                None => {}
+            }
         }
         let Some(next) = page.metadata.continue_.filter(|token| !token.is_empty()) else { return Ok(()) };
         parameters = parameters.continue_token(&next);
-    }
-}
-
-fn take<K: Indexed>(snapshot: &mut Snapshot, DeserializeGuard(item): DeserializeGuard<K>) {
-    match item {
-        Ok(object) => {
-            snapshot.apply(object.into_object());
-        }
-        Err(invalid) => {
-            if let Some(noted) = unreadable(K::KIND, &invalid) {
-                snapshot.note_unreadable(noted);
-            }
-        }
     }
 }

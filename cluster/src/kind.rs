@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 use voxsync_crds::{CodeRelease, CodeSync, Config, Server};
 
-use crate::SERVER_LABEL;
+use crate::{SERVER_LABEL, projection::UNREAD_OF_WORKLOADS};
 
 /// Which namespaces are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,14 +163,17 @@ pub(crate) trait Indexed:
     const KIND: Kind;
     /// Only objects that have this label are asked for; the others would be a cluster's worth of pods.
     const LABEL: Option<&'static str> = None;
+    /// The names of members that nothing is decided by, wherever in an object they are.
+    const UNREAD: &'static [&'static str];
     fn into_object(self) -> Object;
 }
 
 macro_rules! indexed {
-    ($kind:ident, $label:expr) => {
+    ($kind:ident, $label:expr, $unread:expr) => {
         impl Indexed for $kind {
             const KIND: Kind = Kind::$kind;
             const LABEL: Option<&'static str> = $label;
+            const UNREAD: &'static [&'static str] = $unread;
             fn into_object(self) -> Object {
                 Object::$kind(Box::new(self))
             }
@@ -183,10 +186,10 @@ macro_rules! indexed {
     };
 }
 
-indexed!(Config, None);
-indexed!(Server, None);
-indexed!(Deployment, None);
-indexed!(ReplicaSet, Some(SERVER_LABEL));
-indexed!(Pod, Some(SERVER_LABEL));
-indexed!(CodeSync, None);
-indexed!(CodeRelease, None);
+indexed!(Config, None, &[]);
+indexed!(Server, None, &[]);
+indexed!(Deployment, None, UNREAD_OF_WORKLOADS);
+indexed!(ReplicaSet, Some(SERVER_LABEL), UNREAD_OF_WORKLOADS);
+indexed!(Pod, Some(SERVER_LABEL), UNREAD_OF_WORKLOADS);
+indexed!(CodeSync, None, &["managedFields"]);
+indexed!(CodeRelease, None, &["managedFields"]);

@@ -8,17 +8,23 @@
 //! This crate reads. It never writes to the API, and it keeps only what a decision needs: managed fields are read
 //! for who wrote the code last, then dropped.
 
+mod arrived;
 mod change;
 mod cluster;
 mod error;
 mod fetch;
+mod kept;
 mod kind;
+mod packed;
 mod projection;
+mod read;
 mod release;
 mod rollout;
 mod shape;
 mod snapshot;
+mod stage;
 mod table;
+mod targets;
 mod watch;
 mod writer;
 
@@ -29,6 +35,8 @@ pub use kind::{Kind, Object, Scope, Unreadable};
 pub use release::ReleaseFact;
 pub use shape::Shapes;
 pub use snapshot::Snapshot;
+pub use stage::{Work, has_finalizer};
+pub use targets::is_named_by;
 pub use writer::Writer;
 
 /// The label that ties Deployments, `ReplicaSet`s and Pods to their Server (openvox-operator's own).

@@ -34,9 +34,11 @@ impl Snapshot {
             Ok(code) => code,
             Err(problem) => return Some((RolloutState::from(&problem), Progress::default())),
         };
-        let replica_sets: Vec<&ReplicaSet> = self.replica_sets_of(namespace, name).collect();
-        let pods: Vec<&Pod> = self.pods_of(namespace, name).collect();
+        let replica_sets: Vec<ReplicaSet> = self.replica_sets_of(namespace, name).collect();
+        // Those that are well do not say why others are not.
+        let pods: Vec<Pod> = self.troubled_pods_of(namespace, name).collect();
         let deployment = self.deployment_of(namespace, name);
+        let deployment = deployment.as_ref();
         let (state, progress) = measure(&code, server, deployment, &replica_sets, &pods);
         let state = match state {
             RolloutState::Pending => {

@@ -9,31 +9,26 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use voxsync_crds::{CodeSync, Config, Server, code_sync::TargetKind};
+use voxsync_crds::{CodeSync, Config, Server, annotations::Gate, code_sync::TargetKind};
 
 use crate::{
-    Kind, Object, ReleaseFact, SERVER_LABEL, Shapes, Unreadable, Writer, projection, table::Table, writer,
+    Kind, Object, ReleaseFact, Shapes, Unreadable, Writer,
+    kept::{Content, Kept, KeptDeployment, KeptPod, KeptReplicaSet, Written, key, version},
+    table::Table,
 };
 
 /// What the cluster says at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    configs: Table<Written<Config>>,
-    servers: Table<Written<Server>>,
-    deployments: Table<(Deployment, Vec<Writer>)>,
-    replica_sets: Table<ReplicaSet>,
-    pods: Table<Pod>,
-    code_syncs: Table<CodeSync>,
+    configs: Table<Box<Written<Config>>>,
+    servers: Table<Box<Written<Server>>>,
+    deployments: Table<KeptDeployment>,
+    replica_sets: Table<KeptReplicaSet>,
+    pods: Table<KeptPod>,
+    code_syncs: Table<Box<CodeSync>>,
     releases: Table<ReleaseFact>,
     unreadable: BTreeMap<(Kind, String, String), Unreadable>,
     shapes: Shapes,
-}
-
-/// A Config or Server, with who wrote its code last.
-#[derive(Clone, Debug)]
-struct Written<T> {
-    object: T,
-    writer: Option<Writer>,
 }
 
 impl Default for Snapshot {
@@ -41,9 +36,11 @@ impl Default for Snapshot {
         Self {
             configs: Table::new(|_| None),
             servers: Table::new(|server| server.object.spec.config_ref.as_deref()),
-            deployments: Table::new(|_| None),
-            replica_sets: Table::new(|replica_set| controller(&replica_set.metadata, "Deployment")),
-            pods: Table::new(|pod| controller(&pod.metadata, "ReplicaSet")),
+            deployments: Table::new(|deployment| {
+                deployment.gate.as_ref().map(|gate| gate.code_sync.as_str())
+            }),
+            replica_sets: Table::new(|set| set.controller.as_ref().map(|(name, _)| name.as_str())),
+            pods: Table::new(|pod| pod.controller.as_deref()),
             code_syncs: Table::new(|code_sync| code_sync.metadata.uid.as_deref()),
             releases: Table::new(|release| Some(&release.code_sync_uid)),
             unreadable: BTreeMap::new(),
@@ -85,7 +82,7 @@ impl Snapshot {
 
     /// The Servers that refer to a Config, those with code of their own included.
     pub fn servers_of_config(&self, namespace: &str, config: &str) -> impl Iterator<Item = &Server> {
-        self.servers.owned_by(namespace, config).map(|server| &server.object)
+        self.servers.owned_by(namespace, config).map(|(_, server)| &server.object)
     }
 
     /// Who wrote a Config's or Server's code last.
@@ -96,50 +93,80 @@ impl Snapshot {
         }
     }
 
-    /// The Deployment of a Server: the one of its name.
-    pub fn deployment_of(&self, namespace: &str, server: &str) -> Option<&Deployment> {
-        self.deployments.get(namespace, server).map(|(deployment, _)| deployment)
+    /// The Deployment of a Server, the one of its name: the parts of it that something is decided by.
+    pub fn deployment_of(&self, namespace: &str, server: &str) -> Option<Deployment> {
+        self.deployments.get(namespace, server)?.packed.unpack()
     }
 
-    /// Who owns parts of the pod template of a Server's Deployment.
-    pub fn template_writers(&self, namespace: &str, server: &str) -> &[Writer] {
-        self.deployments.get(namespace, server).map_or(&[], |(_, writers)| writers)
+    /// Whether a Server has a Deployment that is its own. One of its name may be somebody else's.
+    pub fn has_deployment(&self, server: &Server) -> bool {
+        let place = server.metadata.namespace.as_deref().zip(server.metadata.name.as_deref());
+        let found = place.and_then(|(namespace, name)| self.deployments.get(namespace, name));
+        found.is_some_and(|deployment| deployment.ownership.is_of(server))
     }
 
-    /// The `ReplicaSet`s of a Server's Deployment.
-    pub fn replica_sets_of(&self, namespace: &str, server: &str) -> impl Iterator<Item = &ReplicaSet> {
-        self.replica_sets.owned_by(namespace, server)
+    /// The gate that is written on a Server's Deployment, be it paused or not.
+    pub(crate) fn gate_on(&self, namespace: &str, server: &str) -> Option<&Gate> {
+        self.deployments.get(namespace, server)?.gate.as_ref()
+    }
+
+    /// The CodeSyncs that have gates in a namespace, by uid, each with the names of the Deployments.
+    pub(crate) fn gates_of(
+        &self,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.deployments.owners_in(namespace)
+    }
+
+    /// How many Deployments a gate is written on.
+    pub fn gates_count(&self) -> usize {
+        self.deployments.owned_count()
+    }
+
+    /// The `ReplicaSet`s of a Server's Deployment that have pods, and that of its newest template.
+    pub fn replica_sets_of(&self, namespace: &str, server: &str) -> impl Iterator<Item = ReplicaSet> {
+        self.replica_sets.owned_by(namespace, server).filter_map(|(_, set)| set.packed.unpack())
     }
 
     /// The pods of a Server's Deployment.
-    pub fn pods_of(&self, namespace: &str, server: &str) -> impl Iterator<Item = &Pod> {
-        let names = self.replica_sets_of(namespace, server).filter_map(|set| set.metadata.name.as_deref());
-        names.flat_map(move |name| self.pods.owned_by(namespace, name))
+    pub fn pods_of(&self, namespace: &str, server: &str) -> impl Iterator<Item = Pod> {
+        self.kept_pods_of(namespace, server).filter_map(|pod| pod.packed.unpack())
+    }
+
+    /// Those of the pods of a Server's Deployment that may not start.
+    pub(crate) fn troubled_pods_of(&self, namespace: &str, server: &str) -> impl Iterator<Item = Pod> {
+        let troubled = self.kept_pods_of(namespace, server).filter(|pod| pod.is_troubled);
+        troubled.filter_map(|pod| pod.packed.unpack())
+    }
+
+    fn kept_pods_of(&self, namespace: &str, server: &str) -> impl Iterator<Item = &KeptPod> {
+        let sets = self.replica_sets.owned_by(namespace, server);
+        sets.flat_map(move |(name, _)| self.pods.owned_by(namespace, name).map(|(_, pod)| pod))
     }
 
     /// A CodeSync.
     pub fn code_sync(&self, namespace: &str, name: &str) -> Option<&CodeSync> {
-        self.code_syncs.get(namespace, name)
+        self.code_syncs.get(namespace, name).map(Box::as_ref)
     }
 
     /// The CodeSync of a uid.
     pub fn code_sync_of_uid(&self, namespace: &str, uid: &str) -> Option<&CodeSync> {
-        self.code_syncs.owned_by(namespace, uid).next()
+        self.code_syncs.owned_by(namespace, uid).next().map(|(_, code_sync)| code_sync.as_ref())
     }
 
     /// Every CodeSync, by namespace and name.
     pub fn code_syncs(&self) -> impl Iterator<Item = &CodeSync> {
-        self.code_syncs.all()
+        self.code_syncs.all().map(Box::as_ref)
     }
 
     /// Every CodeSync of a namespace.
     pub fn code_syncs_in(&self, namespace: &str) -> impl Iterator<Item = &CodeSync> {
-        self.code_syncs.in_namespace(namespace)
+        self.code_syncs.in_namespace(namespace).map(Box::as_ref)
     }
 
     /// Every CodeRelease of the CodeSync of a uid.
     pub fn releases_of(&self, namespace: &str, code_sync_uid: &str) -> impl Iterator<Item = &ReleaseFact> {
-        self.releases.owned_by(namespace, code_sync_uid)
+        self.releases.owned_by(namespace, code_sync_uid).map(|(_, release)| release)
     }
 
     /// In which shape the installed API has `spec.code`.
@@ -165,46 +192,70 @@ impl Snapshot {
 
     /// Takes an object in, unless the index has it as new or newer. Says whether anything changed.
     pub fn apply(&mut self, object: impl Into<Object>) -> bool {
-        let object = object.into();
-        let metadata = object.metadata();
-        let Some((namespace, name)) = key(metadata) else { return false };
-        let version = version(metadata);
-        self.unreadable.remove(&(object.kind(), namespace.clone(), name.clone()));
-        match object {
-            Object::Config(mut object) => {
-                let writer = writer::of_code(&object.metadata);
-                projection::config(&mut object);
-                self.configs.put(&namespace, &name, version, Written { object: *object, writer })
+        Kept::of(object.into()).is_some_and(|kept| self.take(kept))
+    }
+
+    /// As [`Snapshot::apply`], for what is kept of an object.
+    pub(crate) fn take(&mut self, kept: Kept) -> bool {
+        let Kept { kind, namespace, name, version, content, .. } = kept;
+        self.unreadable.remove(&(kind, namespace.clone(), name.clone()));
+        match content {
+            Content::Config(object) => self.configs.put(&namespace, &name, version, object),
+            Content::Server(object) => self.servers.put(&namespace, &name, version, object),
+            Content::Deployment(object) => self.deployments.put(&namespace, &name, version, object),
+            Content::ReplicaSet(object) => {
+                let deployment = object.controller.clone();
+                let is_changed = self.replica_sets.put(&namespace, &name, version, object);
+                if let Some((deployment, _)) = deployment.filter(|_| is_changed) {
+                    self.forget_outdated_sets(&namespace, &deployment);
+                }
+                is_changed
             }
-            Object::Server(mut object) => {
-                let writer = writer::of_code(&object.metadata);
-                projection::server(&mut object);
-                self.servers.put(&namespace, &name, version, Written { object: *object, writer })
-            }
-            Object::Deployment(object) if !selects_by_server(&object) => {
-                let foreign = projection::foreign_deployment(*object);
-                self.deployments.put(&namespace, &name, version, (foreign, Vec::new()))
-            }
-            Object::Deployment(mut object) => {
-                let writers = writer::of_template(&object.metadata);
-                projection::deployment(&mut object);
-                self.deployments.put(&namespace, &name, version, (*object, writers))
-            }
-            Object::ReplicaSet(mut object) => {
-                projection::replica_set(&mut object);
-                self.replica_sets.put(&namespace, &name, version, *object)
-            }
-            Object::Pod(mut object) => {
-                projection::pod(&mut object);
-                self.pods.put(&namespace, &name, version, *object)
-            }
-            Object::CodeSync(mut object) => {
-                projection::code_sync(&mut object);
-                self.code_syncs.put(&namespace, &name, version, *object)
-            }
-            Object::CodeRelease(object) => {
-                self.releases.put(&namespace, &name, version, ReleaseFact::of(&object))
-            }
+            Content::Pod(object) => self.pods.put(&namespace, &name, version, object),
+            Content::CodeSync(object) => self.code_syncs.put(&namespace, &name, version, object),
+            Content::CodeRelease(object) => self.releases.put(&namespace, &name, version, object),
+        }
+    }
+
+    /// Whether the index has a newer version of an object.
+    pub(crate) fn has_newer(&self, kept: &Kept) -> bool {
+        let Kept { namespace, name, .. } = kept;
+        let version = match kept.kind {
+            Kind::Config => self.configs.version(namespace, name),
+            Kind::Server => self.servers.version(namespace, name),
+            Kind::Deployment => self.deployments.version(namespace, name),
+            Kind::ReplicaSet => self.replica_sets.version(namespace, name),
+            Kind::Pod => self.pods.version(namespace, name),
+            Kind::CodeSync => self.code_syncs.version(namespace, name),
+            Kind::CodeRelease => self.releases.version(namespace, name),
+        };
+        version.is_some_and(|version| version > kept.version)
+    }
+
+    /// Takes an object in, whatever the index has of it.
+    pub(crate) fn replace(&mut self, kept: Kept) {
+        // Without a version, any is taken out.
+        let metadata = ObjectMeta {
+            namespace: Some(kept.namespace.clone()),
+            name: Some(kept.name.clone()),
+            ..ObjectMeta::default()
+        };
+        self.delete(kept.kind, &metadata);
+        self.take(kept);
+    }
+
+    /// Forgets the `ReplicaSet`s that a Deployment keeps of its old templates: ten a Deployment, if nothing is said,
+    /// without pods. One that is gone back to gets another revision, and so arrives again.
+    fn forget_outdated_sets(&mut self, namespace: &str, deployment: &str) {
+        let sets = || self.replica_sets.owned_by(namespace, deployment);
+        let is_outdated = |old: &KeptReplicaSet| {
+            let mut others = sets().filter(|(_, other)| other.controller == old.controller);
+            old.is_idle && others.any(|(_, other)| other.revision > old.revision)
+        };
+        let outdated: Vec<String> =
+            sets().filter(|(_, set)| is_outdated(set)).map(|(name, _)| name.to_owned()).collect();
+        for name in outdated {
+            self.replica_sets.delete(namespace, &name, 0);
         }
     }
 
@@ -258,33 +309,12 @@ impl Snapshot {
     }
 }
 
-/// Namespace and name.
-pub(crate) fn key(metadata: &ObjectMeta) -> Option<(String, String)> {
-    Some((metadata.namespace.clone()?, metadata.name.clone()?))
-}
-
-/// Resource versions are ordered numbers (Kubernetes 1.35, "resource versions are comparable"; etcd revisions
-/// before that).
-fn version(metadata: &ObjectMeta) -> u64 {
-    metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
-}
-
-fn controller<'a>(metadata: &'a ObjectMeta, kind: &str) -> Option<&'a str> {
-    let owners = metadata.owner_references.iter().flatten();
-    let mut of_kind = owners.filter(|owner| owner.controller == Some(true) && owner.kind == kind);
-    of_kind.next().map(|owner| owner.name.as_str())
-}
-
-fn selects_by_server(deployment: &Deployment) -> bool {
-    let selector = deployment.spec.as_ref().and_then(|spec| spec.selector.match_labels.as_ref());
-    selector.is_some_and(|labels| labels.contains_key(SERVER_LABEL))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::SERVER_LABEL;
 
     fn apply<T: serde::de::DeserializeOwned + Into<Object>>(snapshot: &mut Snapshot, value: Value) -> bool {
         snapshot.apply(serde_json::from_value::<T>(value).unwrap())
@@ -327,9 +357,8 @@ mod tests {
         let servers = snapshot.servers_of_config("puppet", "production");
         let names: Vec<_> = servers.filter_map(|server| server.metadata.name.as_deref()).collect();
         assert_eq!(names, ["one", "two"]);
-        let pods = snapshot.pods_of("puppet", "one").filter_map(|pod| pod.metadata.name.as_deref());
+        let pods = snapshot.pods_of("puppet", "one").filter_map(|pod| pod.metadata.name);
         assert_eq!(pods.collect::<Vec<_>>(), ["one-1-a"]);
-        assert_eq!(snapshot.template_writers("puppet", "one")[0].manager, "manager");
     }
 
     #[test]
@@ -344,6 +373,62 @@ mod tests {
             json!({"spec": {"containers": [{"name": "openvox-server"}],
                             "volumes": [{"name": "ssl"}, {"name": "code", "image": {"reference": "a:1"}}]}})
         );
+    }
+
+    #[test]
+    fn of_old_templates_only_what_has_pods_is_kept() {
+        let mut snapshot = Snapshot::default();
+        let set = |name: &str, version: &str, revision: &str, replicas: u32| {
+            let mut metadata = owned(name, Some(("Deployment", "one")));
+            metadata["annotations"] = json!({"deployment.kubernetes.io/revision": revision});
+            metadata["resourceVersion"] = json!(version);
+            json!({"metadata": metadata, "spec": {"replicas": replicas, "selector": {}}, "status": {"replicas": replicas}})
+        };
+        let names = |snapshot: &Snapshot| -> Vec<String> {
+            snapshot.replica_sets_of("puppet", "one").filter_map(|set| set.metadata.name).collect()
+        };
+        apply::<ReplicaSet>(&mut snapshot, set("a", "1", "1", 0));
+        assert_eq!(names(&snapshot), ["a"], "it is that of the newest template");
+        apply::<ReplicaSet>(&mut snapshot, set("b", "2", "2", 1));
+        apply::<ReplicaSet>(&mut snapshot, set("c", "3", "3", 0));
+        assert_eq!(names(&snapshot), ["b", "c"]);
+        apply::<ReplicaSet>(&mut snapshot, set("b", "4", "2", 0));
+        assert_eq!(names(&snapshot), ["c"]);
+        apply::<ReplicaSet>(&mut snapshot, set("a", "5", "4", 0));
+        assert_eq!(names(&snapshot), ["a"], "its template is the newest again");
+    }
+
+    #[test]
+    fn of_a_pod_what_keeps_it_from_starting_is_kept() {
+        let mut snapshot = Snapshot::default();
+        let template = json!({"metadata": {}, "spec": {"containers": []}});
+        apply::<ReplicaSet>(
+            &mut snapshot,
+            json!({"metadata": owned("one-1", Some(("Deployment", "one"))), "spec": {"selector": {}, "template": template}}),
+        );
+        let mut pod = |name: &str, state: Value, condition: Value| {
+            let container = json!({"name": "c", "image": "i", "imageID": "x", "ready": false, "restartCount": 0, "state": state});
+            let status =
+                json!({"containerStatuses": [container], "conditions": [condition], "podIP": "10.0.0.1"});
+            apply::<Pod>(
+                &mut snapshot,
+                json!({"metadata": owned(name, Some(("ReplicaSet", "one-1"))), "spec": {"containers": []}, "status": status}),
+            );
+        };
+        let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "m"}});
+        pod("waits", waiting.clone(), json!({"type": "Ready", "status": "False"}));
+        pod(
+            "nowhere",
+            json!({}),
+            json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}),
+        );
+        pod("well", json!({"running": {}}), json!({"type": "Ready", "status": "True"}));
+        let troubled: Vec<Pod> = snapshot.troubled_pods_of("puppet", "one").collect();
+        let names: Vec<_> = troubled.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect();
+        assert_eq!(names, ["nowhere", "waits"]);
+        let kept = serde_json::to_value(&troubled[1]).unwrap();
+        assert_eq!(kept["status"]["containerStatuses"][0]["state"], waiting);
+        assert_eq!(snapshot.pods_of("puppet", "one").count(), 3);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows of one kind.
+/// Rows of one kind. What is large is kept in a box: nodes of trees have room for more rows than they have.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
     rows: BTreeMap<String, BTreeMap<String, Row<T>>>,
@@ -26,6 +26,11 @@ impl<T> Table<T> {
         self.rows.get(namespace)?.get(name).map(|row| &row.value)
     }
 
+    /// The version of a row.
+    pub(crate) fn version(&self, namespace: &str, name: &str) -> Option<u64> {
+        self.rows.get(namespace)?.get(name).map(|row| row.version)
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
         self.rows.values().flat_map(BTreeMap::values).map(|row| &row.value)
     }
@@ -34,9 +39,25 @@ impl<T> Table<T> {
         self.rows.get(namespace).into_iter().flat_map(BTreeMap::values).map(|row| &row.value)
     }
 
-    pub(crate) fn owned_by(&self, namespace: &str, owner: &str) -> impl Iterator<Item = &T> {
+    /// The rows of an owner, with their names.
+    pub(crate) fn owned_by(&self, namespace: &str, owner: &str) -> impl Iterator<Item = (&str, &T)> {
         let names = self.owned.get(namespace).and_then(|owners| owners.get(owner));
-        names.into_iter().flatten().filter_map(move |name| self.get(namespace, name))
+        let rows = self.rows.get(namespace);
+        names.into_iter().flatten().filter_map(move |name| Some((name.as_str(), &rows?.get(name)?.value)))
+    }
+
+    /// The owners of a namespace, each with the names of its rows.
+    pub(crate) fn owners_in(
+        &self,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        let owners = self.owned.get(namespace).into_iter().flatten();
+        owners.map(|(owner, names)| (owner.as_str(), names.iter().map(String::as_str)))
+    }
+
+    /// How many rows are owned.
+    pub(crate) fn owned_count(&self) -> usize {
+        self.owned.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
     }
 
     /// Puts a row in place, unless what is there is as new or newer. Says whether anything changed.

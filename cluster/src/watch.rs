@@ -9,7 +9,6 @@ use std::{collections::BTreeSet, future::ready, time::Duration};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::{
     Client,
-    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event, watcher},
@@ -18,20 +17,23 @@ use kube::{
 use tracing::{debug, warn};
 
 use crate::{
-    Cluster, Kind, Scope, Unreadable, error::is_not_found, fetch::PAGE_OBJECTS, kind::Indexed, shape,
-    snapshot::key,
+    Cluster, Scope,
+    arrived::Arrived,
+    error::is_not_found,
+    fetch::PAGE_OBJECTS,
+    kept::{Kept, key},
+    kind::Indexed,
+    shape,
 };
 
 /// How long a schema is believed if nothing hints at a new one.
 const SCHEMA_AGE_LIMIT: Duration = Duration::from_mins(10);
 /// How long to wait before asking again for a schema that was not there, and between two hints.
 const SCHEMA_RETRY_PAUSE: Duration = Duration::from_secs(10);
-/// The longest reason that is kept of an object that cannot be decoded.
-const REASON_LIMIT_CHARACTERS: usize = 500;
 
 /// Watches one kind until the end of the process.
 pub(crate) async fn kind<K: Indexed>(cluster: &Cluster, client: Client, scope: &Scope) {
-    let api = scope.api::<DeserializeGuard<K>>(client);
+    let api = scope.api::<Arrived<K>>(client);
     let config =
         watcher::Config { label_selector: K::LABEL.map(str::to_owned), ..watcher::Config::default() }
             .page_size(PAGE_OBJECTS);
@@ -40,16 +42,24 @@ pub(crate) async fn kind<K: Indexed>(cluster: &Cluster, client: Client, scope: &
         watcher(api, config).try_filter(|event| ready(!matches!(event, Event::Init))).default_backoff();
     let mut events = std::pin::pin!(events);
     let mut listed = BTreeSet::new();
+    let mut older = Vec::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => {}
             Ok(Event::InitApply(object)) => {
                 listed.extend(key(kube::Resource::meta(&object)));
-                take(cluster, object);
+                older.extend(decoded(cluster, object).and_then(|kept| cluster.take_listed(kept)));
             }
-            Ok(Event::InitDone) => cluster.retain(K::KIND, &std::mem::take(&mut listed)),
-            Ok(Event::Apply(object)) => take(cluster, object),
-            Ok(Event::Delete(object)) => cluster.delete(K::KIND, object),
+            Ok(Event::InitDone) => {
+                older.drain(..).for_each(|kept| cluster.replace(kept));
+                cluster.retain(K::KIND, &std::mem::take(&mut listed));
+            }
+            Ok(Event::Apply(object)) => {
+                if let Some(kept) = decoded(cluster, object) {
+                    cluster.take(kept);
+                }
+            }
+            Ok(Event::Delete(object)) => cluster.delete(&object),
             Err(watcher::Error::InitialListFailed(error)) if is_not_found(&error) => {
                 debug!(kind = %K::KIND, "not installed");
                 cluster.retain(K::KIND, &BTreeSet::new());
@@ -58,6 +68,7 @@ pub(crate) async fn kind<K: Indexed>(cluster: &Cluster, client: Client, scope: &
             Err(error) => {
                 warn!(kind = %K::KIND, %error, "the watch broke off and is tried again");
                 listed.clear();
+                older.clear();
             }
         }
     }
@@ -90,22 +101,15 @@ pub(crate) async fn shapes(cluster: &Cluster, client: Client) {
     }
 }
 
-fn take<K: Indexed>(cluster: &Cluster, DeserializeGuard(object): DeserializeGuard<K>) {
-    match object {
-        Ok(object) => cluster.apply(object.into_object()),
-        Err(invalid) => {
-            if let Some(noted) = unreadable(K::KIND, &invalid) {
-                warn!(kind = %noted.kind, namespace = noted.namespace, name = noted.name, reason = noted.reason,
-                      "an object cannot be decoded");
-                cluster.note_unreadable(noted);
-            }
+/// What is kept of an object; one that cannot be decoded is noted instead.
+fn decoded<K: Indexed>(cluster: &Cluster, arrived: Arrived<K>) -> Option<Kept> {
+    match arrived.content? {
+        Ok(kept) => Some(kept),
+        Err(noted) => {
+            warn!(kind = %noted.kind, namespace = noted.namespace, name = noted.name, reason = noted.reason,
+                  "an object cannot be decoded");
+            cluster.note_unreadable(noted);
+            None
         }
     }
-}
-
-/// What is kept of an object that could not be decoded.
-pub(crate) fn unreadable(kind: Kind, invalid: &InvalidObject) -> Option<Unreadable> {
-    let (namespace, name) = key(&invalid.metadata)?;
-    let reason = invalid.error.chars().take(REASON_LIMIT_CHARACTERS).collect();
-    Some(Unreadable { kind, namespace, name, reason })
 }

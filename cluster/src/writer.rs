@@ -32,12 +32,6 @@ pub(crate) fn of_code(metadata: &ObjectMeta) -> Option<Writer> {
     owners.max_by_key(|writer| writer.time)
 }
 
-/// Who owns parts of a Deployment's pod template.
-pub(crate) fn of_template(metadata: &ObjectMeta) -> Vec<Writer> {
-    let entries = metadata.managed_fields.iter().flatten();
-    entries.filter(|entry| owned(entry, &["f:spec", "f:template"]).is_some()).map(writer).collect()
-}
-
 fn writer(entry: &ManagedFieldsEntry) -> Writer {
     Writer {
         manager: entry.manager.clone().unwrap_or_else(|| "unknown".to_owned()),
@@ -94,17 +88,14 @@ mod tests {
         json!([entry("helm", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:code": {}}}))]),
         Some("helm")
     )]
+    #[case::a_status_is_no_code(
+        json!([
+            {"manager": "kubelet", "operation": "Update", "apiVersion": "x/v1", "fieldsType": "FieldsV1",
+             "subresource": "status", "fieldsV1": {"f:spec": {"f:code": {"f:image": {}}}}},
+        ]),
+        None
+    )]
     fn the_last_writer_of_code(#[case] entries: Value, #[case] wanted: Option<&str>) {
         assert_eq!(of_code(&metadata(&entries)).map(|writer| writer.manager).as_deref(), wanted);
-    }
-
-    #[test]
-    fn status_is_no_template() {
-        let mut status = entry("kubelet", "2026-01-01T00:00:00Z", &json!({"f:spec": {"f:template": {}}}));
-        status["subresource"] = json!("status");
-        let operator =
-            entry("manager", "2026-01-01T00:00:00Z", &json!({"f:spec": {"f:template": {"f:spec": {}}}}));
-        let writers = of_template(&metadata(&json!([status, operator])));
-        assert_eq!(writers.iter().map(|writer| writer.manager.as_str()).collect::<Vec<_>>(), ["manager"]);
     }
 }

@@ -1,0 +1,285 @@
+//! The stage that a promotion works on: its Servers, and where each of them is on the way to the candidate.
+//!
+//! The reconciler asks it whom to hold back, and whose turn it is. Both answers are [`voxsync_rollout::order`]'s; here
+//! is only what the cluster says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
+
+use voxsync_crds::{
+    Code, CodeSync, Server,
+    annotations::{Applied, GATES_FINALIZER, Gate, applied_records},
+    code_sync::{Adopt, PromotionStatus, StagePhase, TargetKey, TargetKind},
+    reference::{is_only_tag, is_same_code},
+};
+use voxsync_rollout::{
+    order::{self, Member, Way},
+    state::RolloutState,
+};
+
+use crate::{Snapshot, targets::takes_from};
+
+/// A promotion under way, and the stage that it works on.
+#[derive(Clone, Debug)]
+pub struct Work<'a> {
+    /// Whose it is.
+    pub code_sync: &'a CodeSync,
+    /// The promotion: neither ended nor ending.
+    pub promotion: &'a PromotionStatus,
+    /// Where the stage is.
+    pub phase: StagePhase,
+    /// Whether all of the stage may roll at once.
+    pub allows_any_order: bool,
+    max_concurrent: Option<NonZeroU32>,
+    targets: Vec<TargetKey>,
+}
+
+/// Servers by name, and whether each has been given the candidate.
+type Servers<'a> = BTreeMap<&'a str, (&'a Server, bool)>;
+
+impl Work<'_> {
+    /// Whether Deployments are held back for it now. Once its references are written, none is any more: what a person
+    /// lets go then is not fought over.
+    pub fn places_gates(&self) -> bool {
+        self.phase == StagePhase::Gating
+            && !self.allows_any_order
+            && !self.code_sync.spec.suspend
+            && has_finalizer(self.code_sync)
+    }
+
+    /// Whether a gate is for it.
+    pub fn is_for(&self, gate: &Gate) -> bool {
+        self.code_sync.metadata.uid.as_ref() == Some(&gate.code_sync) && self.promotion.id == gate.promotion
+    }
+
+    fn namespace(&self) -> &str {
+        self.code_sync.metadata.namespace.as_deref().unwrap_or_default()
+    }
+}
+
+impl Snapshot {
+    /// What a CodeSync's promotion works on; `None` where no promotion is under way, or it is given up.
+    pub fn work_of<'a>(&self, code_sync: &'a CodeSync) -> Option<Work<'a>> {
+        let metadata = &code_sync.metadata;
+        let status = code_sync.status.as_ref().filter(|_| metadata.deletion_timestamp.is_none())?;
+        let promotion = status.promotion.as_ref()?;
+        if promotion.outcome.is_some() || promotion.ending.is_some() {
+            return None;
+        }
+        let stages = code_sync.spec.ordered_stages();
+        let last = |name: &str| status.stages.iter().find(|last| last.name == name);
+        let is_passed = |name: &str| last(name)?.promotion.as_ref().map(|passed| *passed == promotion.id);
+        let place = stages.iter().position(|stage| is_passed(&stage.name) != Some(true))?;
+        let stage = stages.get(place)?;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        Some(Work {
+            code_sync,
+            promotion,
+            phase: last(&stage.name).map(|last| last.phase).unwrap_or_default(),
+            allows_any_order: stage.allow_unordered,
+            max_concurrent: stage.max_concurrent.and_then(NonZeroU32::new),
+            targets: self.stage_targets(namespace, &code_sync.spec).into_iter().nth(place)?,
+        })
+    }
+
+    /// The work of all CodeSyncs of a namespace that hold Deployments back now.
+    pub fn gating_in(&self, namespace: &str) -> impl Iterator<Item = Work<'_>> {
+        // Few have it: the others are not looked at any closer.
+        let holding = self.code_syncs_in(namespace).filter(|code_sync| has_finalizer(code_sync));
+        holding.filter_map(|code_sync| self.work_of(code_sync)).filter(Work::places_gates)
+    }
+
+    /// Whose Deployments are to be held back before the candidate is written.
+    pub fn to_gate(&self, work: &Work<'_>) -> BTreeSet<&str> {
+        // Only who has the candidate already counts, wherever its pods are.
+        let members = self.servers_of_stage(work).into_iter().map(|(name, (server, has_candidate))| {
+            let way = if has_candidate { Way::Under } else { Way::Before };
+            Member { name, is_authority: server.spec.is_ca(), is_gated: false, way }
+        });
+        order::to_gate(&members.collect::<Vec<_>>(), work.max_concurrent)
+    }
+
+    /// Whose Deployments may be let go now, if their templates have the candidate.
+    pub fn to_lift(&self, work: &Work<'_>) -> BTreeSet<&str> {
+        self.turn(work, &self.servers_of_stage(work))
+    }
+
+    fn turn<'a>(&self, work: &Work<'_>, servers: &Servers<'a>) -> BTreeSet<&'a str> {
+        let members = servers.iter().filter_map(|(name, (server, has_candidate))| {
+            let mut member = self.member(work.namespace(), name, server)?;
+            if !has_candidate {
+                member.way = Way::Before;
+            }
+            Some(member)
+        });
+        order::to_lift(&members.collect::<Vec<_>>(), work.max_concurrent)
+    }
+
+    /// Whether a Server takes its code from the stage, and all that the stage gives it is the candidate already; `None`
+    /// where it takes nothing from the stage.
+    pub fn has_candidate(&self, work: &Work<'_>, server: &str) -> Option<bool> {
+        let server = self.server(work.namespace(), server).filter(|server| self.is_member(server))?;
+        let mut targets = work.targets.iter().filter(|target| takes_from(server, target)).peekable();
+        targets.peek()?;
+        Some(targets.all(|target| self.is_given(work, target)))
+    }
+
+    /// Whether the stage waits for something that may take days, before anything of it is written. Its gates are asked
+    /// for again when it goes on.
+    pub fn needs_no_gates(&self, work: &Work<'_>) -> bool {
+        let is_written = |target: &TargetKey| {
+            self.record_on(work, target).is_some_and(|record| record.promotion == work.promotion.id)
+        };
+        matches!(work.phase, StagePhase::Pending | StagePhase::Held) && !work.targets.iter().any(is_written)
+    }
+
+    /// Whether others prove the code that a gated Server must run, so that it may run it without a promotion: all of the
+    /// namespace that must run the same and are not held back run it, and it is this Server's turn among the others.
+    pub fn is_proven_by_others(&self, namespace: &str, name: &str) -> bool {
+        let sources = |name: &str| {
+            let code = self.server_code(namespace, name).and_then(Result::ok);
+            code.map(|code| code.mounts.into_iter().map(|mount| mount.source).collect::<Vec<_>>())
+        };
+        let Some(wanted) = sources(name).filter(|wanted| !wanted.is_empty()) else { return false };
+        let serving = self.servers_in(namespace).filter(|server| server.spec.serves_code());
+        let named = serving.filter_map(|server| Some((server.metadata.name.as_deref()?, server)));
+        let alike = named.filter(|(name, _)| sources(name).as_ref() == Some(&wanted));
+        let members: Vec<Member<'_>> =
+            alike.filter_map(|(name, server)| self.member(namespace, name, server)).collect();
+        let mut others = members.iter().filter(|member| !member.is_gated);
+        let is_done = |member: &Member<'_>| matches!(member.way, Way::Done { .. });
+        let is_proof = |member: &Member<'_>| matches!(member.way, Way::Done { ready } if ready > 0);
+        others.clone().all(is_done)
+            && others.any(is_proof)
+            && order::to_lift(&members, Some(NonZeroU32::MIN)).contains(name)
+    }
+
+    /// The Servers of a namespace whose gates something may have to be done about now: those whose turn it is, and
+    /// those that nobody's turn comes for.
+    pub fn gates_to_look_at(&self, namespace: &str) -> BTreeSet<String> {
+        let mut due = BTreeSet::new();
+        for (uid, gated) in self.gates_of(namespace) {
+            let work = self.code_sync_of_uid(namespace, uid).and_then(|code_sync| self.work_of(code_sync));
+            let Some(work) = work.filter(|work| !work.allows_any_order && !self.needs_no_gates(work)) else {
+                due.extend(gated.map(str::to_owned));
+                continue;
+            };
+            let (gated, servers): (Vec<&str>, _) = (gated.collect(), self.servers_of_stage(&work));
+            // Nobody's turn comes before the code.
+            let is_given =
+                |server: &&str| servers.get(server).is_some_and(|(_, has_candidate)| *has_candidate);
+            let turn = if gated.iter().any(is_given) { self.turn(&work, &servers) } else { BTreeSet::new() };
+            let is_due = |server: &&str| {
+                let is_its = self.gate_on(namespace, server).is_some_and(|gate| work.is_for(gate));
+                !is_its || turn.contains(server) || !servers.contains_key(server)
+            };
+            due.extend(gated.into_iter().filter(is_due).map(str::to_owned));
+        }
+        due
+    }
+
+    /// Whether a gate is written on any Deployment of a namespace.
+    pub fn has_gates(&self, namespace: &str) -> bool {
+        self.gates_of(namespace).next().is_some()
+    }
+
+    /// The Servers of a stage that serve code and have a Deployment, by name, and whether each has been given the
+    /// candidate.
+    fn servers_of_stage(&self, work: &Work<'_>) -> Servers<'_> {
+        let namespace = work.namespace();
+        let mut servers = Servers::new();
+        for target in &work.targets {
+            let is_given = self.is_given(work, target);
+            for server in self.servers_of_target(namespace, target) {
+                let Some(name) = server.metadata.name.as_deref() else { continue };
+                if self.is_member(server) {
+                    // Several entries of a list are several targets with the same Servers.
+                    let (_, has_candidate) = servers.entry(name).or_insert((server, true));
+                    *has_candidate &= is_given;
+                }
+            }
+        }
+        servers
+    }
+
+    /// Whether the order of a stage counts a Server.
+    fn is_member(&self, server: &Server) -> bool {
+        server.spec.serves_code() && self.has_deployment(server)
+    }
+
+    /// Whether a target says the candidate.
+    fn is_given(&self, work: &Work<'_>, target: &TargetKey) -> bool {
+        let (namespace, candidate) = (work.namespace(), &work.promotion.candidate);
+        let code = match target.kind {
+            TargetKind::Config => self.config(namespace, &target.name).map(|config| &config.spec.code),
+            TargetKind::Server => self.server(namespace, &target.name).map(|server| &server.spec.code),
+        };
+        let Some(image) = code.and_then(|code| image(code.as_ref()?, target)) else { return false };
+        if is_same_code(image, &candidate.reference) {
+            return true;
+        }
+        // An adopted target that has the candidate's tag stays as it is.
+        work.code_sync.spec.adopt.unwrap_or_default() == Adopt::Keep
+            && self.record_on(work, target).is_none()
+            && is_only_tag(image, &candidate.repository, candidate.tag.as_deref())
+    }
+
+    /// What the CodeSync wrote to a target.
+    fn record_on(&self, work: &Work<'_>, target: &TargetKey) -> Option<Applied> {
+        let namespace = work.namespace();
+        let metadata = match target.kind {
+            TargetKind::Config => &self.config(namespace, &target.name)?.metadata,
+            TargetKind::Server => &self.server(namespace, &target.name)?.metadata,
+        };
+        let entry = target.entry.as_ref().map(ToString::to_string).unwrap_or_default();
+        let record = applied_records(metadata.annotations.as_ref()).remove(&entry)?;
+        (Some(&record.code_sync) == work.code_sync.metadata.uid.as_ref()).then_some(record)
+    }
+
+    /// A Server by what its pods do; `None` where its Deployment is missing or somebody else's.
+    fn member<'a>(&self, namespace: &str, name: &'a str, server: &Server) -> Option<Member<'a>> {
+        if !self.has_deployment(server) {
+            return None;
+        }
+        let (state, progress) = self.measured(namespace, name)?;
+        let is_gated = self.is_gated(namespace, name);
+        let way = match state {
+            RolloutState::Complete(_) if !is_gated => Way::Done { ready: progress.ready },
+            RolloutState::Stuck(stuck) if !stuck.may_heal() => Way::Stopped,
+            RolloutState::TimedOut { .. }
+            | RolloutState::PausedByPerson
+            | RolloutState::Impossible { .. } => Way::Stopped,
+            RolloutState::Complete(_)
+            | RolloutState::Stuck(_)
+            | RolloutState::Pending
+            | RolloutState::Gated(_)
+            | RolloutState::Progressing(_) => Way::Under,
+        };
+        Some(Member { name, is_authority: server.spec.is_ca(), is_gated, way })
+    }
+
+    /// Whether voxsync holds a Server's Deployment back: it is paused, and a gate is written on it.
+    fn is_gated(&self, namespace: &str, server: &str) -> bool {
+        self.gate_on(namespace, server).is_some()
+            && self
+                .deployment_of(namespace, server)
+                .and_then(|deployment| deployment.spec)
+                .is_some_and(|spec| spec.paused == Some(true))
+    }
+}
+
+/// Whether a CodeSync has the finalizer of those that hold Deployments back.
+pub fn has_finalizer(code_sync: &CodeSync) -> bool {
+    code_sync.metadata.finalizers.iter().flatten().any(|one| one == GATES_FINALIZER)
+}
+
+fn image<'a>(code: &'a Code, target: &TargetKey) -> Option<&'a str> {
+    let place = code.position(target.entry.as_ref()).ok().flatten()?;
+    code.entries().get(place)?.image.as_deref()
+}
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

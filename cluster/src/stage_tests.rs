@@ -1,0 +1,273 @@
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use rstest::rstest;
+use serde_json::{Value, from_value, json};
+use voxsync_crds::Config;
+
+use super::*;
+use crate::SERVER_LABEL;
+
+const OLD: &str = "r.io/code:v1";
+const NEW: &str = "r.io/code:v2@sha256:1111111111111111111111111111111111111111111111111111111111111111";
+
+/// The namespace `puppet` with the Config `production` of this code.
+fn with_config(code: &Value) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    let metadata = json!({"name": "production", "namespace": "puppet"});
+    apply::<Config>(&mut snapshot, json!({"metadata": metadata, "spec": {"code": code}}));
+    snapshot
+}
+
+fn apply<T: serde::de::DeserializeOwned + Into<crate::Object>>(snapshot: &mut Snapshot, value: Value) {
+    assert!(snapshot.apply(from_value::<T>(value).unwrap()));
+}
+
+/// A Server whose pods run that code. The words are of `ca`, `gated` (by CodeSync `uid` for promotion `p1`), `old` (the
+/// template has the code that is declared, the pods do not) and `empty` (no pods are wanted).
+fn add(snapshot: &mut Snapshot, name: &str, words: &str, runs: &str) {
+    let has = |word: &str| words.split(' ').any(|one| one == word);
+    let server = json!({
+        "metadata": {"name": name, "namespace": "puppet", "uid": name, "labels": {"role": "server"}},
+        "spec": {"configRef": "production", "ca": has("ca")},
+    });
+    apply::<Server>(snapshot, server);
+    let code = snapshot.server_code("puppet", name).unwrap().unwrap();
+    let declared = code.references().next().unwrap().to_owned();
+    let template = |image: &str| {
+        let mount =
+            json!({"name": "code", "mountPath": "/etc/puppetlabs/code/environments", "readOnly": true});
+        json!({
+            "metadata": {"annotations": {"openvox.voxpupuli.org/code-image": image}},
+            "spec": {
+                "containers": [{"name": "openvox-server", "volumeMounts": [mount]}],
+                "volumes": [{"name": "code", "image": {"reference": image, "pullPolicy": "IfNotPresent"}}],
+            },
+        })
+    };
+    let pods = if has("empty") { 0 } else { 2 };
+    let gate = json!({"codeSync": "uid", "promotion": "p1", "since": "2026-01-01T00:00:00Z"});
+    let annotations = if has("gated") { json!({"voxsync.dev/gate": gate.to_string()}) } else { json!({}) };
+    let metadata = json!({
+        "name": name, "namespace": "puppet", "uid": format!("d-{name}"), "annotations": annotations, "generation": 1,
+    });
+    let spec = json!({
+        "replicas": pods, "paused": has("gated"), "selector": {"matchLabels": {SERVER_LABEL: name}},
+        "template": template(if has("old") { &declared } else { runs }),
+    });
+    let updated = if has("old") { 0 } else { pods };
+    let status = json!({
+        "observedGeneration": 1, "replicas": pods, "updatedReplicas": updated, "availableReplicas": pods,
+    });
+    apply::<Deployment>(snapshot, json!({"metadata": metadata, "spec": spec, "status": status}));
+    let owner = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": format!("d-{name}"), "controller": true,
+    });
+    let metadata = json!({
+        "name": format!("{name}-1"), "namespace": "puppet", "ownerReferences": [owner],
+        "annotations": {"deployment.kubernetes.io/revision": "1"},
+    });
+    let set = json!({
+        "metadata": metadata, "spec": {"replicas": pods, "selector": {}, "template": template(runs)},
+        "status": {"replicas": pods, "readyReplicas": pods},
+    });
+    apply::<ReplicaSet>(snapshot, set);
+}
+
+/// A CodeSync in the middle of promotion `p1` to the new code, changed by a merge patch.
+fn code_sync(change: &Value) -> CodeSync {
+    let candidate =
+        json!({"name": "v2", "reference": NEW, "repository": "r.io/code", "tag": "v2", "digest": "sha256:1"});
+    let promotion = json!({
+        "id": "p1", "candidate": candidate, "trigger": "Source", "startedAt": "2026-01-01T00:00:00Z",
+    });
+    let mut value = json!({
+        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
+        "metadata": {"name": "all", "namespace": "puppet", "uid": "uid", "finalizers": ["voxsync.dev/gates"]},
+        "spec": {
+            "source": {"registry": {"repository": "r.io/code", "tag": {"follow": "main"}}},
+            "stages": [
+                {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}]},
+                {"name": "rest", "targets": [{"kind": "Config", "name": "production"}]},
+            ],
+        },
+        "status": {
+            "conditions": [], "promotion": promotion,
+            "stages": [{"name": "canary", "phase": "Deployed", "promotion": "p1"}, {"name": "rest", "phase": "Gating"}],
+        },
+    });
+    json_patch::merge(&mut value, change);
+    from_value(value).unwrap()
+}
+
+#[rstest]
+#[case::as_asked(json!({}), true, true)]
+#[case::it_rolls(json!({"status": {"stages": [{"name": "canary", "promotion": "p1"}, {"name": "rest", "phase": "Rolling"}]}}), true, false)]
+#[case::suspended(json!({"spec": {"suspend": true}}), true, false)]
+#[case::without_the_finalizer(json!({"metadata": {"finalizers": ["other"]}}), true, false)]
+#[case::in_any_order(
+    json!({"spec": {"stages": [{"name": "rest", "targets": [{"kind": "Config", "name": "production"}], "allowUnordered": true}]}}),
+    true, false)]
+#[case::ended(json!({"status": {"promotion": {"outcome": "Failed"}}}), false, false)]
+#[case::ending(json!({"status": {"promotion": {"ending": "RolledBack"}}}), false, false)]
+#[case::leaving(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), false, false)]
+#[case::nothing_began(json!({"status": {"promotion": null}}), false, false)]
+#[case::all_passed(json!({"status": {"stages": [{"name": "canary", "promotion": "p1"}, {"name": "rest", "promotion": "p1"}]}}), false, false)]
+fn works_on_the_first_stage_that_has_not_passed(
+    #[case] change: Value,
+    #[case] works: bool,
+    #[case] places_gates: bool,
+) {
+    let code_sync = code_sync(&change);
+    let mut snapshot = with_config(&json!({"image": OLD}));
+    assert!(snapshot.apply(code_sync.clone()));
+    let work = snapshot.work_of(&code_sync);
+    assert_eq!((work.is_some(), work.as_ref().is_some_and(Work::places_gates)), (works, places_gates));
+    assert_eq!(snapshot.gating_in("puppet").count(), usize::from(places_gates));
+    if let Some(work) = work {
+        let targets: Vec<String> = work.targets.iter().map(ToString::to_string).collect();
+        assert_eq!(targets, ["Config/production"]);
+    }
+}
+
+#[rstest]
+#[case::all_old(json!({"image": OLD}), OLD, &["ca"])]
+#[case::written(json!({"image": NEW}), OLD, &[])]
+#[case::adopted_with_the_tag_alone(json!({"image": "r.io/code:v2"}), "r.io/code:v2", &[])]
+fn holds_back_who_does_not_have_the_candidate(
+    #[case] code: Value,
+    #[case] runs: &str,
+    #[case] wanted: &[&str],
+) {
+    let mut snapshot = with_config(&code);
+    add(&mut snapshot, "compile", "", runs);
+    add(&mut snapshot, "ca", "ca", runs);
+    let code_sync = code_sync(&json!({}));
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert_eq!(snapshot.to_gate(&work).into_iter().collect::<Vec<_>>(), wanted);
+    assert_eq!(snapshot.has_candidate(&work, "ca"), Some(wanted.is_empty()));
+    assert_eq!(snapshot.has_candidate(&work, "canary"), None);
+}
+
+#[test]
+fn who_serves_no_code_or_has_no_deployment_is_no_company() {
+    let mut snapshot = with_config(&json!({"image": OLD}));
+    add(&mut snapshot, "ca", "ca", OLD);
+    for (name, spec) in [
+        ("early", json!({"configRef": "production"})),
+        ("ca-only", json!({"configRef": "production", "server": false})),
+    ] {
+        apply::<Server>(
+            &mut snapshot,
+            json!({"metadata": {"name": name, "namespace": "puppet"}, "spec": spec}),
+        );
+    }
+    let code_sync = code_sync(&json!({}));
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert!(snapshot.to_gate(&work).is_empty(), "the authority is alone");
+}
+
+#[rstest]
+#[case::others_roll("old", &[])]
+#[case::others_run_it("", &["ca"])]
+#[case::others_have_no_pods("empty", &["ca"])]
+fn an_authority_goes_when_the_others_run_it(#[case] compile: &str, #[case] wanted: &[&str]) {
+    let mut snapshot = with_config(&json!({"image": NEW}));
+    let runs = |words: &str| if words == "old" { OLD } else { NEW };
+    add(&mut snapshot, "compile", compile, runs(compile));
+    add(&mut snapshot, "ca", "ca gated old", OLD);
+    let rolling = json!({"status": {"stages": [{"name": "canary", "promotion": "p1"}, {"name": "rest", "phase": "Rolling"}]}});
+    let code_sync = code_sync(&rolling);
+    assert!(snapshot.apply(code_sync.clone()));
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert_eq!(snapshot.to_lift(&work).into_iter().collect::<Vec<_>>(), wanted);
+    assert_eq!(snapshot.gates_to_look_at("puppet").into_iter().collect::<Vec<_>>(), wanted);
+}
+
+#[rstest]
+#[case::its_own(json!({"metadata": {"uid": "other"}}))]
+#[case::of_another_promotion(json!({"status": {"promotion": {"id": "p2"}}}))]
+#[case::ended(json!({"status": {"promotion": {"outcome": "Failed"}}}))]
+fn a_gate_whose_turn_never_comes_is_looked_at(#[case] change: Value) {
+    let mut snapshot = with_config(&json!({"image": NEW}));
+    add(&mut snapshot, "compile", "old", OLD);
+    add(&mut snapshot, "ca", "ca gated old", OLD);
+    assert!(snapshot.apply(code_sync(&change)));
+    assert!(snapshot.has_gates("puppet") && !snapshot.has_gates("other"));
+    assert_eq!(snapshot.gates_to_look_at("puppet").into_iter().collect::<Vec<_>>(), ["ca"]);
+    assert_eq!(snapshot.gates_count(), 1);
+}
+
+#[rstest]
+#[case::they_run_it("", false, true)]
+#[case::they_roll("old", false, false)]
+#[case::they_have_no_pods("empty", false, false)]
+#[case::another_comes_first("", true, false)]
+fn others_prove_the_code(#[case] compile: &str, #[case] has_first: bool, #[case] wanted: bool) {
+    let mut snapshot = with_config(&json!({"image": NEW}));
+    add(&mut snapshot, "compile", compile, if compile == "old" { OLD } else { NEW });
+    add(&mut snapshot, "ca", "ca gated old", OLD);
+    if has_first {
+        add(&mut snapshot, "second", "gated old", OLD);
+        assert!(snapshot.is_proven_by_others("puppet", "second"));
+    }
+    assert_eq!(snapshot.is_proven_by_others("puppet", "ca"), wanted);
+}
+
+#[rstest]
+#[case::that_another_runs(NEW, true)]
+#[case::that_nobody_else_runs("r.io/code:own", false)]
+fn code_of_its_own_is_proven_by_who_runs_the_same(#[case] image: &str, #[case] wanted: bool) {
+    let mut snapshot = with_config(&json!({"image": NEW}));
+    add(&mut snapshot, "compile", "", NEW);
+    add(&mut snapshot, "ca", "ca gated old", OLD);
+    let own = json!({"configRef": "production", "ca": true, "code": {"image": image}});
+    let metadata = json!({"name": "ca", "namespace": "puppet"});
+    apply::<Server>(&mut snapshot, json!({"metadata": metadata, "spec": own}));
+    assert_eq!(snapshot.is_proven_by_others("puppet", "ca"), wanted);
+}
+
+#[rstest]
+#[case::it_waits("Pending", None, true)]
+#[case::somebody_else_changed_a_target("Held", None, true)]
+#[case::gates_are_placed("Gating", None, false)]
+#[case::its_references_are_on_their_way("Writing", None, false)]
+#[case::it_waits_half_written("Pending", Some("p1"), false)]
+#[case::an_earlier_promotion_wrote_it("Pending", Some("p0"), true)]
+fn gates_are_not_needed_while_a_stage_waits_unwritten(
+    #[case] phase: &str,
+    #[case] written_by: Option<&str>,
+    #[case] wanted: bool,
+) {
+    let mut snapshot = with_config(&json!({"image": OLD}));
+    if let Some(promotion) = written_by {
+        let record = json!({"": {"codeSync": "uid", "promotion": promotion, "reference": OLD}}).to_string();
+        let metadata = json!({"name": "production", "namespace": "puppet", "annotations": {"voxsync.dev/applied": record}});
+        apply::<Config>(&mut snapshot, json!({"metadata": metadata, "spec": {"code": {"image": OLD}}}));
+    }
+    add(&mut snapshot, "compile", "", OLD);
+    add(&mut snapshot, "ca", "ca gated", OLD);
+    let stages = json!([{"name": "canary", "promotion": "p1"}, {"name": "rest", "phase": phase}]);
+    let code_sync = code_sync(&json!({"status": {"stages": stages}}));
+    assert!(snapshot.apply(code_sync.clone()));
+    assert_eq!(snapshot.needs_no_gates(&snapshot.work_of(&code_sync).unwrap()), wanted);
+    assert_eq!(snapshot.gates_to_look_at("puppet").contains("ca"), wanted);
+}
+
+#[test]
+fn a_deployment_of_somebody_else_is_no_company() {
+    let mut snapshot = with_config(&json!({"image": OLD}));
+    add(&mut snapshot, "ca", "ca", OLD);
+    add(&mut snapshot, "compile", "", OLD);
+    let code_sync = code_sync(&json!({}));
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert_eq!(snapshot.to_gate(&work).into_iter().collect::<Vec<_>>(), ["ca"]);
+
+    let owner = json!({
+        "apiVersion": "example.org/v1", "kind": "Other", "name": "compile", "uid": "x", "controller": true,
+    });
+    let mut foreign = snapshot.deployment_of("puppet", "compile").unwrap();
+    foreign.metadata.owner_references = Some(vec![from_value(owner).unwrap()]);
+    assert!(snapshot.apply(foreign));
+    assert!(snapshot.to_gate(&work).is_empty(), "the authority is alone");
+    assert_eq!(snapshot.has_candidate(&work, "compile"), None);
+    assert!(snapshot.server("puppet", "compile").is_some_and(|server| !snapshot.has_deployment(server)));
+}
