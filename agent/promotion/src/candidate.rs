@@ -280,7 +280,7 @@ fn running(view: &View<'_>) -> Vec<Running> {
     let before = view.before;
     let unreleased = || before.history.iter().take_while(|last| last.outcome != Outcome::Released);
     let has_failed = |reference: &str| {
-        let mut failed = unreleased().filter(|last| last.outcome == Outcome::Failed);
+        let mut failed = unreleased().filter(|last| last.outcome.is_failure());
         failed.any(|failed| voxsync_crds::reference::is_same_code(&failed.reference, reference))
     };
     let mut running = Vec::new();
@@ -303,7 +303,7 @@ fn running(view: &View<'_>) -> Vec<Running> {
         // A hand-made change is a hold, not a deployment: the record says what runs by our will.
         let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
         match view.record_on(target) {
-            Some(record) => add(&record.reference, None, false),
+            Some(record) => record.reference.iter().for_each(|reference| add(reference, None, false)),
             None if never_deployed => live.into_iter().for_each(|live| add(live, None, false)),
             None => {}
         }

@@ -6,7 +6,7 @@ use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcom
 
 use crate::{
     candidate::{Sight, is_deployed},
-    rows::{DOWNGRADE, HELD, Rows, Weight},
+    rows::{DOWNGRADE, GATING, HELD, ROLLING_BACK, Rows, Weight},
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
     view::View,
 };
@@ -64,7 +64,8 @@ fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>
             (vec![Says::new("Ready", false, &row.reason, message)], format!("{}: {}", row.reason, row.brief))
         }
         Weight::Moves => {
-            let reason = if row.stage.is_some() { "Rolling" } else { &row.reason };
+            let is_named = row.stage.is_none() || [GATING, ROLLING_BACK].contains(&row.reason.as_str());
+            let reason = if is_named { &row.reason } else { "Rolling" };
             let says = vec![
                 Says::new("Ready", false, reason, message.clone()),
                 Says::new("Reconciling", true, reason, message),

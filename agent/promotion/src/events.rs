@@ -1,18 +1,26 @@
 //! What people are told: only what this step changed, so that nothing is said twice.
 
 use voxsync_crds::code_sync::{
-    CodeSyncStatus, Condition, ConditionStatus, Outcome, PromotionStatus, StagePhase, Trigger,
+    CodeSyncStatus, Condition, ConditionStatus, Outcome, PromotionFailure, PromotionStatus, StagePhase,
+    Trigger,
 };
 
 use crate::{
     observed::{Action, EventKind},
+    rollback::but_for,
     rows::PINNED,
     text::{SENTENCE_LIMIT_BYTES, cut, short, took},
     view::View,
 };
 
-/// All events of a step: the differences of the two statuses, and the adoptions that begin.
-pub(crate) fn between(view: &View<'_>, after: &CodeSyncStatus, adoptions: &[String]) -> Vec<Action> {
+/// All events of a step: the differences of the two statuses, the adoptions that begin, and the targets that a promotion
+/// leaves as it wrote them.
+pub(crate) fn between(
+    view: &View<'_>,
+    after: &CodeSyncStatus,
+    adoptions: &[String],
+    left: &[String],
+) -> Vec<Action> {
     let mut events = Events { before: view.before, after, actions: Vec::new() };
     events.switches();
     events.source();
@@ -21,9 +29,11 @@ pub(crate) fn between(view: &View<'_>, after: &CodeSyncStatus, adoptions: &[Stri
     for sentence in adoptions {
         events.say(EventKind::Normal, "Adopted", sentence);
     }
+    events.gated();
     events.stages();
     events.holds();
-    events.ended();
+    events.ends();
+    events.ended(&but_for(left));
     events.actions
 }
 
@@ -136,7 +146,53 @@ impl Events<'_> {
         );
     }
 
-    fn ended(&mut self) {
+    /// A stage's gates are all there, and its writing begins.
+    fn gated(&mut self) {
+        let was_gating = |name: &str| {
+            self.before.stages.iter().any(|was| was.name == name && was.phase == StagePhase::Gating)
+        };
+        let written = self.after.stages.iter().filter(|stage| stage.phase == StagePhase::Writing);
+        let gated: Vec<String> = written
+            .filter(|stage| was_gating(&stage.name))
+            .filter_map(|stage| {
+                let (name, held) = (&stage.name, stage.gates.as_ref()?.held);
+                Some(format!("stage {name}: Deployments that are held back until it is their turn: {held}"))
+            })
+            .collect();
+        for message in gated {
+            self.say(EventKind::Normal, "StageGated", message);
+        }
+    }
+
+    /// The promotion is to end, and its targets are given back what they had.
+    fn ends(&mut self) {
+        let Some(promotion) = &self.after.promotion else { return };
+        let before = self.before.promotion.as_ref().filter(|before| before.id == promotion.id);
+        let (Some(ending), None) = (promotion.ending, before.and_then(|before| before.ending)) else {
+            return;
+        };
+        if promotion.outcome.is_some() {
+            return;
+        }
+        let name = &promotion.candidate.name;
+        let back = "the targets of the stage are given back what they had";
+        match (&promotion.failure, ending) {
+            (Some(failure), _) => {
+                let message = format!("{}; {back}", failed(name, failure));
+                self.say(EventKind::Warning, "RollingBack", message);
+            }
+            (None, Outcome::Abandoned) => {
+                let message = format!("deleted while {name} is under way: {back}");
+                self.say(EventKind::Normal, "RollingBack", message);
+            }
+            (None, _) => {
+                let message = format!("{name} makes way before its stage ran it: {back}");
+                self.say(EventKind::Normal, "RollingBack", message);
+            }
+        }
+    }
+
+    fn ended(&mut self, but_for: &str) {
         let Some(promotion) = &self.after.promotion else { return };
         let before = self.before.promotion.as_ref().filter(|before| before.id == promotion.id);
         if before.is_some_and(|before| before.outcome.is_some()) {
@@ -152,15 +208,27 @@ impl Events<'_> {
             (Some(Outcome::Superseded), _) => {
                 let newer =
                     self.after.candidate.as_ref().map_or("another candidate", |newer| newer.name.as_str());
-                let message = format!("{name} makes way for {newer} before all stages ran it");
+                let back = if but_for.is_empty() { "" } else { "; targets have what they had before" };
+                let message = format!("{name} makes way for {newer} before all stages ran it{back}{but_for}");
                 self.say(EventKind::Normal, "Superseded", message);
             }
             (Some(Outcome::Failed), Some(failure)) => {
-                let message = format!(
-                    "{name} failed in stage {}: Server {}: {}: {}; the stages after it are untouched",
-                    failure.stage, failure.server, failure.reason, failure.message
-                );
+                let message = format!("{}; the stages after it are untouched", failed(name, failure));
                 self.say(EventKind::Warning, "PromotionFailed", message);
+            }
+            (Some(Outcome::RolledBack), Some(failure)) => {
+                let message = format!(
+                    "{}; the targets of the stage have what they had before{but_for}",
+                    failed(name, failure)
+                );
+                self.say(EventKind::Warning, "RolledBack", message);
+            }
+            (Some(Outcome::Abandoned), _) => {
+                let message = format!(
+                    "deleted while {name} was under way: targets with Deployments that were held back have what they \
+                     had before{but_for}; all others keep the code that they have; nobody follows the source for them any more"
+                );
+                self.say(EventKind::Normal, "Deleted", message);
             }
             _ => {}
         }
@@ -216,6 +284,11 @@ impl Events<'_> {
             self.say(EventKind::Warning, "Held", message);
         }
     }
+}
+
+fn failed(name: &str, failure: &PromotionFailure) -> String {
+    let PromotionFailure { stage, server, reason, message } = failure;
+    format!("{name} failed in stage {stage}: Server {server}: {reason}: {message}")
 }
 
 /// What was deployed when the promotion started, and what it brings.

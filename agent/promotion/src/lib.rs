@@ -10,18 +10,22 @@
 //! - A promotion is in the status before its first write is an action.
 //! - A step over an unchanged observation gives the same status and no actions.
 
+mod adoption;
 mod bounds;
 mod candidate;
 mod conditions;
 mod events;
+mod gates;
 mod lifecycle;
 mod observed;
 mod overview;
 mod proof;
 mod release;
+mod rollback;
 mod rows;
 mod source;
 mod stage_rows;
+mod standings;
 mod target;
 mod text;
 mod view;
@@ -32,9 +36,11 @@ use jiff::Timestamp;
 use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
 pub use observed::{
-    Action, ClaimedBy, Claims, EventKind, ImageProblem, LastWriter, Live, Observed, ObservedSource,
-    ObservedTarget, RefusedWrite, ServerRollout, SourceProblem, Step, TargetKey, TargetProblem, TargetWrite,
+    Action, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live, Observed,
+    ObservedSource, ObservedTarget, PausedBy, RefusedWrite, ServerRollout, SourceProblem, Step,
+    TargetProblem, TargetWrite,
 };
+pub use voxsync_crds::code_sync::TargetKey;
 
 use candidate::Choice;
 use view::View;
@@ -45,20 +51,25 @@ use view::View;
 /// then the next step is taken from it.
 pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, now: Timestamp) -> Step {
     let view = View::new(spec, status, observed, now);
-    let sight = candidate::look(&view);
     let mut after = status.clone();
-    acknowledge(&view, &mut after);
-    source::report(&view, &sight, &mut after);
+    if observed.is_leaving && !observed.has_finalizer {
+        // It waits for somebody else's finalizer: nothing is left to do here.
+        return Step { status: after, actions: Vec::new(), wake_at: None };
+    }
+    let sight = candidate::look(&view);
+    if !observed.is_leaving {
+        acknowledge(&view, &mut after);
+        source::report(&view, &sight, &mut after);
+    }
 
     let pin_is_open = spec.pin.is_some() && !matches!(sight.choice, Choice::Wanted(_));
-    let frozen = spec.suspend || observed.invalid.is_some() || pin_is_open;
+    let frozen = !observed.is_leaving && (spec.suspend || observed.invalid.is_some() || pin_is_open);
     let turn = lifecycle::turn(&view, &sight, frozen, &mut after);
     let rows = overview::rows(&view, &sight, &after);
     let walk = walk::through_stages(&view, &after, rows, frozen);
-    if !frozen {
-        lifecycle::conclude(&view, &walk, &mut after);
-    }
+    lifecycle::conclude(&view, &walk, frozen, &mut after);
 
+    let wake_at = walk.next_wake();
     after.stages = walk.stages;
     after.holds = walk.holds;
     if turn.resumed {
@@ -68,13 +79,14 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
     conditions::conclude(&view, &sight, &walk.rows, &mut after);
     bounds::fit(&mut after);
 
-    let mut actions = events::between(&view, &after, &walk.adoptions);
+    let mut actions = events::between(&view, &after, &walk.adoptions, &walk.left);
     if !turn.fresh {
         actions.extend(walk.writes.into_iter().map(|write| Action::Write(Box::new(write))));
     }
+    actions.extend(gates::finalizer(&view, &after).map(Action::Finalizer));
     let record = after.promotion.as_ref().and_then(|promotion| release::record(&view, promotion));
     actions.extend(record.map(|record| Action::Record(Box::new(record))));
-    Step { status: after, actions, wake_at: walk.rows.next_end().map(Timestamp::from) }
+    Step { status: after, actions, wake_at: wake_at.map(Timestamp::from) }
 }
 
 fn acknowledge(view: &View<'_>, after: &mut CodeSyncStatus) {

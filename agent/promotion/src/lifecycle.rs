@@ -4,12 +4,14 @@
 //! stored.
 
 use voxsync_crds::code_sync::{
-    CodeSyncStatus, DeployedStatus, Outcome, PromotionFailure, PromotionStatus, ReleaseSummary, StagePhase,
-    StageStatus, Trigger,
+    CandidateStatus, CodeSyncStatus, DeployedStatus, Outcome, PromotionFailure, PromotionStatus,
+    ReleaseSummary, Trigger,
 };
 
 use crate::{
-    candidate::{Sight, Wanted, is_deployed, is_only_tag, is_pinned, is_same_code},
+    adoption::{adopt, adoption},
+    candidate::{Sight, Wanted, is_deployed, is_pinned, is_same_code},
+    gates::{is_half_way, is_held_back},
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
     view::View,
     walk::{Planned, Walk, is_settled, plan},
@@ -33,6 +35,10 @@ pub(crate) struct Turn {
 /// Decides which promotion is under way, before the stages are looked at.
 pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut CodeSyncStatus) -> Turn {
     note_record(view, after);
+    if view.observed.is_leaving {
+        leave(view, after);
+        return Turn::default();
+    }
     let wanted = sight.wanted();
     if let Some(wanted) = wanted.filter(|_| view.observed.invalid.is_none()) {
         adopt(view, wanted, after);
@@ -43,13 +49,14 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
     }
     let next = match &after.promotion {
         Some(promotion) if promotion.outcome.is_none() => {
-            if wanted.is_some_and(|wanted| !is_same_code(&wanted.candidate, &promotion.candidate)) {
-                end(view, after, Outcome::Superseded, None);
+            if let Some(wanted) = newer(wanted, promotion) {
+                supersede(view, after, &wanted.candidate);
             }
             None
         }
         Some(failed) if failed.recorded => after_failure(failed, wanted, resumed),
         Some(_) => None,
+        None if adoption(view, after, wanted).is_some() => None,
         None => wanted.filter(|wanted| is_due(view, wanted, after)).cloned(),
     };
     let fresh = next.is_some();
@@ -59,12 +66,63 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
     Turn { fresh, resumed }
 }
 
-/// Ends the promotion under way if the stages say so.
-pub(crate) fn conclude(view: &View<'_>, walk: &Walk, after: &mut CodeSyncStatus) {
-    if let Some(failure) = &walk.failure {
-        end(view, after, Outcome::Failed, Some(failure.clone()));
+/// Ends the promotion under way if the stages say so. What goes back is finished whatever froze the rest, unless
+/// nothing may be written at all.
+pub(crate) fn conclude(view: &View<'_>, walk: &Walk, frozen: bool, after: &mut CodeSyncStatus) {
+    let Some(promotion) = after.promotion.as_mut().filter(|promotion| promotion.outcome.is_none()) else {
+        return;
+    };
+    if let Some(ending) = promotion.ending {
+        if !walk.is_giving_back && !view.is_suspended() {
+            let failure = promotion.failure.clone();
+            end(view, after, ending, failure);
+        }
+    } else if frozen {
+        // Nothing is decided.
+    } else if let Some(failure) = walk.failure.clone() {
+        if walk.rolls_back {
+            promotion.ending = Some(Outcome::RolledBack);
+            promotion.failure = Some(failure);
+        } else {
+            end(view, after, Outcome::Failed, Some(failure));
+        }
     } else if walk.passed_all {
         end(view, after, Outcome::Released, None);
+    }
+}
+
+/// What should run instead of what is promoted, if it is something else.
+pub(crate) fn newer<'w>(wanted: Option<&'w Wanted>, promotion: &PromotionStatus) -> Option<&'w Wanted> {
+    wanted.filter(|wanted| !is_same_code(&wanted.candidate, &promotion.candidate))
+}
+
+/// Another candidate takes the place of the one that is promoted. Half-way through the order of a stage, the source's
+/// waits until the stage is through; a person's does not: the stage goes back first.
+fn supersede(view: &View<'_>, after: &mut CodeSyncStatus, newer: &CandidateStatus) {
+    let Some(promotion) = after.promotion.as_ref().filter(|promotion| promotion.ending.is_none()) else {
+        return;
+    };
+    if !is_half_way(view, after, promotion) {
+        end(view, after, Outcome::Superseded, None);
+    } else if is_pinned(newer) || is_pinned(&promotion.candidate) {
+        ends_with(after, Outcome::Superseded);
+    }
+}
+
+/// The CodeSync is deleted: what is held back gets what it had first; all else stays as it is.
+fn leave(view: &View<'_>, after: &mut CodeSyncStatus) {
+    let is_open = |it: &&PromotionStatus| it.outcome.is_none() && it.ending.is_none();
+    let Some(promotion) = after.promotion.as_ref().filter(is_open) else { return };
+    if is_held_back(view, after, promotion) {
+        ends_with(after, Outcome::Abandoned);
+    } else {
+        end(view, after, Outcome::Abandoned, None);
+    }
+}
+
+fn ends_with(after: &mut CodeSyncStatus, ending: Outcome) {
+    if let Some(promotion) = &mut after.promotion {
+        promotion.ending = Some(ending);
     }
 }
 
@@ -74,44 +132,9 @@ fn note_record(view: &View<'_>, after: &mut CodeSyncStatus) {
         return;
     }
     promotion.recorded = true;
-    if promotion.outcome != Some(Outcome::Failed) {
+    if !promotion.outcome.is_some_and(Outcome::is_failure) {
         after.promotion = None;
     }
-}
-
-/// Takes what runs already as deployed, if all of it is the candidate and nothing was ever deployed by us.
-fn adopt(view: &View<'_>, wanted: &Wanted, after: &mut CodeSyncStatus) {
-    if after.deployed.is_some() || after.promotion.is_some() || !after.history.is_empty() {
-        return;
-    }
-    let candidate = &wanted.candidate;
-    let planned = plan(view, after, &candidate.reference, candidate.tag.as_deref());
-    if planned.is_empty() || !planned.iter().all(|planned| planned.all_settled) {
-        return;
-    }
-    let live = || {
-        view.observed.stages.iter().flatten().filter_map(|target| target.live.as_ref().ok()?.image.as_deref())
-    };
-    let tag_only = live().find(|image| is_only_tag(image, &candidate.repository, candidate.tag.as_deref()));
-    after.deployed = Some(DeployedStatus {
-        name: candidate.name.clone(),
-        reference: tag_only.unwrap_or(&candidate.reference).to_owned(),
-        tag: candidate.tag.clone(),
-        digest: tag_only.is_none().then(|| candidate.digest.clone()),
-        commit: candidate.commit.clone(),
-        promotion: None,
-        since: Some(view.now),
-    });
-    after.stages = view
-        .stages()
-        .map(|(stage, _)| StageStatus {
-            name: stage.name.clone(),
-            phase: StagePhase::Deployed,
-            reference: Some(candidate.reference.clone()),
-            since: Some(view.now),
-            ..StageStatus::default()
-        })
-        .collect();
 }
 
 /// Takes a new token of `voxsync.dev/resume`, as soon as what it asks for can be started.
@@ -124,8 +147,9 @@ fn take_resume(view: &View<'_>, frozen: bool, after: &mut CodeSyncStatus) -> boo
     }
     // An object without status was restored or copied, with a token that was meant for another life.
     let restored = view.before.observed_generation.is_none();
-    let being_recorded = after.promotion.as_ref().is_some_and(|it| it.outcome.is_some() && !it.recorded);
-    if !restored && (frozen || being_recorded) {
+    let is_ending = |it: &PromotionStatus| it.ending.or(it.outcome).is_some() && !it.recorded;
+    let is_ending = after.promotion.as_ref().is_some_and(is_ending);
+    if !restored && (frozen || is_ending) {
         return false;
     }
     after.last_handled_resume = Some(token);
@@ -173,6 +197,7 @@ fn start(view: &View<'_>, after: &mut CodeSyncStatus, wanted: Wanted) {
         from_name: deployed.map(|deployed| deployed.name.clone()),
         from: deployed.map(|deployed| deployed.reference.clone()),
         started_at: view.now,
+        ending: None,
         outcome: None,
         ended_at: None,
         failure: None,

@@ -1,13 +1,10 @@
 //! What goes into a step and what comes out of it.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use voxsync_crds::{
-    annotations::Applied,
+    annotations::{Applied, Gate},
     code_release::CodeReleaseSpec,
-    code_sync::{CandidateStatus, CodeSyncStatus, Entry, PullPolicy, TargetKind},
+    code_sync::{CandidateStatus, CodeSyncStatus, PullPolicy, TargetKey},
 };
 use voxsync_rollout::state::{Progress, RolloutState};
 
@@ -24,6 +21,12 @@ pub struct Observed {
     pub requested_at: Option<String>,
     /// The value of `voxsync.dev/resume`.
     pub resume: Option<String>,
+    /// Whether the CodeSync is being deleted, and waits for its finalizer.
+    pub is_leaving: bool,
+    /// Whether it has the finalizer [`voxsync_crds::annotations::GATES_FINALIZER`].
+    pub has_finalizer: bool,
+    /// Whether there is somebody who can hold Deployments back.
+    pub gatekeeper: Gatekeeper,
     /// The last look at the source.
     pub source: ObservedSource,
     /// What the pin names, where the spec has one: resolved, or why it could not be.
@@ -39,6 +42,16 @@ pub struct Observed {
     /// What is wrong with the spec that the API server could not see (a range, a regular expression, a time
     /// zone): a sentence that names the field and says what would be right.
     pub invalid: Option<String>,
+}
+
+/// Whether a reconciler holds Deployments back when asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gatekeeper {
+    /// It does: the reconciler of this process, or perhaps one of another process.
+    #[default]
+    Present,
+    /// The reconciler runs in a mode that never writes a Deployment.
+    Absent,
 }
 
 /// The last look at the source.
@@ -77,17 +90,6 @@ pub struct ImageProblem {
     pub reason: String,
     /// What was tried, on what, why it failed, what to do.
     pub message: String,
-}
-
-/// Names one target: a Config or Server, and for lists the entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TargetKey {
-    /// Config or Server.
-    pub kind: TargetKind,
-    /// Its name, in the CodeSync's namespace.
-    pub name: String,
-    /// The entry of a list.
-    pub entry: Option<Entry>,
 }
 
 /// One target, as it is now.
@@ -168,10 +170,37 @@ pub struct ServerRollout {
     pub name: String,
     /// Whether it serves code at all (`spec.server`).
     pub serves_code: bool,
+    /// Whether it is a certificate authority (`spec.ca`): it comes last and alone.
+    pub is_authority: bool,
+    /// Whether it has a Deployment of its own, which could be held back.
+    pub has_deployment: bool,
+    /// Why its Deployment cannot be held back now, where that is known: a sentence.
+    pub why_not_held: Option<String>,
+    /// By whom its Deployment is paused, if it is.
+    pub paused: Option<PausedBy>,
     /// How many of its pods are where, whatever the state.
     pub progress: Progress,
     /// How far it is; measured against the same reading of the target as [`ObservedTarget::live`].
     pub state: RolloutState,
+}
+
+/// By whom a Deployment is paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// voxsync holds it back, and says for whom.
+    Gate(Gate),
+    /// Anybody else.
+    Person,
+}
+
+impl ServerRollout {
+    /// For whom its Deployment is held back, if it is.
+    pub fn gate(&self) -> Option<&Gate> {
+        match &self.paused {
+            Some(PausedBy::Gate(gate)) => Some(gate),
+            Some(PausedBy::Person) | None => None,
+        }
+    }
 }
 
 /// What a step decided.
@@ -190,6 +219,8 @@ pub struct Step {
 pub enum Action {
     /// Write a reference to a target, on condition that it still says what was observed.
     Write(Box<TargetWrite>),
+    /// Put the finalizer for gates on the CodeSync, or take it away.
+    Finalizer(bool),
     /// Write the record of a promotion that ended.
     Record(Box<CodeReleaseSpec>),
     /// Tell people.
@@ -212,7 +243,7 @@ pub struct TargetWrite {
     pub expected: Live,
     /// Our record that must still be there for the write to be right.
     pub expected_applied: Option<Applied>,
-    /// What to write, with its record.
+    /// What to write, with its record; without a reference, the code is taken away.
     pub applied: Applied,
     /// The pull secret to write beside it.
     pub pull_secret: Option<String>,
@@ -227,14 +258,4 @@ pub enum EventKind {
     Normal,
     /// Worth a look.
     Warning,
-}
-
-impl fmt::Display for TargetKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.kind.as_str(), self.name)?;
-        match &self.entry {
-            Some(entry) => write!(formatter, "[{entry}]"),
-            None => Ok(()),
-        }
-    }
 }

@@ -3,9 +3,11 @@
 use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, PromotionStatus};
 
 use crate::{
+    adoption::{Adoption, adoption},
     candidate::{Choice, Sight},
+    lifecycle::newer,
     rows::{DOWNGRADE, PINNED, Row, Rows, Weight},
-    text::short,
+    text::short_code,
     view::View,
     walk::{is_settled, plan},
 };
@@ -16,6 +18,10 @@ const PLAN_NAMES_LIMIT: usize = 8;
 /// The rows that come before those of the stages.
 pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Rows {
     let mut rows = Rows::default();
+    if view.observed.is_leaving {
+        rows.push(leaving(after));
+        return rows;
+    }
     if let Some(sentence) = &view.observed.invalid {
         rows.push(row(Weight::Stalls, "InvalidSpec", sentence.clone(), "the spec is not valid"));
     }
@@ -26,12 +32,52 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
         rows.push(row(Weight::Tells, PINNED, message, "pinned"));
     }
     choice(view, &sight.choice, after, &mut rows);
+    rows.extend(adopting(view, sight, after));
+    rows.extend(after.promotion.as_ref().and_then(|promotion| waits_its_turn(sight, promotion)));
     rows.extend(after.promotion.as_ref().and_then(|promotion| ended(view, promotion, after)));
     rows.extend(after.promotion.as_ref().and_then(|promotion| not_recorded(view, promotion)));
     if view.spec.suspend {
         rows.push(suspended(view, after));
     }
     rows
+}
+
+/// What a CodeSync says that is deleted, and still has something to do.
+fn leaving(after: &CodeSyncStatus) -> Row {
+    let is_recorded = after.promotion.as_ref().is_none_or(|promotion| promotion.recorded);
+    let what = if is_recorded {
+        "it goes now"
+    } else {
+        "it goes as soon as nothing is held back for it any more, and its promotion is recorded"
+    };
+    row(Weight::Moves, "Deleting", format!("deleted; {what}"), "deleted")
+}
+
+/// All targets name the candidate, but it was not brought there by us, and not all run it.
+fn adopting(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Row> {
+    let Some(Adoption::Rolling { server }) = adoption(view, after, sight.wanted()) else { return None };
+    let name = sight.wanted().map_or("", |wanted| wanted.candidate.name.as_str());
+    let message = format!(
+        "all targets have {name} already; it counts as deployed as soon as all Servers run it, which {server} does not yet"
+    );
+    Some(row(Weight::Moves, "Adopting", message, &format!("{server} does not run {name} yet")))
+}
+
+/// What is newer than what is promoted, and has to wait.
+fn waits_its_turn(sight: &Sight, promotion: &PromotionStatus) -> Option<Row> {
+    if promotion.outcome.is_some() {
+        return None;
+    }
+    let newer = &newer(sight.wanted(), promotion)?.candidate.name;
+    let name = &promotion.candidate.name;
+    let message = match promotion.ending {
+        Some(_) => format!("{newer} starts as soon as {name} is given back"),
+        None => format!(
+            "{newer} takes over from {name} as soon as no Deployment of its stage is held back or rolls any more: half \
+             of a stage is not left behind"
+        ),
+    };
+    Some(row(Weight::Moves, "Newer", message, &format!("{newer} waits for {name}")))
 }
 
 /// Nothing starts before the last promotion is recorded.
@@ -95,7 +141,9 @@ fn ended(view: &View<'_>, promotion: &PromotionStatus, after: &CodeSyncStatus) -
             let message = format!("{name} makes way for {newer}, which starts once that is recorded");
             Some(row(Weight::Moves, "Superseded", message, &format!("{newer} instead of {name}")))
         }
-        (Outcome::Failed, Some(failure)) if view.stages.iter().all(|stage| stage.name != failure.stage) => {
+        (outcome, Some(failure))
+            if outcome.is_failure() && view.stages.iter().all(|stage| stage.name != failure.stage) =>
+        {
             let message =
                 format!("{name} failed in stage {}, which is gone: {}", failure.stage, failure.message);
             Some(row(Weight::Blocks, "Failed", message, &format!("{} {}", failure.stage, failure.reason)))
@@ -112,8 +160,8 @@ fn suspended(view: &View<'_>, after: &CodeSyncStatus) -> Row {
         planned.into_iter().flat_map(|planned| planned.writes).collect()
     });
     let named = planned.iter().take(PLAN_NAMES_LIMIT).map(|write| {
-        let from = write.expected.image.as_deref().map_or_else(|| "no code".to_owned(), short);
-        format!("{} ({from} → {})", write.target, short(&write.applied.reference))
+        let from = short_code(write.expected.image.as_deref());
+        format!("{} ({from} → {})", write.target, short_code(write.applied.reference.as_deref()))
     });
     let mut would = named.collect::<Vec<_>>().join(", ");
     if planned.len() > PLAN_NAMES_LIMIT {

@@ -5,7 +5,7 @@ use voxsync_rollout::state::{Progress, RolloutState, StuckImage};
 
 use crate::{
     observed::{ObservedTarget, ServerRollout},
-    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut},
+    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, names},
 };
 
 /// What the Servers of a stage that serve code say together.
@@ -52,7 +52,7 @@ pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
     if stage.allow_empty || count(targets.iter().copied()).ready > 0 {
         return Proof::Complete;
     }
-    Proof::Nothing(why_nothing(stage, targets))
+    Proof::Nothing(why_nothing(targets))
 }
 
 fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure> {
@@ -111,28 +111,20 @@ fn waits_for(server: &ServerRollout) -> Option<Proof> {
     }
 }
 
-fn why_nothing(stage: &Stage, targets: &[&ObservedTarget]) -> String {
+fn why_nothing(targets: &[&ObservedTarget]) -> String {
     let servers: Vec<_> = targets.iter().flat_map(|target| &target.servers).collect();
-    let names = || {
-        let names: Vec<_> = servers.iter().take(5).map(|server| server.name.as_str()).collect();
-        names.join(", ")
-    };
-    let why = if targets.is_empty() {
+    let servers_named = || names(servers.iter().map(|server| server.name.as_str()));
+    if targets.is_empty() {
         "its selectors match no Config and no Server".to_owned()
     } else if servers.is_empty() {
-        let targets: Vec<_> = targets.iter().take(5).map(|target| target.key.to_string()).collect();
+        let targets: Vec<_> = targets.iter().map(|target| target.key.to_string()).collect();
         format!(
             "no Server takes its code from {} (each has code of its own, or there is none)",
-            targets.join(", ")
+            names(targets.iter().map(String::as_str))
         )
     } else if !servers.iter().any(|server| server.serves_code) {
-        format!("its Servers ({}) are certificate authorities only and serve no code", names())
+        format!("its Servers ({}) are certificate authorities only and serve no code", servers_named())
     } else {
-        format!("its Servers ({}) have 0 replicas", names())
-    };
-    format!(
-        "nothing in stage {} would prove that the candidate runs: {why}. Mend that, or let the stage pass with \
-         allowEmpty: true",
-        stage.name
-    )
+        format!("its Servers ({}) have 0 replicas", servers_named())
+    }
 }

@@ -48,7 +48,10 @@ fn released_stages(view: &View<'_>, promotion: &PromotionStatus) -> Vec<Released
         for target in targets {
             let is_released = |applied: &&Applied| {
                 applied.promotion == promotion.id
-                    || is_same_code(&applied.reference, &promotion.candidate.reference)
+                    || applied
+                        .reference
+                        .as_ref()
+                        .is_some_and(|it| is_same_code(it, &promotion.candidate.reference))
             };
             let Some(applied) = view.record_on(target).filter(is_released) else {
                 continue;

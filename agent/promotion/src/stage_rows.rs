@@ -1,12 +1,13 @@
 //! What a stage says of itself: its rows in `status.waiting`, and the references that it takes over.
 
-use voxsync_crds::code_sync::{PromotionFailure, StagePhase};
+use voxsync_crds::code_sync::{Outcome, PromotionFailure, PromotionStatus, StagePhase};
 
 use crate::{
     observed::TargetWrite,
     proof::Proof,
-    rows::{Row, Weight},
-    text::short,
+    rollback::but_for,
+    rows::{ROLLING_BACK, Row, Weight},
+    text::{short, short_code},
     visit::Visit,
 };
 
@@ -16,13 +17,47 @@ impl Visit<'_, '_> {
         Row { weight, stage, reason: reason.to_owned(), message, brief, until: None }
     }
 
-    pub(crate) fn failed_row(&self, failure: &PromotionFailure) -> Row {
+    /// What is said of a stage that has failed, for good; `promotion` is the one that did, once it is over.
+    pub(crate) fn failed_row(&self, failure: &PromotionFailure, promotion: Option<&PromotionStatus>) -> Row {
+        let rolled_back = promotion.filter(|promotion| promotion.outcome == Some(Outcome::RolledBack));
+        let done = rolled_back.map_or_else(
+            || "The".to_owned(),
+            |promotion| {
+                let left = self.left(promotion);
+                format!("Its targets have what they had before{}; the", but_for(&left))
+            },
+        );
         let message = format!(
-            "Server {} of stage {} cannot run it: {}: {}. The stages after it are untouched; go on with a newer \
+            "Server {} of stage {} cannot run it: {}: {}. {done} stages after it are untouched; go on with a newer \
              candidate, or try again with `voxsync resume {}`",
             failure.server, failure.stage, failure.reason, failure.message, self.view.observed.name
         );
         self.row(Weight::Blocks, "Failed", message, format!("{} {}", failure.stage, failure.reason))
+    }
+
+    /// What is said of a stage that fails just now.
+    pub(crate) fn failing_row(&self, failure: &PromotionFailure, rolls_back: bool) -> Row {
+        if !rolls_back {
+            return self.failed_row(failure, None);
+        }
+        let message = format!(
+            "Server {} of stage {} cannot run it: {}: {}; the stage's targets are given back what they had",
+            failure.server, failure.stage, failure.reason, failure.message
+        );
+        self.row(Weight::Moves, ROLLING_BACK, message, format!("{} {}", failure.stage, failure.reason))
+    }
+
+    /// What is said of a stage in which nothing would prove anything.
+    pub(crate) fn nothing_row(&self, weight: Weight, why: &str) -> Row {
+        let name = &self.stage.name;
+        let message = match weight {
+            Weight::Tells => format!("nothing in stage {name} proves any more that its code runs: {why}"),
+            _ => format!(
+                "nothing in stage {name} would prove that the candidate runs: {why}. Mend that, or let the stage pass \
+                 with allowEmpty: true"
+            ),
+        };
+        self.row(weight, "NothingToProve", message, name.clone())
     }
 
     /// What is said of rollouts that are not done.
@@ -60,7 +95,7 @@ impl Visit<'_, '_> {
         };
         let sentence = |write: &TargetWrite| {
             let from = short(write.expected.image.as_deref()?);
-            let to = short(&write.applied.reference);
+            let to = short_code(write.applied.reference.as_deref());
             Some(format!("{} is adopted from {from} and given {to}", write.target))
         };
         writes.iter().filter(|write| !is_ours(write)).filter_map(sentence).collect()

@@ -3,6 +3,7 @@
 //! This is where people win: what somebody else changed is never written over until told.
 
 use voxsync_crds::{
+    CodeReference,
     annotations::Applied,
     code_sync::{Hold, StagePhase, StageStatus},
     reference::is_same_code,
@@ -11,17 +12,18 @@ use voxsync_crds::{
 use crate::{
     candidate::is_only_tag,
     observed::{Live, ObservedTarget, TargetWrite},
-    text::{NAME_LIMIT_BYTES, cut, short},
+    rollback,
+    text::{NAME_LIMIT_BYTES, cut, short, short_code},
     view::{OUR_FIELD_MANAGER, View},
 };
 
 /// The longest reference that a hold keeps, in bytes of JSON; a reference that the operator accepts is shorter.
 const HELD_REFERENCE_LIMIT_BYTES: usize = 520;
 
-/// What a target should run.
+/// What a target should run; without a reference, no code.
 #[derive(Clone, Copy)]
 pub(crate) struct Goal<'a> {
-    pub reference: &'a str,
+    pub reference: Option<&'a str>,
     /// The tag, which the reference has only in some forms.
     pub tag: Option<&'a str>,
     /// The promotion that a write is recorded under.
@@ -36,6 +38,8 @@ pub(crate) enum Reach {
     All,
     /// Only those that voxsync has not written yet: they joined a stage whose turn it is not.
     Joiners,
+    /// Only those that the promotion wrote: they are given back what they had.
+    Written,
 }
 
 /// How a target stands.
@@ -122,35 +126,39 @@ pub(crate) fn judge(
         return blocked("External", message, BlockerKind::Cluster);
     }
     let runs = |reference: &str| live.image.as_deref().is_some_and(|image| is_same_code(image, reference));
-    let goal_for_all = goal.filter(|goal| goal.reach == Reach::All);
+    let has = |goal: Goal<'_>| goal.reference.map_or(live.image.is_none(), runs);
+    let goal_for_all = goal.filter(|goal| goal.reach != Reach::Joiners);
     let Some(record) = view.record_on(target) else {
-        if goal.is_some_and(|goal| runs(goal.reference) || runs_its_tag(view, live, goal)) {
+        if goal.is_some_and(|goal| has(goal) || runs_its_tag(view, live, goal)) {
             return Standing::Settled.into();
         }
         return match reference_before_change(view, target, stage)
             .filter(|before| !before.iter().any(|it| runs(it)))
         {
-            Some([deployed, _]) => held(view, (target, stage), live, goal_for_all, deployed, coming),
-            None => due(view, target, live, goal).into(),
+            Some([deployed, _]) => held(view, (target, stage), live, goal_for_all, Some(deployed), coming),
+            None => due(view, (target, stage), live, goal).into(),
         };
     };
-    if runs(&record.reference) {
+    if record.reference.as_deref() == live.image.as_deref() || record.reference.as_deref().is_some_and(runs) {
         return match goal {
-            Some(goal) if runs(goal.reference) => Standing::Settled,
-            _ => due(view, target, live, goal_for_all),
+            Some(goal) if has(goal) => Standing::Settled,
+            _ => due(view, (target, stage), live, goal_for_all),
         }
         .into();
     }
-    match goal_for_all.zip(live.image.as_deref()) {
+    let is_pinned_as_it_is =
+        view.spec.pin.as_ref().is_some_and(|pin| live.image.as_ref() == Some(&pin.reference));
+    match goal_for_all {
         // Somebody else wrote what we would write: the record must say so, or the next change would look like theirs.
-        Some((goal, image)) if runs(goal.reference) => {
-            due(view, target, live, Some(Goal { reference: image, ..goal })).into()
+        Some(goal) if has(goal) => {
+            let as_it_is = Goal { reference: live.image.as_deref(), ..goal };
+            due(view, (target, stage), live, Some(as_it_is)).into()
         }
         // A person pinned what somebody wrote by hand: it is wanted, and gets its digest.
-        Some((goal, image)) if view.spec.pin.as_ref().is_some_and(|pin| pin.reference == image) => {
-            due(view, target, live, Some(goal)).into()
+        Some(goal) if is_pinned_as_it_is && goal.reach == Reach::All => {
+            due(view, (target, stage), live, Some(goal)).into()
         }
-        _ => held(view, (target, stage), live, goal_for_all, &record.reference, coming),
+        _ => held(view, (target, stage), live, goal_for_all, record.reference.as_deref(), coming),
     }
 }
 
@@ -160,9 +168,9 @@ fn blocked(reason: &'static str, message: String, kind: BlockerKind) -> Judgemen
 
 /// Whether the target runs the goal's tag without a digest, and may stay so.
 fn runs_its_tag(view: &View<'_>, live: &Live, goal: Goal<'_>) -> bool {
-    let repository = voxsync_crds::CodeReference::parse(goal.reference);
+    let reference = goal.reference.and_then(|reference| CodeReference::parse(reference).ok());
     view.keeps_tags()
-        && live.image.as_deref().zip(repository.ok()).is_some_and(|(image, reference)| {
+        && live.image.as_deref().zip(reference).is_some_and(|(image, reference)| {
             is_only_tag(image, reference.repository(), goal.tag.or(reference.tag()))
         })
 }
@@ -171,7 +179,7 @@ fn runs_its_tag(view: &View<'_>, live: &Live, goal: Goal<'_>) -> bool {
 ///
 /// An adopted target has no record. But if it existed when its stage was settled, and its code was written after
 /// that by somebody else, it did not join the stage: it was changed.
-fn reference_before_change<'a>(
+pub(crate) fn reference_before_change<'a>(
     view: &View<'a>,
     target: &ObservedTarget,
     stage: Option<&'a StageStatus>,
@@ -183,17 +191,26 @@ fn reference_before_change<'a>(
     changed.then_some([deployed.reference.as_str(), stage.reference.as_deref()?])
 }
 
-fn due(view: &View<'_>, target: &ObservedTarget, live: &Live, goal: Option<Goal<'_>>) -> Standing {
+fn due(
+    view: &View<'_>,
+    (target, stage): (&ObservedTarget, Option<&StageStatus>),
+    live: &Live,
+    goal: Option<Goal<'_>>,
+) -> Standing {
     let Some(goal) = goal else { return Standing::Idle };
     if target.paused {
         let message = format!(
             "{} is paused by a person: remove its annotation openvox.voxpupuli.org/paused to let it have {}",
             target.key,
-            short(goal.reference)
+            short_code(goal.reference)
         );
         return Standing::Blocked(Blocker { reason: "Paused", message, kind: BlockerKind::Pause });
     }
-    let write = view.spec.write.as_ref();
+    let reference = goal.reference.map(str::to_owned);
+    let is_back = goal.reach == Reach::Written;
+    let previous = if is_back { reference.clone() } else { rollback::previous(view, target, stage, live) };
+    // What a target is given back was there with the pull secret and policy that it has.
+    let write = view.spec.write.as_ref().filter(|_| !is_back);
     Standing::Due(Box::new(TargetWrite {
         target: target.key.clone(),
         expected: live.clone(),
@@ -201,8 +218,8 @@ fn due(view: &View<'_>, target: &ObservedTarget, live: &Live, goal: Option<Goal<
         applied: Applied {
             code_sync: view.observed.uid.clone(),
             promotion: goal.promotion.to_owned(),
-            reference: goal.reference.to_owned(),
-            previous: live.image.clone(),
+            reference,
+            previous,
         },
         pull_secret: write.and_then(|write| write.image_pull_secret.clone()),
         pull_policy: write.and_then(|write| write.image_pull_policy),
@@ -214,13 +231,13 @@ fn held(
     (target, stage): (&ObservedTarget, Option<&StageStatus>),
     live: &Live,
     goal: Option<Goal<'_>>,
-    recorded: &str,
+    recorded: Option<&str>,
     coming: Option<&str>,
 ) -> Judgement {
     let mut hold = Hold {
         target: target.key.to_string(),
         found: live.image.as_deref().map(|image| cut(image, HELD_REFERENCE_LIMIT_BYTES)),
-        recorded: Some(cut(recorded, HELD_REFERENCE_LIMIT_BYTES)),
+        recorded: recorded.map(|recorded| cut(recorded, HELD_REFERENCE_LIMIT_BYTES)),
         manager: target.writer.as_ref().map(|writer| cut(&writer.manager, NAME_LIMIT_BYTES)),
         changed_at: target.writer.as_ref().and_then(|writer| writer.time).map(Into::into),
         resumed: true,
@@ -228,11 +245,12 @@ fn held(
     let known = view.before.holds.iter().find(|it| it.target == hold.target && it.found == hold.found);
     // A person resumed this change. Who changed it and when may move by an edit of another field. But once it may have
     // been written over, the same change made again is another one.
-    let may_be_over = stage.is_some_and(|stage| stage.phase == StagePhase::Writing);
+    let may_be_over =
+        stage.is_some_and(|stage| matches!(stage.phase, StagePhase::Writing | StagePhase::RollingBack));
     hold.resumed = known.is_some_and(|known| known.resumed && (!may_be_over || *known == hold));
     let resumed = hold.resumed;
     let standing = if resumed {
-        due(view, target, live, goal)
+        due(view, (target, stage), live, goal)
     } else {
         Standing::Held(held_sentence(view, &hold, coming))
     };

@@ -43,6 +43,22 @@ pub(crate) fn short(reference: &str) -> String {
     CodeReference::parse(reference).map_or_else(|_| cut(reference, NAME_LIMIT_BYTES), |parsed| parsed.short())
 }
 
+/// As [`short`], where there may be no code.
+pub(crate) fn short_code(reference: Option<&str>) -> String {
+    reference.map_or_else(|| "no code".to_owned(), short)
+}
+
+/// A few of the names, and how many more there are.
+pub(crate) fn names<'t>(names: impl Iterator<Item = &'t str>) -> String {
+    const NAMED_LIMIT: usize = 5;
+    let all: Vec<&str> = names.collect();
+    let mut text = all.iter().take(NAMED_LIMIT).copied().collect::<Vec<_>>().join(", ");
+    if all.len() > NAMED_LIMIT {
+        text = format!("{text} and {} more", all.len() - NAMED_LIMIT);
+    }
+    text
+}
+
 /// The time of the day, with the date where it is not that of `from`.
 pub(crate) fn clock(time: Time, from: Time) -> String {
     let day = |time: Time| time.timestamp().strftime("%F").to_string();

@@ -47,6 +47,11 @@ impl<'a> View<'a> {
         target.applied.as_ref().filter(|applied| applied.code_sync == self.observed.uid)
     }
 
+    /// Whether nothing may be written. A CodeSync that is deleted goes its last steps all the same.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.spec.suspend && !self.observed.is_leaving
+    }
+
     /// Whether a target that runs the wanted tag without a digest stays as it is.
     pub(crate) fn keeps_tags(&self) -> bool {
         self.spec.adopt.unwrap_or_default() == Adopt::Keep

@@ -9,11 +9,12 @@ use voxsync_crds::{
 };
 
 use crate::{
-    observed::{ObservedTarget, TargetWrite},
+    gates::Order,
+    observed::ObservedTarget,
     proof::{Proof, count, prove},
-    rows::{HELD, Row, Weight},
-    target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, judge},
-    text::{clock, cut, later, short},
+    rows::{Row, Weight},
+    standings::Standings,
+    text::{clock, cut, later, short_code},
     view::View,
     walk::Walk,
 };
@@ -36,27 +37,10 @@ pub(crate) enum Position<'a> {
     Resting,
     /// The last promotion ended before its turn came.
     Abandoned,
+    /// The promotion ends: the stage's targets are given back what they had before it.
+    RollingBack(&'a PromotionStatus),
     /// The last promotion failed in it.
-    Failed(&'a PromotionFailure),
-}
-
-/// The targets of a stage, by how they stand.
-#[derive(Default)]
-struct Standings<'a> {
-    settled: Vec<&'a ObservedTarget>,
-    idle: Vec<&'a ObservedTarget>,
-    writes: Vec<TargetWrite>,
-    /// Writes that were refused before and are tried again: what is said of them stays as it is.
-    retries: Vec<TargetWrite>,
-    held: bool,
-    blocked: bool,
-}
-
-impl<'a> Standings<'a> {
-    /// The targets on which nothing is to be done.
-    fn running(&self) -> Vec<&'a ObservedTarget> {
-        self.settled.iter().chain(&self.idle).copied().collect()
-    }
+    Failed(&'a PromotionStatus, &'a PromotionFailure),
 }
 
 /// What one stage is asked with.
@@ -69,17 +53,19 @@ pub(crate) struct Visit<'a, 'v> {
     pub frozen: bool,
 }
 
-impl<'a> Visit<'a, '_> {
+impl Visit<'_, '_> {
     /// Looks at the stage: adds what it found to the walk, and gives the stage's new status.
     pub(crate) fn run(&self, walk: &mut Walk) -> StageStatus {
         let standings = self.judge_all(walk);
+        let order = self.order();
         let passed_before =
             self.last.and_then(|last| last.reference.clone().map(|it| (it, last.promotion.clone())));
         let (phase, passed) = match self.position {
-            Position::Working(promotion) => self.work(promotion, &standings, walk),
+            Position::Working(promotion) => self.work(promotion, &standings, &order, walk),
+            Position::RollingBack(promotion) => (self.roll_back(promotion, &standings, walk), None),
             Position::Passed(_) | Position::Resting => (self.rest(&standings, walk), None),
-            Position::Failed(failure) => {
-                walk.rows.push(self.failed_row(failure));
+            Position::Failed(promotion, failure) => {
+                walk.rows.push(self.failed_row(failure, Some(promotion)));
                 (StagePhase::Failed, None)
             }
             Position::Later(_) | Position::Abandoned => (aside(&standings), None),
@@ -89,7 +75,9 @@ impl<'a> Visit<'a, '_> {
             passed.map(|promotion| (promotion.candidate.reference.clone(), Some(promotion.id.clone())));
         let (reference, promotion) = passed.or(passed_before).unzip();
         let running = count(standings.running());
-        if !self.frozen && phase != StagePhase::Failed {
+        // Gates stay only as long as the phase asks for them.
+        let is_held_back = order.needed == 0 || phase == StagePhase::Writing;
+        if !self.frozen && walk.failure.is_none() && is_held_back {
             walk.writes.extend(standings.writes.into_iter().chain(standings.retries));
         }
         StageStatus {
@@ -97,88 +85,13 @@ impl<'a> Visit<'a, '_> {
             phase,
             reference,
             promotion: promotion.flatten(),
-            since: self.since(phase),
+            // While it is suspended no time passes for what may take only so long.
+            since: self.since(phase).filter(|_| !(self.frozen && phase == StagePhase::RollingBack)),
+            gates: self.gates_status().filter(|_| phase != StagePhase::Deployed),
             ready: running.ready,
             desired: count(self.targets).wanted,
             message: walk.rows.of_stage(&self.stage.name).map(|text| cut(text, STAGE_MESSAGE_LIMIT_BYTES)),
         }
-    }
-
-    fn goal(&self) -> Option<Goal<'_>> {
-        let deployed_tag = self.view.before.deployed.as_ref().and_then(|deployed| deployed.tag.as_deref());
-        let passed_with = |reach| {
-            let last = self.last?;
-            let (reference, promotion) = (last.reference.as_deref()?, last.promotion.as_deref()?);
-            Some(Goal { reference, tag: deployed_tag, promotion, reach })
-        };
-        match self.position {
-            Position::Working(promotion) | Position::Passed(promotion) => Some(Goal {
-                reference: &promotion.candidate.reference,
-                tag: promotion.candidate.tag.as_deref(),
-                promotion: &promotion.id,
-                reach: Reach::All,
-            }),
-            Position::Resting => passed_with(Reach::All),
-            Position::Later(_) | Position::Abandoned => passed_with(Reach::Joiners),
-            Position::Failed(_) => None,
-        }
-    }
-
-    fn judge_all(&self, walk: &mut Walk) -> Standings<'a> {
-        let mut standings = Standings::default();
-        let coming = match self.position {
-            Position::Later(promotion) => Some(promotion.candidate.reference.as_str()),
-            _ => None,
-        };
-        let goal = self.goal();
-        for target in self.targets {
-            let Judgement { standing, hold } = judge(self.view, target, self.last, goal, coming);
-            match standing {
-                Standing::Settled => standings.settled.push(target),
-                Standing::Idle => standings.idle.push(target),
-                Standing::Due(write) => match &target.refused {
-                    None => standings.writes.push(*write),
-                    Some(refused) => {
-                        standings.retries.extend(refused.is_retry_due.then_some(*write));
-                        let message = refused.message.clone();
-                        self.block(&mut standings, walk, target, Blocker::refused(message));
-                    }
-                },
-                Standing::Held(sentence) => {
-                    standings.held = true;
-                    let manager = hold.as_ref().and_then(|hold| hold.manager.as_deref());
-                    let brief = format!("changed by {}", manager.unwrap_or("somebody"));
-                    walk.rows.push(self.row(Weight::Blocks, HELD, sentence, brief));
-                }
-                Standing::Blocked(blocker) => self.block(&mut standings, walk, target, blocker),
-            }
-            walk.holds.extend(hold);
-        }
-        standings
-    }
-
-    fn block(
-        &self,
-        standings: &mut Standings<'_>,
-        walk: &mut Walk,
-        target: &ObservedTarget,
-        blocker: Blocker,
-    ) {
-        standings.blocked = true;
-        let weight = match blocker.kind {
-            BlockerKind::Specification => Weight::Stalls,
-            BlockerKind::Cluster => Weight::Blocks,
-            BlockerKind::Pause => Weight::Waits,
-        };
-        // What only the cluster or a person must mend is said when the stage's turn comes.
-        if weight == Weight::Stalls || !self.is_aside() {
-            let brief = format!("{}: {}", self.stage.name, target.key);
-            walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
-        }
-    }
-
-    fn is_aside(&self) -> bool {
-        matches!(self.position, Position::Later(_) | Position::Abandoned | Position::Failed(_))
     }
 
     /// The phase of the stage that the promotion works on, and the promotion if the stage passed.
@@ -186,47 +99,70 @@ impl<'a> Visit<'a, '_> {
         &self,
         promotion: &'p PromotionStatus,
         standings: &Standings<'_>,
+        order: &Order<'_>,
         walk: &mut Walk,
     ) -> (StagePhase, Option<&'p PromotionStatus>) {
         let proof = prove(self.stage, &standings.settled);
+        if let Proof::Failed(_) = proof
+            && self.frozen
+        {
+            walk.rows.extend(self.rolling_row(proof));
+            return (StagePhase::Rolling, None);
+        }
         if let Proof::Failed(failure) = proof {
             return (self.fail(promotion, failure, walk), None);
         }
-        if let Some(phase) = self.unsettled(standings, walk) {
+        if let Some(failure) = self.gate_too_old(walk) {
+            return (self.failed(failure, walk), None);
+        }
+        if let Some(phase) = self.unsettled(standings, order, walk) {
             return (phase, None);
         }
+        let gated = self.gated_row();
         match proof {
-            Proof::Complete => self.soak(promotion, walk),
-            Proof::Nothing(sentence) => {
-                walk.rows.push(self.row(Weight::Blocks, "NothingToProve", sentence, self.stage.name.clone()));
+            Proof::Complete if gated.is_none() => self.soak(promotion, walk),
+            Proof::Nothing(why) => {
+                walk.rows.push(self.nothing_row(Weight::Blocks, &why));
                 (StagePhase::NothingToProve, None)
             }
-            Proof::Waits { .. } | Proof::Rolling { .. } | Proof::Failed(_) => {
+            proof => {
                 walk.rows.extend(self.rolling_row(proof));
+                walk.rows.extend(gated);
                 (StagePhase::Rolling, None)
             }
         }
     }
 
     /// The phase of a stage in which not all targets say what they should.
-    fn unsettled(&self, standings: &Standings<'_>, walk: &mut Walk) -> Option<StagePhase> {
-        if standings.held {
+    fn unsettled(&self, standings: &Standings<'_>, order: &Order<'_>, walk: &mut Walk) -> Option<StagePhase> {
+        if !standings.held.is_empty() {
             return Some(StagePhase::Held);
         }
+        let is_due = !standings.writes.is_empty() || standings.refused;
+        if is_due && self.frozen {
+            return Some(StagePhase::Pending);
+        }
+        if is_due && order.needed > 0 && !(order.missing.is_empty() && self.asks_for_gates()) {
+            return Some(self.gate(order, standings, walk));
+        }
         if let Some(write) = standings.writes.first() {
-            if self.frozen {
-                return Some(StagePhase::Pending);
-            }
-            let message = format!("{} is being given {}", write.target, short(&write.applied.reference));
-            walk.rows.push(self.row(
-                Weight::Moves,
-                "Writing",
-                message,
-                format!("{} is written", self.stage.name),
-            ));
+            let message =
+                format!("{} is being given {}", write.target, short_code(write.applied.reference.as_deref()));
+            let brief = format!("{} is written", self.stage.name);
+            walk.rows.push(self.row(Weight::Moves, "Writing", message, brief));
             return Some(StagePhase::Writing);
         }
-        standings.blocked.then_some(StagePhase::Pending)
+        if standings.refused && order.needed > 0 {
+            // It is tried again, and what is held back for it stays so.
+            return Some(StagePhase::Writing);
+        }
+        (standings.blocked || standings.refused).then_some(StagePhase::Pending)
+    }
+
+    /// Whether the stage is stored as one whose gates nobody lifts but in their turn.
+    fn asks_for_gates(&self) -> bool {
+        let asks = |phase| matches!(phase, StagePhase::Gating | StagePhase::Writing | StagePhase::Rolling);
+        self.last.is_some_and(|last| asks(last.phase))
     }
 
     fn fail(&self, promotion: &PromotionStatus, failure: PromotionFailure, walk: &mut Walk) -> StagePhase {
@@ -241,9 +177,16 @@ impl<'a> Visit<'a, '_> {
                 .push(Row { until: Some(grace_ends), ..self.row(Weight::Moves, "Rollout", message, brief) });
             return StagePhase::Rolling;
         }
-        walk.rows.push(self.failed_row(&failure));
+        self.failed(failure, walk)
+    }
+
+    /// The stage has failed. Where a part of it is held back, its targets cannot stay as they are.
+    fn failed(&self, failure: PromotionFailure, walk: &mut Walk) -> StagePhase {
+        let rolls_back = self.gates_status().is_some();
+        walk.rows.push(self.failing_row(&failure, rolls_back));
         walk.failure = Some(failure);
-        StagePhase::Failed
+        walk.rolls_back = rolls_back;
+        if rolls_back { StagePhase::RollingBack } else { StagePhase::Failed }
     }
 
     /// All run the candidate: waits for the soak time to pass.
@@ -284,11 +227,15 @@ impl<'a> Visit<'a, '_> {
         if self.last.is_none_or(|last| last.reference.is_none()) {
             return aside(standings);
         }
-        if let Some(phase) = self.unsettled(standings, walk) {
+        if let Some(phase) = self.unsettled(standings, &Order::default(), walk) {
             return phase;
         }
         match prove(self.stage, &standings.running()) {
-            Proof::Complete | Proof::Nothing(_) => StagePhase::Deployed,
+            Proof::Complete => StagePhase::Deployed,
+            Proof::Nothing(why) => {
+                walk.rows.push(self.nothing_row(Weight::Tells, &why));
+                StagePhase::Deployed
+            }
             proof => {
                 walk.rows.extend(self.rolling_row(proof));
                 StagePhase::Rolling
@@ -296,7 +243,7 @@ impl<'a> Visit<'a, '_> {
         }
     }
 
-    fn since(&self, phase: StagePhase) -> Option<Time> {
+    pub(crate) fn since(&self, phase: StagePhase) -> Option<Time> {
         let moving = |phase| matches!(phase, StagePhase::Writing | StagePhase::Rolling);
         let kept = self.last.filter(|last| last.phase == phase || (moving(last.phase) && moving(phase)));
         kept.and_then(|last| last.since).or(Some(self.view.now))
@@ -304,6 +251,6 @@ impl<'a> Visit<'a, '_> {
 }
 
 /// The phase of a stage whose turn it is not.
-fn aside(standings: &Standings<'_>) -> StagePhase {
-    if standings.held { StagePhase::Held } else { StagePhase::Pending }
+pub(crate) fn aside(standings: &Standings<'_>) -> StagePhase {
+    if standings.held.is_empty() { StagePhase::Pending } else { StagePhase::Held }
 }

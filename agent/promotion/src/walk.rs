@@ -3,8 +3,9 @@
 //! Only the first stage that is not done is worked on. A stage that has passed, or whose turn has not come, only
 //! gives its reference to targets that joined it.
 
-use voxsync_crds::code_sync::{
-    CodeSyncStatus, Hold, Outcome, PromotionFailure, Stage, StagePhase, StageStatus,
+use voxsync_crds::{
+    code_sync::{CodeSyncStatus, Hold, Outcome, PromotionFailure, Stage, StagePhase, StageStatus},
+    time::Time,
 };
 
 use crate::{
@@ -23,10 +24,29 @@ pub(crate) struct Walk {
     pub rows: Rows,
     pub writes: Vec<TargetWrite>,
     pub failure: Option<PromotionFailure>,
+    /// A part of the stage that failed is held back: its targets are given back what they had.
+    pub rolls_back: bool,
+    /// The promotion ends, and something is still to be given back or held back.
+    pub is_giving_back: bool,
+    /// The targets of a promotion that ends that are not given back what they had, each with the reason.
+    pub left: Vec<String>,
     /// Whether the promotion under way passed all stages.
     pub passed_all: bool,
     /// What people are told about references that are written over for the first time.
     pub adoptions: Vec<String>,
+    wakes: Option<Time>,
+}
+
+impl Walk {
+    /// Something is to be decided at this time, if nothing comes before.
+    pub(crate) fn wake_by(&mut self, time: Time) {
+        self.wakes = self.wakes.into_iter().chain([time]).min();
+    }
+
+    /// The next time at which something is to be decided.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.wakes.into_iter().chain(self.rows.next_end()).min()
+    }
 }
 
 /// Goes through all stages. `after` is the status as far as it is decided; `frozen` means that nothing may be
@@ -38,6 +58,13 @@ pub(crate) fn through_stages(view: &View<'_>, after: &CodeSyncStatus, rows: Rows
     for (stage, targets) in view.stages() {
         let last = after.stages.iter().find(|last| last.name == stage.name);
         let position = position(after, last, stage, open);
+        let is_rolling_back = matches!(position, Position::RollingBack(_));
+        if view.observed.is_leaving && !is_rolling_back {
+            walk.stages.extend(last.map(left));
+            continue;
+        }
+        // What ends half-way goes back whatever the source and the spec say by now.
+        let frozen = if is_rolling_back { view.is_suspended() } else { frozen };
         let visit = Visit { view, stage, targets, last, position, frozen };
         let status = visit.run(&mut walk);
         open = open
@@ -45,8 +72,15 @@ pub(crate) fn through_stages(view: &View<'_>, after: &CodeSyncStatus, rows: Rows
             && status.phase != StagePhase::Held;
         walk.stages.push(status);
     }
-    walk.passed_all = active.is_some() && open && !walk.stages.is_empty();
+    walk.passed_all = active.is_some_and(|active| active.ending.is_none()) && open && !walk.stages.is_empty();
     walk
+}
+
+/// A stage of a CodeSync that is deleted, as it is left.
+fn left(last: &StageStatus) -> StageStatus {
+    let is_deployed = last.phase == StagePhase::Deployed;
+    let phase = if is_deployed { StagePhase::Deployed } else { StagePhase::Pending };
+    StageStatus { phase, gates: None, ..last.clone() }
 }
 
 fn position<'a>(
@@ -61,10 +95,11 @@ fn position<'a>(
     let passed = last.is_some_and(|last| last.promotion.as_ref() == Some(&promotion.id));
     match (promotion.outcome, &promotion.failure) {
         (None, _) if passed => Position::Passed(promotion),
+        (None, _) if promotion.ending.is_some() => Position::RollingBack(promotion),
         (None, _) if open => Position::Working(promotion),
         (None, _) => Position::Later(promotion),
         (Some(_), _) if passed => Position::Resting,
-        (Some(_), Some(failure)) if failure.stage == stage.name => Position::Failed(failure),
+        (Some(_), Some(failure)) if failure.stage == stage.name => Position::Failed(promotion, failure),
         (Some(_), _) => Position::Abandoned,
     }
 }
@@ -81,7 +116,7 @@ pub(crate) fn plan(
     reference: &str,
     tag: Option<&str>,
 ) -> Vec<Planned> {
-    let goal = Goal { reference, tag, promotion: "", reach: Reach::All };
+    let goal = Goal { reference: Some(reference), tag, promotion: "", reach: Reach::All };
     let mut planned = Vec::new();
     for (stage, targets) in view.stages() {
         let last = after.stages.iter().find(|last| last.name == stage.name);

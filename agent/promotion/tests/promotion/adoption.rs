@@ -1,6 +1,6 @@
 //! What targets run already, and how it is taken over.
 
-use super::world::{REPOSITORY, Target, World, canary_and_production, reference};
+use super::world::{Fate, REPOSITORY, Target, World, canary_and_production, reference};
 use rstest::rstest;
 use voxsync_crds::code_sync::{Adopt, TargetKind};
 
@@ -133,4 +133,23 @@ fn a_record_of_a_codesync_that_is_gone_is_nobodys() {
     world.settle();
     assert_eq!(world.deployed(), "v1.5.0");
     assert_eq!(world.production().applied.clone().unwrap().code_sync, "another uid");
+}
+
+#[test]
+fn what_is_adopted_in_the_middle_of_a_rollout_is_not_deployed_before_its_end() {
+    let mut world = World::with_authority();
+    world.status = voxsync_crds::code_sync::CodeSyncStatus::default();
+    world.server("ca").fate = Fate::Rolls;
+    world.server("ca").runs = None;
+    world.settle();
+    assert_eq!((world.deployed(), world.reasons()), ("-", vec!["Adopting"]));
+    assert_eq!(
+        (world.condition("Ready"), world.condition("Deployed")),
+        ("False Adopting".into(), "False NeverDeployed".into())
+    );
+    assert!(world.message("Adopting").contains("which ca does not yet"), "{}", world.message("Adopting"));
+    world.server("ca").fate = Fate::Runs;
+    world.settle();
+    assert_eq!((world.deployed(), world.condition("Ready")), ("v1.4.2", "True Deployed".into()));
+    assert_eq!((world.writes.len(), world.releases.len()), (0, 0));
 }

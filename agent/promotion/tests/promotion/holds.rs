@@ -174,7 +174,7 @@ fn a_resume_on_an_object_without_status_is_only_recorded() {
     world.production().applied = Some(Applied {
         code_sync: super::world::UID.into(),
         promotion: "old".into(),
-        reference: reference("v1.0.0"),
+        reference: Some(reference("v1.0.0")),
         previous: None,
     });
     world.production().changed_by("kubectl-edit", Some(&reference("v1.3.9")), now);
@@ -229,7 +229,7 @@ fn what_another_tool_wrote_too_early_is_taken_when_its_turn_comes() {
     world.passes(600);
     world.settle();
     assert_eq!((world.deployed(), world.condition("Ready")), ("v1.5.0", "True Deployed".into()));
-    assert_eq!(world.production().applied.as_ref().unwrap().reference, reference("v1.5.0"));
+    assert_eq!(world.production().applied.as_ref().unwrap().reference, Some(reference("v1.5.0")));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_candidate_that_another_tool_writes_before_its_turn_is_held_until_its_turn()
     world.settle();
     assert_eq!((world.deployed(), world.status.holds.len()), ("v1.5.0", 0));
     // The record says so now: the next candidate finds nothing odd.
-    assert_eq!(world.production().applied.as_ref().unwrap().reference, reference("v1.5.0"));
+    assert_eq!(world.production().applied.as_ref().unwrap().reference, Some(reference("v1.5.0")));
     world.finds("v1.6.0");
     world.settle();
     world.passes(600);

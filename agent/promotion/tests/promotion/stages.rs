@@ -62,7 +62,7 @@ fn the_release_says_what_happened() {
     let production = &second.stages[1].targets[0];
     assert_eq!(
         (production.previous.clone(), production.reference.clone()),
-        (Some(reference("v1.4.2")), reference("v1.5.0"))
+        (Some(reference("v1.4.2")), Some(reference("v1.5.0")))
     );
     assert_eq!(production.servers, ["compile"]);
     assert_eq!(world.status.history.len(), 2);
@@ -492,7 +492,7 @@ fn pull_secret_and_policy_are_written_beside_it() {
     assert!(write.pull_policy.is_some());
     assert_eq!(
         write.applied.reference,
-        format!("{}@{}", super::world::REPOSITORY, super::world::digest("v1.5.0"))
+        Some(format!("{}@{}", super::world::REPOSITORY, super::world::digest("v1.5.0")))
     );
 }
 
@@ -504,4 +504,14 @@ fn a_ca_beside_a_server_that_serves_is_enough() {
     world.finds("v1.5.0");
     world.settle();
     assert_eq!(world.phases()[0], StagePhase::Soaking);
+}
+
+#[test]
+fn a_stage_that_loses_all_its_servers_says_so_and_stays() {
+    let mut world = World::promoted();
+    world.production().servers.clear();
+    world.settle();
+    assert_eq!((world.condition("Ready"), world.reasons()), ("True Deployed".into(), vec!["NothingToProve"]));
+    let said = world.message("NothingToProve").to_owned();
+    assert!(said.contains("nothing in stage production proves any more that its code runs"), "{said}");
 }

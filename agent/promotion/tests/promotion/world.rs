@@ -3,13 +3,13 @@
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use voxsync_crds::{
-    annotations::Applied,
+    annotations::{Applied, Gate},
     code_release::CodeReleaseSpec,
     code_sync::{CandidateStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, StagePhase, TargetKind},
 };
 use voxsync_promotion::{
-    Action, ClaimedBy, LastWriter, Live, Observed, ObservedSource, ObservedTarget, RefusedWrite,
-    ServerRollout, TargetKey, TargetProblem, TargetWrite, step,
+    Action, ClaimedBy, Gatekeeper, LastWriter, Live, Observed, ObservedSource, ObservedTarget, PausedBy,
+    RefusedWrite, ServerRollout, TargetKey, TargetProblem, TargetWrite, step,
 };
 use voxsync_rollout::state::{Progress, RolloutState, Stuck, StuckImage};
 
@@ -86,15 +86,42 @@ pub enum Fate {
 pub struct Server {
     pub name: String,
     pub serves_code: bool,
+    pub is_authority: bool,
     pub replicas: u32,
     pub fate: Fate,
     /// The reference that all of its pods run.
     pub runs: Option<String>,
+    pub is_paused: bool,
+    pub gate: Option<Gate>,
+    pub why_not_held: Option<String>,
 }
 
 impl Server {
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), serves_code: true, replicas: 1, fate: Fate::Runs, runs: None }
+        Self {
+            name: name.into(),
+            serves_code: true,
+            is_authority: false,
+            replicas: 1,
+            fate: Fate::Runs,
+            runs: None,
+            is_paused: false,
+            gate: None,
+            why_not_held: None,
+        }
+    }
+
+    /// Holds the Deployment back, as the reconciler does it.
+    pub fn hold_back(&mut self, promotion: &str, since: Timestamp) {
+        let (code_sync, promotion) = (UID.to_owned(), promotion.to_owned());
+        self.gate = Some(Gate { code_sync, promotion, since: since.into() });
+        self.is_paused = true;
+    }
+
+    /// Lets the Deployment go.
+    pub fn lift(&mut self) {
+        self.gate = None;
+        self.is_paused = false;
     }
 
     fn progress(&self, live: Option<&str>) -> Progress {
@@ -109,6 +136,8 @@ impl Server {
         match &self.fate {
             Fate::Is(state) => state.clone(),
             _ if self.runs.as_deref() == live => RolloutState::Complete(progress(self.replicas)),
+            _ if self.is_paused && self.gate.is_some() => RolloutState::Gated(progress(0)),
+            _ if self.is_paused => RolloutState::PausedByPerson,
             Fate::Runs => RolloutState::Pending,
             Fate::Rolls => RolloutState::Progressing(progress(0)),
             Fate::Sticks(reason) => RolloutState::Stuck(Stuck {
@@ -163,7 +192,7 @@ impl Target {
         if self.live != write.expected || self.applied != write.expected_applied {
             return false;
         }
-        self.live = Live { image: Some(write.applied.reference.clone()), claim: None };
+        self.live = Live { image: write.applied.reference.clone(), claim: None };
         self.applied = Some(write.applied.clone());
         self.writer = Some(LastWriter { manager: "voxsync".into(), time: Some(time) });
         true
@@ -174,6 +203,10 @@ impl Target {
         let rollout = |server: &Server| ServerRollout {
             name: server.name.clone(),
             serves_code: server.serves_code,
+            is_authority: server.is_authority,
+            has_deployment: true,
+            why_not_held: server.why_not_held.clone(),
+            paused: server.is_paused.then(|| server.gate.clone().map_or(PausedBy::Person, PausedBy::Gate)),
             progress: server.progress(live),
             state: server.state(live),
         };
@@ -215,6 +248,9 @@ impl World {
             generation: 1,
             requested_at: None,
             resume: None,
+            is_leaving: false,
+            has_finalizer: false,
+            gatekeeper: Gatekeeper::Present,
             source: ObservedSource { looked: true, ..ObservedSource::default() },
             pin: None,
             stages: Vec::new(),
@@ -267,6 +303,45 @@ impl World {
         assert_eq!(world.deployed(), "v1.4.2");
         world.forget();
         world
+    }
+
+    /// One stage: a Config with a Server and a certificate authority, on v1.4.2, adopted.
+    pub fn with_authority() -> Self {
+        let stages = json!([{"name": "all", "targets": [{"kind": "Config", "name": "production"}]}]);
+        let live = Some(reference("v1.4.2"));
+        let target = Target::new(TargetKind::Config, "production", live, &["compile", "ca"]);
+        let mut world = Self::new(staged(&stages), vec![vec![target]]);
+        world.server("ca").is_authority = true;
+        world.finds("v1.4.2");
+        world.settle();
+        world.forget();
+        world
+    }
+
+    pub fn server(&mut self, name: &str) -> &mut Server {
+        let mut servers = self.stages.iter_mut().flatten().flat_map(|target| &mut target.servers);
+        servers.find(|server| server.name == name).expect("such a Server")
+    }
+
+    /// The reconciler holds these back for the promotion under way.
+    pub fn hold_back(&mut self, servers: &[&str]) {
+        let (now, promotion) = (self.now, self.status.promotion.as_ref().expect("a promotion").id.clone());
+        for name in servers {
+            self.server(name).hold_back(&promotion, now);
+        }
+    }
+
+    /// Settles, and settles again with these held back.
+    pub fn settle_gating(&mut self, servers: &[&str]) {
+        self.settle();
+        assert!(self.phases().contains(&StagePhase::Gating), "{:?}", self.status.waiting);
+        self.hold_back(servers);
+        self.settle();
+    }
+
+    /// How many are held back, as the status of the stage says it.
+    pub fn held(&self, stage: usize) -> u32 {
+        self.status.stages[stage].gates.as_ref().map_or(0, |gates| gates.held)
     }
 
     pub fn canary(&mut self) -> &mut Target {
@@ -349,14 +424,20 @@ impl World {
         let now = self.now;
         match action {
             Action::Event { reason, message, .. } => self.events.push(format!("{reason}: {message}")),
+            Action::Finalizer(wanted) => {
+                assert_ne!(self.observed.has_finalizer, wanted, "a write that changes nothing");
+                self.observed.has_finalizer = wanted;
+            }
             Action::Record(release) => {
                 if self.releases.iter().all(|known| known.promotion != release.promotion) {
                     self.releases.push(*release);
                 }
             }
             Action::Write(write) => {
-                let reference = voxsync_crds::CodeReference::parse(&write.applied.reference).unwrap();
-                self.writes.push(format!("{}={}", write.target, reference.tag().unwrap_or("?")));
+                let reference = write.applied.reference.as_deref();
+                let reference = reference.map(|it| voxsync_crds::CodeReference::parse(it).unwrap());
+                let tag = reference.as_ref().map_or("-", |reference| reference.tag().unwrap_or("?"));
+                self.writes.push(format!("{}={tag}", write.target));
                 let mut targets = self.stages.iter_mut().flatten();
                 let target = targets.find(|target| target.key == write.target).unwrap();
                 assert!(target.accept(&write, now), "nobody else writes in between");
@@ -366,7 +447,8 @@ impl World {
 
     fn roll(&mut self) {
         for target in self.stages.iter_mut().flatten() {
-            for server in target.servers.iter_mut().filter(|server| server.fate == Fate::Runs) {
+            let runs = |server: &&mut Server| server.fate == Fate::Runs && !server.is_paused;
+            for server in target.servers.iter_mut().filter(runs) {
                 server.runs.clone_from(&target.live.image);
             }
         }

@@ -1,0 +1,312 @@
+//! The order of a stage: which Deployments have to be held back before its references are written, which are, and
+//! what is said of them.
+//!
+//! The reconciler places the gates and lifts them; here it is only seen that they are there, that they go, and that
+//! they do not stay for ever.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use voxsync_crds::{
+    code_sync::{CodeSyncStatus, GatesStatus, PromotionFailure, PromotionStatus, StagePhase, StageStatus},
+    reference::is_same_code,
+    time::Time,
+};
+use voxsync_rollout::{
+    order::{Member, Way, to_gate},
+    state::RolloutState,
+};
+
+use crate::{
+    candidate::is_only_tag,
+    observed::{Gatekeeper, ObservedTarget, PausedBy, ServerRollout},
+    rollback::carries,
+    rows::{GATED, GATING, Row, Weight},
+    standings::Standings,
+    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, clock, cut, later, names},
+    view::View,
+    visit::{Position, Visit},
+    walk::Walk,
+};
+
+/// How long as many Deployments may be held back as before; then the stage has failed.
+pub(crate) const GATE_LIMIT_SECONDS: u64 = 3600;
+/// How long gates may take to be placed before somebody should have a look.
+const GATING_PATIENCE_SECONDS: u64 = 60;
+
+/// What has to be held back before references are written.
+#[derive(Default)]
+pub(crate) struct Order<'a> {
+    /// How many Deployments have to be.
+    pub needed: usize,
+    /// Those that are not yet.
+    pub missing: Vec<&'a ServerRollout>,
+}
+
+/// The Servers whose Deployments this CodeSync holds back.
+pub(crate) fn held<'t>(
+    view: &View<'_>,
+    targets: impl IntoIterator<Item = &'t ObservedTarget>,
+) -> BTreeSet<&'t str> {
+    let servers = targets.into_iter().flat_map(|target| &target.servers);
+    let is_ours =
+        |server: &&ServerRollout| server.gate().is_some_and(|gate| gate.code_sync == view.observed.uid);
+    servers.filter(is_ours).map(|server| server.name.as_str()).collect()
+}
+
+/// Whether a part of the stage that the promotion works on is held back.
+pub(crate) fn is_held_back(view: &View<'_>, after: &CodeSyncStatus, promotion: &PromotionStatus) -> bool {
+    open_stages(view, after, promotion).any(|(_, targets)| !held(view, targets).is_empty())
+}
+
+/// Whether the promotion wrote a part of it, and it is held back or rolls after it was: then it can only go on, or go
+/// back.
+pub(crate) fn is_half_way(view: &View<'_>, after: &CodeSyncStatus, promotion: &PromotionStatus) -> bool {
+    open_stages(view, after, promotion).any(|(last, targets)| {
+        let is_bound = !held(view, targets).is_empty() || rolls_after_gates(view, last, targets);
+        is_bound && targets.iter().any(|target| carries(view, target, promotion))
+    })
+}
+
+/// Whether pods go over in a stage whose Deployments were let go a short while ago.
+fn rolls_after_gates(view: &View<'_>, last: Option<&StageStatus>, targets: &[ObservedTarget]) -> bool {
+    let Some(since) = last.and_then(|last| last.gates.as_ref()?.since) else { return false };
+    let rolls = |server: &ServerRollout| {
+        use RolloutState::{Progressing, Stuck, TimedOut};
+        server.serves_code && matches!(server.state, Progressing(_) | Stuck(_) | TimedOut { .. })
+    };
+    view.now < limit(since) && targets.iter().flat_map(|target| &target.servers).any(rolls)
+}
+
+fn limit(since: Time) -> Time {
+    later(since, Duration::from_secs(GATE_LIMIT_SECONDS))
+}
+
+/// Each stage that the promotion has not passed, as it was last, with its targets.
+fn open_stages<'a, 's>(
+    view: &View<'a>,
+    after: &'s CodeSyncStatus,
+    promotion: &PromotionStatus,
+) -> impl Iterator<Item = (Option<&'s StageStatus>, &'a [ObservedTarget])> {
+    let stages = view
+        .stages()
+        .map(|(stage, targets)| (after.stages.iter().find(|last| last.name == stage.name), targets));
+    let has_passed = |last: &StageStatus| last.promotion.as_ref() == Some(&promotion.id);
+    stages.filter(move |(last, _)| !last.is_some_and(has_passed))
+}
+
+/// The finalizer as it should be, where it is not: it stays as long as gates are there or come.
+pub(crate) fn finalizer(view: &View<'_>, after: &CodeSyncStatus) -> Option<bool> {
+    let observed = view.observed;
+    let is_gating = after.stages.iter().any(|stage| stage.phase == StagePhase::Gating);
+    if observed.is_leaving {
+        let is_recorded = |ended: &PromotionStatus| ended.recorded || observed.record_refused.is_some();
+        let is_over = |promotion: &PromotionStatus| promotion.outcome.is_some() && is_recorded(promotion);
+        return (observed.has_finalizer && after.promotion.as_ref().is_none_or(is_over)).then_some(false);
+    }
+    if !observed.has_finalizer {
+        return is_gating.then_some(true);
+    }
+    let holds = !held(view, observed.stages.iter().flatten()).is_empty();
+    (!holds && !is_gating).then_some(false)
+}
+
+impl<'a> Visit<'a, '_> {
+    /// What has to be held back before anything more of the stage is written.
+    pub(crate) fn order(&self) -> Order<'a> {
+        let Position::Working(promotion) = self.position else { return Order::default() };
+        if self.stage.allow_unordered {
+            return Order::default();
+        }
+        let mut members = BTreeMap::new();
+        for target in self.targets {
+            let way = if self.has_candidate(target, promotion) { Way::Under } else { Way::Before };
+            for server in target.servers.iter().filter(|server| server.serves_code && server.has_deployment) {
+                let member = Member {
+                    name: server.name.as_str(),
+                    is_authority: server.is_authority,
+                    is_gated: self.is_gated_for(server, promotion),
+                    way,
+                };
+                let (known, _) = members.entry(server.name.as_str()).or_insert((member, server));
+                if way == Way::Before {
+                    known.way = way;
+                }
+            }
+        }
+        let all: Vec<Member<'_>> = members.values().map(|(member, _)| *member).collect();
+        let needed = to_gate(&all, self.stage.max_concurrent.and_then(NonZeroU32::new));
+        let servers = members.into_iter().filter(|(name, _)| needed.contains(name));
+        let missing = servers.filter(|(_, (member, _))| !member.is_gated).map(|(_, (_, server))| server);
+        Order { needed: needed.len(), missing: missing.collect() }
+    }
+
+    fn is_gated_for(&self, server: &ServerRollout, promotion: &PromotionStatus) -> bool {
+        let uid = &self.view.observed.uid;
+        server.gate().is_some_and(|gate| gate.code_sync == *uid && gate.promotion == promotion.id)
+    }
+
+    /// Whether a target says the candidate already, so that nothing of it will roll.
+    fn has_candidate(&self, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
+        let candidate = &promotion.candidate;
+        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
+        live.is_some_and(|live| {
+            let is_kept = self.view.keeps_tags() && self.view.record_on(target).is_none();
+            is_same_code(live, &candidate.reference)
+                || (is_kept && is_only_tag(live, &candidate.repository, candidate.tag.as_deref()))
+        })
+    }
+
+    /// The phase of a stage that is to be written, but needs an order that is not there yet.
+    pub(crate) fn gate(&self, order: &Order<'_>, standings: &Standings<'_>, walk: &mut Walk) -> StagePhase {
+        let missing = names(order.missing.iter().map(|server| server.name.as_str()));
+        let name = &self.stage.name;
+        if standings.blocked {
+            // Held back, the others would wait for what may never be written.
+            return StagePhase::Pending;
+        }
+        if self.view.observed.gatekeeper == Gatekeeper::Absent {
+            let message = format!(
+                "stage {name} needs an order (certificate authorities last and alone, or maxConcurrent), and this \
+                 reconciler never holds Deployments back ({missing}): name the Servers as targets, certificate \
+                 authorities in a later stage of their own; or run with --reconciler=full; or let all roll at once with \
+                 allowUnordered: true"
+            );
+            walk.rows.push(self.row(Weight::Stalls, "NoGates", message, format!("{name} needs an order")));
+            return StagePhase::Pending;
+        }
+        let row = order.missing.iter().find_map(|server| self.not_to_gate_row(server));
+        if let Some(row) = row {
+            walk.rows.push(row);
+            return StagePhase::Pending;
+        }
+        let row = self.gating_row(order, &missing, walk);
+        walk.rows.push(row);
+        StagePhase::Gating
+    }
+
+    /// What is said of a Deployment that is paused already, for another reason: it may take days, and the others are
+    /// not held back for that long.
+    fn not_to_gate_row(&self, server: &ServerRollout) -> Option<Row> {
+        let (name, uid) = (&self.stage.name, &self.view.observed.uid);
+        let brief = format!("{name} {}", server.name);
+        let server_name = &server.name;
+        match &server.paused {
+            Some(PausedBy::Person) => {
+                let message = format!(
+                    "the Deployment of Server {server_name} is paused by a person, so that its turn cannot come; nothing \
+                     of stage {name} is written before: `kubectl rollout resume deployment/{server_name}`"
+                );
+                Some(self.row(Weight::Waits, "PausedByPerson", message, brief))
+            }
+            Some(PausedBy::Gate(gate)) if gate.code_sync != *uid => {
+                let message = format!(
+                    "the Deployment of Server {server_name} is still held back for another CodeSync (uid {}), since {}; \
+                     nothing of stage {name} is written before: the events of the Server say what it waits for",
+                    cut(&gate.code_sync, NAME_LIMIT_BYTES),
+                    gate.since
+                );
+                Some(self.row(Weight::Blocks, GATED, message, brief))
+            }
+            _ => None,
+        }
+    }
+
+    fn gating_row(&self, order: &Order<'_>, missing: &str, walk: &mut Walk) -> Row {
+        let name = &self.stage.name;
+        let brief = |there: usize| format!("{name} {there} of {} held back", order.needed);
+        if order.missing.is_empty() {
+            let message = format!("stage {name} keeps an order: it is written as soon as that is stored");
+            return self.row(Weight::Moves, GATING, message, brief(order.needed));
+        }
+        let since = self.since(StagePhase::Gating).unwrap_or(self.view.now);
+        let patience_ends = later(since, Duration::from_secs(GATING_PATIENCE_SECONDS));
+        let there = order.needed.saturating_sub(order.missing.len());
+        if self.view.now < patience_ends {
+            walk.wake_by(patience_ends);
+            let message =
+                format!("stage {name} keeps an order: {missing} are held back before it is written");
+            return self.row(Weight::Moves, GATING, message, brief(there));
+        }
+        let message = format!(
+            "stage {name} keeps an order, and nothing is written before the Deployments of {missing} are held back, which \
+             they are not since {}: {}",
+            clock(since, self.view.now),
+            why_not_held(&order.missing)
+        );
+        self.row(Weight::Blocks, GATING, message, brief(there))
+    }
+
+    /// What is said of Deployments that wait for their turn.
+    pub(crate) fn gated_row(&self) -> Option<Row> {
+        let held = held(self.view, self.targets);
+        let name = &self.stage.name;
+        (!held.is_empty()).then(|| {
+            let message = format!(
+                "held back in stage {name} until it is their turn: {}; certificate authorities come last, when all \
+                 others run it",
+                names(held.iter().copied())
+            );
+            self.row(Weight::Moves, GATED, message, format!("{name} {} held back", held.len()))
+        })
+    }
+
+    /// How many Deployments of the stage are held back, and since when it is that many in this promotion. Once some were,
+    /// it stays: the last that is let go is the authority, and what it cannot run has to go back.
+    pub(crate) fn gates_status(&self) -> Option<GatesStatus> {
+        let (promotion, is_its_turn) = match self.position {
+            Position::Working(promotion) | Position::RollingBack(promotion) => (promotion, true),
+            // A stage before it is held by now.
+            Position::Later(promotion) => (promotion, false),
+            _ => return None,
+        };
+        let held = u32::try_from(held(self.view, self.targets).len()).unwrap_or(u32::MAX);
+        let is_same = self.view.before.promotion.as_ref().is_some_and(|before| before.id == promotion.id);
+        let before = self.last.and_then(|last| last.gates.as_ref()).filter(|_| is_same);
+        let since = before.filter(|before| before.held == held).and_then(|before| before.since);
+        // No time passes while nothing is decided: nobody can do anything about it.
+        let since = (is_its_turn && !self.frozen).then(|| since.unwrap_or(self.view.now));
+        (held > 0 || before.is_some()).then_some(GatesStatus { held, since })
+    }
+
+    /// Why the stage fails where nothing was let go for too long.
+    pub(crate) fn gate_too_old(&self, walk: &mut Walk) -> Option<PromotionFailure> {
+        let GatesStatus { held: count, since } = self.gates_status()?;
+        let (since, ends) = (since?, limit(since?));
+        if self.view.now < ends {
+            walk.wake_by(ends);
+            return None;
+        }
+        if count == 0 {
+            return None;
+        }
+        let held = held(self.view, self.targets);
+        let message = format!(
+            "held back since {} without a change: {}; what the stage waited for: {}",
+            since,
+            names(held.iter().copied()),
+            self.last.and_then(|last| last.message.as_deref()).unwrap_or("nothing that it said")
+        );
+        Some(PromotionFailure {
+            stage: self.stage.name.clone(),
+            server: cut(held.first().copied().unwrap_or_default(), NAME_LIMIT_BYTES),
+            reason: "GateTooOld".to_owned(),
+            message: cut(&message, SENTENCE_LIMIT_BYTES),
+        })
+    }
+}
+
+/// Why Deployments that should be held back are not: what is known of each, or else who would have to do it.
+fn why_not_held(missing: &[&ServerRollout]) -> String {
+    let known = missing.iter().filter_map(|server| {
+        server.why_not_held.as_ref().map(|why| format!("Server {}: {why}", server.name))
+    });
+    let mut all: Vec<String> = known.collect();
+    if all.len() < missing.len() {
+        all.push("a reconciler with --reconciler=full must run for this namespace".to_owned());
+    }
+    all.join("; ")
+}

@@ -1,0 +1,112 @@
+//! The targets of a stage, by how they stand.
+
+use crate::{
+    observed::{ObservedTarget, TargetWrite},
+    rollback,
+    rows::{HELD, Weight},
+    target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, judge},
+    visit::{Position, Visit},
+    walk::Walk,
+};
+
+/// The targets of a stage, by how they stand.
+#[derive(Default)]
+pub(crate) struct Standings<'a> {
+    pub settled: Vec<&'a ObservedTarget>,
+    pub idle: Vec<&'a ObservedTarget>,
+    pub writes: Vec<TargetWrite>,
+    /// Writes that were refused before and are tried again: what is said of them stays as it is.
+    pub retries: Vec<TargetWrite>,
+    pub held: Vec<&'a ObservedTarget>,
+    /// Some cannot be written, for a reason that nobody has to try to know.
+    pub blocked: bool,
+    /// The API server did not take a write.
+    pub refused: bool,
+}
+
+impl<'a> Standings<'a> {
+    /// The targets on which nothing is to be done.
+    pub(crate) fn running(&self) -> Vec<&'a ObservedTarget> {
+        self.settled.iter().chain(&self.idle).copied().collect()
+    }
+}
+
+impl<'a> Visit<'a, '_> {
+    fn goal(&self) -> Option<Goal<'_>> {
+        let deployed_tag = self.view.before.deployed.as_ref().and_then(|deployed| deployed.tag.as_deref());
+        let passed_with = |reach| {
+            let last = self.last?;
+            let (reference, promotion) = (last.reference.as_deref()?, last.promotion.as_deref()?);
+            Some(Goal { reference: Some(reference), tag: deployed_tag, promotion, reach })
+        };
+        match self.position {
+            Position::Working(promotion) | Position::Passed(promotion) => Some(Goal {
+                reference: Some(&promotion.candidate.reference),
+                tag: promotion.candidate.tag.as_deref(),
+                promotion: &promotion.id,
+                reach: Reach::All,
+            }),
+            Position::Resting => passed_with(Reach::All),
+            Position::Later(_) | Position::Abandoned => passed_with(Reach::Joiners),
+            // What a target is given back is its own.
+            Position::RollingBack(_) | Position::Failed(..) => None,
+        }
+    }
+
+    pub(crate) fn judge_all(&self, walk: &mut Walk) -> Standings<'a> {
+        let mut standings = Standings::default();
+        let coming = match self.position {
+            Position::Later(promotion) => Some(promotion.candidate.reference.as_str()),
+            _ => None,
+        };
+        let goal = self.goal();
+        for target in self.targets {
+            let goal = match self.position {
+                Position::RollingBack(promotion) => rollback::goal(self.view, target, promotion),
+                _ => goal,
+            };
+            let Judgement { standing, hold } = judge(self.view, target, self.last, goal, coming);
+            match standing {
+                Standing::Settled => standings.settled.push(target),
+                Standing::Idle => standings.idle.push(target),
+                Standing::Due(write) => match &target.refused {
+                    None => standings.writes.push(*write),
+                    Some(refused) => {
+                        standings.refused = true;
+                        standings.retries.extend(refused.is_retry_due.then_some(*write));
+                        self.block(walk, target, Blocker::refused(refused.message.clone()));
+                    }
+                },
+                Standing::Held(sentence) => {
+                    standings.held.push(target);
+                    let manager = hold.as_ref().and_then(|hold| hold.manager.as_deref());
+                    let brief = format!("changed by {}", manager.unwrap_or("somebody"));
+                    walk.rows.push(self.row(Weight::Blocks, HELD, sentence, brief));
+                }
+                Standing::Blocked(blocker) => {
+                    standings.blocked = true;
+                    self.block(walk, target, blocker);
+                }
+            }
+            walk.holds.extend(hold);
+        }
+        standings
+    }
+
+    fn block(&self, walk: &mut Walk, target: &ObservedTarget, blocker: Blocker) {
+        let weight = match blocker.kind {
+            BlockerKind::Specification => Weight::Stalls,
+            BlockerKind::Cluster => Weight::Blocks,
+            BlockerKind::Pause => Weight::Waits,
+        };
+        // What only the cluster or a person must mend is said when the stage's turn comes.
+        if weight == Weight::Stalls || !self.is_aside() {
+            let brief = format!("{}: {}", self.stage.name, target.key);
+            walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
+        }
+    }
+
+    fn is_aside(&self) -> bool {
+        matches!(self.position, Position::Later(_) | Position::Abandoned | Position::Failed(..))
+    }
+}

@@ -1,0 +1,182 @@
+//! The agent: it looks, decides, and does some of it; it crashes, loses answers, and does not know that it is old.
+
+use voxsync_crds::{code_sync::Outcome, reference::is_same_code};
+use voxsync_promotion::{Action, Step, TargetWrite, step};
+
+use super::{Simulation, Snapshot, Touched};
+
+impl Simulation {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            spec: self.world.spec.clone(),
+            status: self.world.status.clone(),
+            version: self.version,
+            observed: self.world.observe(),
+        }
+    }
+
+    /// The leader looks at the present, decides, and does it, or some of it. Tells whether there was anything to do.
+    pub(super) fn lead(&mut self, reliably: bool) -> bool {
+        self.see_health();
+        let snapshot = self.snapshot();
+        if self.chance.percent(20) && !reliably {
+            self.snapshots.push(snapshot.clone());
+        }
+        let taken = step(&snapshot.spec, &snapshot.status, &snapshot.observed, self.world.now);
+        self.check_step(&snapshot, &taken);
+        self.check_patience(&snapshot, &taken);
+        let is_idle = taken.status == snapshot.status && taken.actions.is_empty();
+        self.act(&snapshot, taken, true, reliably);
+        self.check_holds();
+        !is_idle
+    }
+
+    /// A leader that lost its lease, but does not know it, decides upon what it saw long ago.
+    pub(super) fn lead_with_old_eyes(&mut self) {
+        if self.snapshots.is_empty() {
+            return;
+        }
+        let index = self.chance.below(self.snapshots.len());
+        let snapshot = self.snapshots.swap_remove(index);
+        let taken = step(&snapshot.spec, &snapshot.status, &snapshot.observed, self.world.now);
+        self.tell("an old leader acts");
+        self.act(&snapshot, taken, false, false);
+    }
+
+    fn act(&mut self, snapshot: &Snapshot, taken: Step, is_leader: bool, reliably: bool) {
+        let mut version = snapshot.version;
+        if taken.status != snapshot.status {
+            if version != self.version {
+                return;
+            }
+            self.version += 1;
+            version = self.version;
+            self.tell(format!("status: {}", taken.status.summary.as_deref().unwrap_or_default()));
+            self.note_end(&taken);
+            if !is_leader {
+                self.patience.forget(self.world.now);
+            }
+            self.world.status = taken.status;
+            self.note_digests();
+        }
+        let mut actions = taken.actions;
+        while !actions.is_empty() {
+            let action = actions.swap_remove(self.chance.below(actions.len()));
+            match self.chance.below(20) {
+                0 if !reliably => return self.tell("crash between two actions"),
+                1 if !reliably => self.tell("an action is lost"),
+                2 if !reliably => {
+                    if let Action::Write(write) = action {
+                        self.late.push(*write);
+                    }
+                }
+                3 => {
+                    self.carry_out(action.clone(), version, is_leader);
+                    self.carry_out(action, version, is_leader);
+                }
+                _ => self.carry_out(action, version, is_leader),
+            }
+        }
+    }
+
+    fn note_end(&mut self, taken: &Step) {
+        let ended = taken.status.promotion.as_ref().and_then(|promotion| promotion.outcome);
+        let before = self.world.status.promotion.as_ref().and_then(|promotion| promotion.outcome);
+        if before.is_none() {
+            self.count.rolled_back += usize::from(ended == Some(Outcome::RolledBack));
+            self.count.own_turn += usize::from(self.fell_on_its_turn(taken));
+            let was_ending = self.world.status.promotion.as_ref().is_some_and(|it| it.ending.is_some());
+            self.count.deleted_half_way += usize::from(ended == Some(Outcome::Abandoned) && was_ending);
+        }
+    }
+
+    fn carry_out(&mut self, action: Action, version: usize, is_leader: bool) {
+        match action {
+            Action::Write(write) => self.write(&write, is_leader),
+            // A write on the CodeSync itself is for the version that was read.
+            Action::Finalizer(wanted) if version == self.version => {
+                if self.world.observed.has_finalizer != wanted {
+                    self.tell(format!("finalizer: {wanted}"));
+                    self.world.observed.has_finalizer = wanted;
+                    if self.world.observed.is_leaving && !wanted {
+                        self.gone();
+                    }
+                }
+            }
+            Action::Finalizer(_) | Action::Event { .. } => {}
+            Action::Record(release) => {
+                let known = self.world.releases.iter().find(|known| known.promotion == release.promotion);
+                match known {
+                    Some(known) => assert_eq!(known.outcome, release.outcome, "a promotion ends once"),
+                    None if release.code_sync_uid == self.world.observed.uid => {
+                        self.world.releases.push(*release);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    pub(super) fn late_write(&mut self) {
+        if let Some(write) = self.late.pop() {
+            self.tell("a late write arrives");
+            self.write(&write, false);
+        }
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.tell("the process starts again");
+        self.world.observed.source.looked = false;
+        self.world.observed.source.candidate = None;
+        if self.world.spec.pin.is_some() {
+            self.world.observed.pin = None;
+        }
+    }
+
+    fn write(&mut self, write: &TargetWrite, is_leader: bool) {
+        let now = self.world.now;
+        let place = self.place(&write.target.to_string());
+        let target = &mut self.world.stages[place.0][place.1];
+        let before = target.clone();
+        if target.problem.is_some() || !target.accept(write, now) {
+            return;
+        }
+        let names: Vec<String> = target.servers.iter().map(|server| server.name.clone()).collect();
+        let code = write.applied.reference.as_deref();
+        let same = match (before.live.image.as_deref(), code) {
+            (Some(live), Some(code)) => is_same_code(live, code),
+            (live, code) => live == code,
+        };
+        let record = before.applied.as_ref().filter(|record| record.code_sync == write.applied.code_sync);
+        let is_back = record.is_some_and(|record| {
+            record.promotion == write.applied.promotion && record.previous.as_deref() == code
+        });
+        for name in names {
+            // Where somebody meddled before, and the Server may still go over to what it was given then.
+            let deployment = self.deployment(&name);
+            deployment.is_excused = !is_leader || ((same || is_back) && deployment.is_excused);
+        }
+        self.show();
+        self.count.writes += 1;
+        self.tell(format!("write {}={code:?}", write.target));
+        let key = write.target.to_string();
+        let touched = self.touched.insert(key.clone(), Touched::default()).unwrap_or_default();
+        assert!(!touched.changed || touched.told || same, "{key} is held and was written: {before:#?}");
+        assert_eq!(before.live.claim, None, "a claim was replaced");
+        if is_back {
+            self.count.given_back += 1;
+            return;
+        }
+        let code = code.expect("code is only taken away to give back that there was none");
+        self.check_order(place.0, code);
+        self.check_backwards(&before, code);
+        self.check_digest(code);
+    }
+
+    pub(super) fn place(&self, key: &str) -> (usize, usize) {
+        let mut places = self.world.stages.iter().enumerate().flat_map(|(stage, targets)| {
+            targets.iter().enumerate().map(move |(index, target)| ((stage, index), target.key.to_string()))
+        });
+        places.find(|(_, name)| name == key).unwrap().0
+    }
+}

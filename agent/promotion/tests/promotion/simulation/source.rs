@@ -1,0 +1,65 @@
+//! The source: tags that come, vanish and move, and a registry that cannot be asked.
+
+use voxsync_crds::CodeReference;
+use voxsync_promotion::SourceProblem;
+
+use super::{Simulation, tag, version_of};
+use crate::world::{candidate_at, digest};
+
+impl Simulation {
+    pub(super) fn source_changes(&mut self) {
+        match self.chance.below(10) {
+            0..5 => {
+                self.newest += 1;
+                self.tags.insert(self.newest, 0);
+                self.tell(format!("{} is pushed", tag(self.newest)));
+            }
+            5 => {
+                let newest = self.tags.keys().next_back().copied();
+                if let Some(newest) = newest.filter(|_| self.tags.len() > 1) {
+                    self.tags.remove(&newest);
+                    self.tell(format!("{} vanishes", tag(newest)));
+                }
+            }
+            6 => {
+                if let Some((version, pushes)) = self.tags.iter_mut().next_back() {
+                    *pushes += 1;
+                    let line = format!("{} is pushed again", tag(*version));
+                    self.tell(line);
+                }
+            }
+            _ => {
+                let source = &mut self.world.observed.source;
+                source.problem = match source.problem {
+                    Some(_) => None,
+                    None => Some(SourceProblem {
+                        reason: "Unreachable".into(),
+                        message: "no route".into(),
+                        unreachable: true,
+                    }),
+                };
+            }
+        }
+        self.look();
+    }
+
+    pub(super) fn pushed(&self, version: usize) -> String {
+        digest(&format!("{}#{}", tag(version), self.tags.get(&version).copied().unwrap_or_default()))
+    }
+
+    pub(super) fn look(&mut self) {
+        self.world.observed.source.looked = true;
+        if self.world.observed.source.problem.is_some() {
+            return;
+        }
+        let highest = self.tags.keys().next_back().copied().unwrap_or(1);
+        let candidate = candidate_at(&tag(highest), &self.pushed(highest));
+        self.world.finds_candidate(candidate);
+        if let Some(pin) = &self.world.spec.pin {
+            let reference = CodeReference::parse(&pin.reference).unwrap();
+            let version = version_of(&pin.reference).unwrap();
+            let pinned = candidate_at(reference.tag().unwrap(), &self.pushed(version));
+            self.world.observed.pin = Some(Ok(pinned));
+        }
+    }
+}
