@@ -1,5 +1,6 @@
 //! What a person has to know of a Server whose code does not come into its pods.
 
+use voxsync_crds::annotations::{GATE, Gate};
 use voxsync_rollout::{resolve::ResolveProblem, template::TemplateProblem};
 
 use crate::mode::Mode;
@@ -44,6 +45,23 @@ pub(crate) enum Finding {
         /// How often.
         times: u32,
     },
+    /// voxsync holds the Deployment back, and nobody's turn will come for it.
+    #[error(
+        "Deployment {deployment} is held back since {} for promotion {} of the CodeSync with the uid {}, {why}. To let it \
+         go: `kubectl patch deployment {deployment} -n {namespace} --type merge -p \
+         '{{\"spec\":{{\"paused\":null}},\"metadata\":{{\"annotations\":{{\"{GATE}\":null}}}}}}'`",
+        .gate.since, .gate.promotion, .gate.code_sync
+    )]
+    OrphanedGate {
+        /// Its namespace.
+        namespace: String,
+        /// The Deployment's name, which is the Server's.
+        deployment: String,
+        /// The gate.
+        gate: Gate,
+        /// Why it stays.
+        why: &'static str,
+    },
     /// An admission webhook or policy does not allow the write.
     #[error(
         "not by voxsync but by this cluster's admission the write was refused; it is tried again later: {message}"
@@ -83,6 +101,11 @@ impl Finding {
         matches!(self, Self::Unresolved(_) | Self::DeploymentMissing | Self::Template(_))
     }
 
+    /// Whether it is about an object that is not there, and may be there in a moment.
+    pub(crate) fn is_of_what_is_missing(&self) -> bool {
+        matches!(self, Self::DeploymentMissing | Self::Unresolved(ResolveProblem::ConfigMissing { .. }))
+    }
+
     /// A word for programs.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
@@ -91,6 +114,7 @@ impl Finding {
             Self::Template(problem) => problem.reason(),
             Self::NotFollowed { .. } => "NotRolledOut",
             Self::PutBack { .. } => "PutBack",
+            Self::OrphanedGate { .. } => "OrphanedGate",
             Self::RefusedByAdmission { .. } => "RefusedByAdmission",
             Self::Refused { .. } => "Refused",
             Self::Forbidden { .. } => "Forbidden",

@@ -11,6 +11,8 @@
 mod clock;
 mod event;
 mod finding;
+mod gate;
+mod hold;
 mod memory;
 mod metrics;
 mod mode;
@@ -19,6 +21,7 @@ mod plan;
 mod queue;
 mod run;
 mod tell;
+mod trace;
 mod write;
 
 pub use metrics::Metrics;

@@ -24,6 +24,12 @@ const LAST_RETRY_SECONDS: u64 = 5 * 60;
 pub(crate) struct Memory {
     /// The way of one change into the template; none while the template is right and nothing was written.
     pub(crate) change: Option<Change>,
+    /// When a gate may be written again.
+    pub(crate) gate: Retry,
+    /// When it may be written again on the Server what is in its way.
+    pub(crate) obstacle: Retry,
+    /// Since when an object that the Server needs is not there.
+    pub(crate) missing_since: Option<Timestamp>,
     /// What was last said to people, so that it is not said again.
     pub(crate) said: Option<String>,
     /// The state that the metrics count it under.
@@ -44,9 +50,17 @@ pub(crate) struct Change {
     pub(crate) written_at: Option<Timestamp>,
     /// Whether the other side won.
     pub(crate) given_up: bool,
-    /// How often a write failed in a row, and when the next is tried.
+    /// When it may be written again.
+    pub(crate) retry: Retry,
+}
+
+/// When a write that failed is tried again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Retry {
+    /// How often it failed in a row.
     pub(crate) failures: u32,
-    pub(crate) retry_at: Option<Timestamp>,
+    /// When the next is tried.
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl Memory {
@@ -78,8 +92,7 @@ impl Change {
             writes: 0,
             written_at: None,
             given_up: false,
-            failures: 0,
-            retry_at: None,
+            retry: Retry::default(),
         }
     }
 
@@ -87,21 +100,22 @@ impl Change {
     pub(crate) fn written(&mut self, now: Timestamp) {
         self.writes += 1;
         self.written_at = Some(now);
-        self.failures = 0;
-        self.retry_at = None;
+        self.retry = Retry::default();
     }
+}
 
+impl Retry {
     /// Takes note of a failure, and says when to try again: twice as late each time.
     pub(crate) fn failed(&mut self, now: Timestamp, spread: impl Hash) {
         let doubled = FIRST_RETRY_MILLISECONDS.saturating_mul(1 << self.failures.min(20));
         self.failures += 1;
         let wait = Duration::from_millis(doubled).min(Duration::from_secs(LAST_RETRY_SECONDS));
-        self.retry_at = Some(later(now, wait, (spread, self.failures)));
+        self.at = Some(later(now, wait, (spread, self.failures)));
     }
 
     /// Takes note of a refusal that only a person can end, and says when to look whether one did.
     pub(crate) fn refused(&mut self, now: Timestamp, spread: impl Hash) {
-        self.retry_at = Some(later(now, Duration::from_secs(LAST_RETRY_SECONDS), spread));
+        self.at = Some(later(now, Duration::from_secs(LAST_RETRY_SECONDS), spread));
     }
 }
 
@@ -165,11 +179,11 @@ mod tests {
 
     #[test]
     fn failures_wait_longer_each_time_up_to_a_limit() {
-        let mut change = Change::new(ServerCode::default(), at(0));
+        let mut retry = Retry::default();
         let mut last = Duration::ZERO;
         for failure in 0..40 {
-            change.failed(at(0), "openvox/stable");
-            let wait = Duration::try_from(change.retry_at.unwrap().duration_since(at(0))).unwrap();
+            retry.failed(at(0), "openvox/stable");
+            let wait = Duration::try_from(retry.at.unwrap().duration_since(at(0))).unwrap();
             let longest = Duration::from_millis(500 << failure.min(16)).min(Duration::from_mins(5));
             assert!(wait <= longest && wait >= longest * 3 / 4, "failure {failure} waits {wait:?}");
             assert!(wait > last || longest == Duration::from_mins(5));

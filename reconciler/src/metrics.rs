@@ -14,6 +14,7 @@ pub struct Metrics {
     writes: Family<Label, Counter>,
     passes: Counter,
     waiting: Gauge,
+    gates: Gauge,
 }
 
 impl Metrics {
@@ -30,6 +31,11 @@ impl Metrics {
             "Writes to the API server by their result; dry runs are not counted",
             metrics.writes.clone(),
         );
+        registry.register(
+            "voxsync_reconciler_gates",
+            "Deployments that are held back until it is their turn",
+            metrics.gates.clone(),
+        );
         registry.register("voxsync_reconciler_passes", "Looks at one Server", metrics.passes.clone());
         registry.register(
             "voxsync_reconciler_waiting",
@@ -37,6 +43,12 @@ impl Metrics {
             metrics.waiting.clone(),
         );
         metrics
+    }
+
+    /// Nothing is known of any Server: it was not looked at yet, or is another process's.
+    pub(crate) fn forget(&self) {
+        self.servers.clear();
+        self.waiting.set(0);
     }
 
     /// One Server goes from one state to another; none where it was or is not there.
@@ -54,9 +66,10 @@ impl Metrics {
         self.writes.get_or_create(&[("result", result)]).inc();
     }
 
-    /// One pass ended, and so many wait.
-    pub(crate) fn passed(&self, waiting: usize) {
+    /// One pass ended; so many wait, and so many Deployments are held back.
+    pub(crate) fn passed(&self, waiting: usize, gates: usize) {
         self.passes.inc();
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.gates.set(i64::try_from(gates).unwrap_or(i64::MAX));
     }
 }

@@ -2,17 +2,22 @@
 
 use jiff::Timestamp;
 use kube::Client;
+use tracing::Instrument as _;
 use voxsync_cluster::{Cluster, Snapshot};
 use voxsync_crds::{Config, Server};
 
 use crate::{
     clock::Clock,
     event::{self, Event, Severity},
-    memory::{Change, Memory},
+    finding::Finding,
+    gate::{self, GateStep},
+    hold::{ask_for_holder, write_gate},
+    memory::{Memory, Retry},
     metrics::Metrics,
     mode::Mode,
     plan::{Facts, Plan, Write, plan},
     tell::{follow, mark, report},
+    trace,
     write::{NotWritten, Writer},
 };
 
@@ -48,38 +53,76 @@ pub(crate) struct Passed {
 
 /// Looks at one Server, and does what is to do.
 pub(crate) async fn pass(context: &Context, key: ServerKey, mut memory: Memory) -> Passed {
-    for _ in 0..CONFLICT_LIMIT {
+    let mut holder_is_known = false;
+    let mut conflicts = 0;
+    loop {
         let Some((server, plan)) = look(context, &key, &mut memory) else {
             context.metrics.moved(memory.state, None);
             return Passed { key, memory: None, again: None };
         };
-        let again = match plan {
-            Plan::Nothing => {
-                mark(context, &server, None).await;
-                None
+        let again = match act(context, &key, &server, &mut memory, plan, holder_is_known).await {
+            Written::Settled(again) => again,
+            Written::Learnt => {
+                holder_is_known = true;
+                continue;
             }
-            Plan::Wait(until) => Some(until),
-            Plan::Report(finding) => {
-                report(context, &server, &mut memory, &finding).await;
-                None
+            Written::Conflict(what) => {
+                conflicts += 1;
+                if conflicts < CONFLICT_LIMIT {
+                    continue;
+                }
+                failed(context, &key, &mut memory, what, "it changes faster than it can be written")
             }
-            Plan::TouchServer(value) => touch(context, &key, &server, &mut memory, &value).await,
-            Plan::Write(write) => match write_template(context, &key, &server, &mut memory, &write).await {
-                Written::Settled(again) => again,
-                // What it is now is known: decide anew.
-                Written::Conflict => continue,
-            },
         };
         follow(context, &key, &server, &mut memory).await;
         return Passed { key, memory: Some(memory), again };
     }
-    let again = failed(context, &key, &mut memory, "the Deployment changes faster than it can be written");
-    Passed { key, memory: Some(memory), again }
 }
 
-enum Written {
+async fn act(
+    context: &Context,
+    key: &ServerKey,
+    server: &Server,
+    memory: &mut Memory,
+    plan: Plan,
+    holder_is_known: bool,
+) -> Written {
+    match plan {
+        Plan::Nothing => mark(context, key, server, memory, None).await,
+        Plan::Wait(until) => Written::Settled(Some(until)),
+        Plan::Report(finding) => report(context, key, server, memory, &finding).await,
+        Plan::TouchServer(value) => touch(context, key, server, memory, &value).await,
+        Plan::Write(write) => {
+            write_template(context, key, server, memory, &write)
+                .instrument(trace::write(context, key, &write.wanted))
+                .await
+        }
+        Plan::Gate(write) if write.step.looks_orphaned() && !holder_is_known => {
+            ask_for_holder(context, key, server, memory, &write).await
+        }
+        Plan::Gate(write) => write_gate(context, key, server, memory, &write).await,
+    }
+}
+
+/// How a write ended.
+pub(crate) enum Written {
+    /// Nothing more is to be done now, and it is looked at again then.
     Settled(Option<Timestamp>),
-    Conflict,
+    /// What was known of what was to be written was old. What it is now is known: it is decided anew.
+    Conflict(What),
+    /// More is known than before: it is decided anew.
+    Learnt,
+}
+
+/// What is written, each with its own retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The pod template, or the question for it.
+    Template,
+    /// The gate.
+    Gate,
+    /// What is in the way of a Server.
+    Obstacle,
 }
 
 /// What is to be done about the Server; `None` where there is none.
@@ -89,13 +132,18 @@ fn look(context: &Context, key: &ServerKey, memory: &mut Memory) -> Option<(Serv
         let server = snapshot.server(namespace, name)?;
         let code = snapshot.server_code(namespace, name)?;
         let config = server.spec.config_ref.as_deref().and_then(|config| snapshot.config(namespace, config));
+        let deployment = snapshot.deployment_of(namespace, name);
+        let now = context.clock.now();
+        let gate = gate::facts(snapshot, server, deployment.as_ref(), code.as_ref().ok())
+            .map_or(GateStep::Nothing, |facts| gate::decide(&facts, now));
         let facts = Facts {
             server,
             config_is_paused: config.is_some_and(Config::is_paused),
             code: &code,
-            deployment: snapshot.deployment_of(namespace, name),
+            deployment: deployment.as_ref(),
+            gate: &gate,
         };
-        Some((server.clone(), plan(context.mode, facts, memory, context.clock.now())))
+        Some((server.clone(), plan(context.mode, facts, memory, now)))
     })
 }
 
@@ -105,9 +153,9 @@ async fn touch(
     server: &Server,
     memory: &mut Memory,
     value: &str,
-) -> Option<Timestamp> {
+) -> Written {
     let ServerKey { namespace, name } = key;
-    match context.writer.touch(namespace, name, value).await {
+    match context.writer.touch(server, value).await {
         Ok(server) => {
             tracing::info!(
                 namespace,
@@ -118,12 +166,12 @@ async fn touch(
             context.metrics.wrote("asked");
             if let Some(change) = &mut memory.change {
                 change.asked_at = Some(context.clock.now());
-                change.failures = 0;
+                change.retry = Retry::default();
             }
             context.cluster.apply(server);
-            Some(context.clock.now())
+            Written::Settled(Some(context.clock.now()))
         }
-        Err(problem) => not_written(context, key, server, memory, problem).await,
+        Err(problem) => not_written(context, key, server, memory, What::Template, problem).await,
     }
 }
 
@@ -158,50 +206,78 @@ async fn write_template(
             event::publish(&context.client, server, &event, now).await;
             Written::Settled(None)
         }
-        Err(NotWritten::Conflict(now)) => {
-            context.metrics.wrote("conflict");
-            context.cluster.apply(*now);
-            Written::Conflict
-        }
-        Err(problem) => Written::Settled(not_written(context, key, server, memory, problem).await),
+        Err(problem) => not_written(context, key, server, memory, What::Template, problem).await,
     }
 }
 
-async fn not_written(
+/// Takes note of a write that was not done, and says when to try again.
+pub(crate) async fn not_written(
     context: &Context,
     key: &ServerKey,
     server: &Server,
     memory: &mut Memory,
+    what: What,
     problem: NotWritten,
-) -> Option<Timestamp> {
+) -> Written {
+    let finding = match missed(context, key, memory, what, problem) {
+        Ok(written) => return written,
+        Err(finding) => finding,
+    };
+    context.metrics.wrote("refused");
+    let reported = report(context, key, server, memory, &finding).await;
+    let Written::Settled(again) = reported else { return reported };
+    let at = retry(memory, what).and_then(|retry| {
+        retry.refused(context.clock.now(), key);
+        retry.at
+    });
+    Written::Settled(at.into_iter().chain(again).min())
+}
+
+/// As [`not_written`], but gives back what a person has to know.
+pub(crate) fn missed(
+    context: &Context,
+    key: &ServerKey,
+    memory: &mut Memory,
+    what: What,
+    problem: NotWritten,
+) -> Result<Written, Box<Finding>> {
     match problem {
         // Its watch will tell.
-        NotWritten::Gone | NotWritten::Conflict(_) => None,
-        NotWritten::Failed(error) => failed(context, key, memory, &error),
-        NotWritten::NotAllowed(finding) => {
-            context.metrics.wrote("refused");
-            let now = context.clock.now();
-            let retry_at = memory.change.as_mut().map(|change: &mut Change| {
-                change.refused(now, key);
-                change.retry_at
-            });
-            report(context, server, memory, &finding).await;
-            retry_at.flatten()
+        NotWritten::Gone => Ok(Written::Settled(None)),
+        NotWritten::Conflict(now) => {
+            context.metrics.wrote("conflict");
+            context.cluster.apply(*now);
+            Ok(Written::Conflict(what))
         }
+        NotWritten::Failed(error) => Ok(Written::Settled(failed(context, key, memory, what, &error))),
+        NotWritten::NotAllowed(finding) => Err(Box::new(finding)),
     }
 }
 
-fn failed(context: &Context, key: &ServerKey, memory: &mut Memory, error: &str) -> Option<Timestamp> {
+fn failed(
+    context: &Context,
+    key: &ServerKey,
+    memory: &mut Memory,
+    what: What,
+    error: &str,
+) -> Option<Timestamp> {
     let ServerKey { namespace, name } = key;
     context.metrics.wrote("failed");
-    let change = memory.change.as_mut()?;
-    change.failed(context.clock.now(), key);
-    tracing::warn!(
-        namespace,
-        server = name,
-        error,
-        failures = change.failures,
-        "cannot write; will try again"
-    );
-    change.retry_at
+    let retry = retry(memory, what)?;
+    retry.failed(context.clock.now(), key);
+    let failures = retry.failures;
+    tracing::warn!(namespace, server = name, ?what, error, failures, "cannot write; will try again");
+    retry.at
 }
+
+fn retry(memory: &mut Memory, what: What) -> Option<&mut Retry> {
+    match what {
+        What::Template => memory.change.as_mut().map(|change| &mut change.retry),
+        What::Gate => Some(&mut memory.gate),
+        What::Obstacle => Some(&mut memory.obstacle),
+    }
+}
+
+#[cfg(test)]
+#[path = "pass_tests.rs"]
+mod tests;

@@ -1,10 +1,13 @@
 use rstest::rstest;
 use serde_json::{Value, json};
-use voxsync_crds::Config;
+use voxsync_crds::{Config, annotations::Gate};
 use voxsync_rollout::resolve::resolve;
 
 use super::*;
-use crate::finding::Finding;
+use crate::{finding::Finding, gate::Because};
+
+#[path = "plan_gate_tests.rs"]
+mod gates;
 
 const START: i64 = 1_000_000;
 
@@ -13,6 +16,7 @@ struct Scene {
     server: Value,
     config: Value,
     deployment: Option<Value>,
+    gate: GateStep,
     memory: Memory,
     mode: Mode,
 }
@@ -26,7 +30,14 @@ impl Scene {
         });
         let config =
             json!({"kind": "Config", "metadata": {"name": "production"}, "spec": {"code": {"image": "a:2"}}});
-        let mut scene = Self { server, config, deployment: None, memory: Memory::default(), mode };
+        let mut scene = Self {
+            server,
+            config,
+            deployment: None,
+            gate: GateStep::Nothing,
+            memory: Memory::default(),
+            mode,
+        };
         scene.deploy("a:1");
         scene
     }
@@ -75,8 +86,17 @@ impl Scene {
             config_is_paused: config.is_paused(),
             code: &resolve(&server, Some(&config)),
             deployment: deployment.as_ref(),
+            gate: &self.gate,
         };
         plan(self.mode, facts, &mut self.memory, moment(millisecond))
+    }
+
+    /// voxsync holds the Deployment back.
+    fn hold(&mut self, step: fn(Gate) -> GateStep) {
+        let deployment = self.deployment.as_mut().unwrap();
+        deployment["spec"]["paused"] = json!(true);
+        deployment["metadata"]["annotations"] = json!({"voxsync.dev/gate": json!(gate()).to_string()});
+        self.gate = step(gate());
     }
 
     /// What the shell does after a touch.
@@ -90,6 +110,10 @@ impl Scene {
         self.memory.change.as_mut().unwrap().written(moment(millisecond));
         self.deploy("a:2");
     }
+}
+
+fn gate() -> Gate {
+    Gate { code_sync: "uid".into(), promotion: "production-1".into(), since: moment(0).into() }
 }
 
 fn moment(millisecond: i64) -> Timestamp {
@@ -215,11 +239,11 @@ fn observe_only_reports() {
 fn a_refusal_is_not_tried_again_before_its_time() {
     let mut scene = Scene::of_nobody(Mode::Full);
     scene.at(0);
-    scene.memory.change.as_mut().unwrap().retry_at = Some(moment(5000));
+    scene.memory.change.as_mut().unwrap().retry.at = Some(moment(5000));
     assert_eq!(scene.at(4999), Plan::Wait(moment(5000)));
     assert!(is_write(&scene.at(5000)));
     scene.config["spec"]["code"]["image"] = json!("a:3");
-    scene.memory.change.as_mut().unwrap().retry_at = Some(moment(50_000));
+    scene.memory.change.as_mut().unwrap().retry.at = Some(moment(50_000));
     assert!(matches!(scene.at(5001), Plan::Write(_)), "other code is tried at once");
 }
 
@@ -250,7 +274,9 @@ fn what_is_impossible_is_reported_and_never_written() {
     scene.change_deployment("/metadata/ownerReferences/0/uid", json!("earlier"));
     assert_eq!(reason(&scene.at(0)), "ForeignOwner");
     scene.deployment = None;
-    assert_eq!(reason(&scene.at(0)), "DeploymentMissing");
+    assert_eq!(scene.at(0), Plan::Wait(moment(5000)), "perhaps its watch is only late");
+    assert_eq!(scene.at(4999), Plan::Wait(moment(5000)));
+    assert_eq!(reason(&scene.at(5000)), "DeploymentMissing");
     scene.config["spec"]["code"] = json!({"image": ""});
     assert_eq!(reason(&scene.at(0)), "InvalidCode");
 }

@@ -1,12 +1,12 @@
 //! The shell: wakes the right Servers, and looks at few at a time.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use kube::Client;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use voxsync_cluster::{Change, Changed, Cluster, Kind};
+use voxsync_cluster::{Change, Changed, Cluster, Kind, Work};
 
 use crate::{
     clock::Clock,
@@ -20,6 +20,9 @@ use crate::{
 
 /// How many Servers are looked at, and so written, at the same time.
 const PASSES_LIMIT: usize = 8;
+
+/// How long changes are gathered before it is looked whose turn it is in their namespace: in a rollout there are many.
+const GATES_PAUSE: Duration = Duration::from_millis(100);
 
 /// How the reconciler is to work.
 #[derive(Clone, Debug, Default)]
@@ -58,11 +61,18 @@ pub async fn run(
     tracing::info!(%mode, "the reconciler starts");
     let context =
         Context { writer: Writer::new(client.clone()), client, cluster, mode, metrics, clock: Clock::new() };
+    // What the last run left, if it was dropped.
+    context.metrics.forget();
     let mut queue = Queue::new();
+    let mut namespaces = Queue::new();
     let mut memories = HashMap::<ServerKey, Memory>::new();
     let mut passes = FuturesUnordered::new();
-    wake(&context, &mut queue, &memories, Changed::Everything);
+    wake(&context, &mut queue, &mut namespaces, &memories, Changed::Everything);
     loop {
+        while let Some(namespace) = namespaces.take(Instant::now()) {
+            namespaces.done(&namespace);
+            wake_gated(&context, &mut queue, &namespace);
+        }
         while passes.len() < PASSES_LIMIT
             && let Some(key) = queue.take(Instant::now())
         {
@@ -70,11 +80,11 @@ pub async fn run(
             passes.push(pass(&context, key, memory));
         }
         let has_room = passes.len() < PASSES_LIMIT;
-        let next_at = queue.next_at().filter(|_| has_room);
+        let next_at = queue.next_at().filter(|_| has_room).into_iter().chain(namespaces.next_at()).min();
         tokio::select! {
             () = cancel.cancelled() => break,
             news = changes.next() => {
-                wake(&context, &mut queue, &memories, news.ok_or(Error::Unwatched)?);
+                wake(&context, &mut queue, &mut namespaces, &memories, news.ok_or(Error::Unwatched)?);
             }
             Some(ended) = passes.next() => settle(&context, &mut queue, &mut memories, ended),
             () = tokio::time::sleep_until(next_at.unwrap_or_else(Instant::now)), if next_at.is_some() => {}
@@ -82,6 +92,7 @@ pub async fn run(
     }
     // Each call has a limit of its own.
     while passes.next().await.is_some() {}
+    context.metrics.forget();
     Ok(())
 }
 
@@ -99,13 +110,22 @@ fn settle(
     if let Some(memory) = memory {
         memories.insert(key, memory);
     }
-    context.metrics.passed(queue.len());
+    context.metrics.passed(queue.len(), context.cluster.read(voxsync_cluster::Snapshot::gates_count));
 }
 
-/// Puts the Servers that a change is about into the queue.
+/// Puts the Servers of a namespace into the queue whose gates something may have to be done about.
+fn wake_gated(context: &Context, queue: &mut Queue<ServerKey>, namespace: &str) {
+    let now = Instant::now();
+    for name in context.cluster.read(|snapshot| snapshot.gates_to_look_at(namespace)) {
+        queue.push(ServerKey { namespace: namespace.to_owned(), name }, now);
+    }
+}
+
+/// Puts the Servers that a change is about into the queue, and its namespace where Deployments are held back in it.
 fn wake(
     context: &Context,
     queue: &mut Queue<ServerKey>,
+    namespaces: &mut Queue<String>,
     memories: &HashMap<ServerKey, Memory>,
     changed: Changed,
 ) {
@@ -128,21 +148,34 @@ fn wake(
                 push(&key.namespace, &key.name);
             }
         }
-        Changed::One(Change { kind, namespace, name, owner }) => match kind {
-            Kind::Server => push(&namespace, &name),
-            Kind::Config => context.cluster.read(|snapshot| {
-                for server in snapshot.servers_of_config(&namespace, &name) {
-                    push(&namespace, server.metadata.name.as_deref().unwrap_or_default());
-                }
-            }),
-            // A Deployment without an owner may be in the way of the Server of its name.
-            Kind::Deployment => push(&namespace, owner.as_deref().unwrap_or(&name)),
-            Kind::ReplicaSet | Kind::Pod => {
-                if let Some(server) = owner {
-                    push(&namespace, &server);
-                }
+        Changed::One(Change { kind, namespace, name, owner }) => {
+            // Whose turn it is depends on the pods of others.
+            if context.cluster.read(|snapshot| snapshot.has_gates(&namespace)) {
+                namespaces.push(namespace.clone(), now + GATES_PAUSE);
             }
-            Kind::CodeSync | Kind::CodeRelease => {}
-        },
+            match kind {
+                Kind::Server => push(&namespace, &name),
+                Kind::Config => context.cluster.read(|snapshot| {
+                    for server in snapshot.servers_of_config(&namespace, &name) {
+                        push(&namespace, server.metadata.name.as_deref().unwrap_or_default());
+                    }
+                }),
+                // A Deployment without an owner may be in the way of the Server of its name.
+                Kind::Deployment => push(&namespace, owner.as_deref().unwrap_or(&name)),
+                Kind::ReplicaSet | Kind::Pod => {
+                    if let Some(server) = owner {
+                        push(&namespace, &server);
+                    }
+                }
+                Kind::CodeSync => context.cluster.read(|snapshot| {
+                    let code_sync = snapshot.code_sync(&namespace, &name);
+                    let work = code_sync.and_then(|code_sync| snapshot.work_of(code_sync));
+                    if let Some(work) = work.filter(Work::places_gates) {
+                        snapshot.to_gate(&work).into_iter().for_each(|server| push(&namespace, server));
+                    }
+                }),
+                Kind::CodeRelease => {}
+            }
+        }
     }
 }

@@ -6,46 +6,69 @@ use voxsync_rollout::state::{RolloutState, StuckImage};
 use crate::{
     event::{self, Event, Severity},
     finding::Finding,
-    memory::Memory,
+    memory::{Memory, Retry},
     mode::Mode,
-    pass::{Context, ServerKey},
+    pass::{Context, ServerKey, What, Written, missed},
     plan::names,
 };
 
 const COMPLETE: &str = "Complete";
 
 /// Says a finding, once.
-pub(crate) async fn report(context: &Context, server: &Server, memory: &mut Memory, finding: &Finding) {
+pub(crate) async fn report(
+    context: &Context,
+    key: &ServerKey,
+    server: &Server,
+    memory: &mut Memory,
+    finding: &Finding,
+) -> Written {
+    let mut marked = Written::Settled(None);
     if !finding.is_plain() {
-        let code = memory.change.as_ref().and_then(|change| change.code.annotation()).unwrap_or_default();
+        let ServerKey { namespace, name } = key;
+        let code = context.cluster.read(|snapshot| snapshot.server_code(namespace, name));
+        let code = code.and_then(Result::ok).and_then(|code| code.annotation()).unwrap_or_default();
         let reason = finding.reason().to_owned();
-        mark(context, server, Some(Obstacle { code, reason, message: finding.to_string() })).await;
+        let obstacle = Obstacle { code, reason, message: finding.to_string() };
+        marked = mark(context, key, server, memory, Some(obstacle)).await;
+        if !matches!(marked, Written::Settled(_)) {
+            return marked;
+        }
     }
     let event = Event { severity: Severity::Warning, reason: finding.reason(), note: finding.to_string() };
     say(context, server, memory, &finding.to_string(), event).await;
+    marked
 }
 
 /// Writes on the Server what is in the way of its code, where that says something new. Who only observes writes
 /// nothing.
-pub(crate) async fn mark(context: &Context, server: &Server, obstacle: Option<Obstacle>) {
+pub(crate) async fn mark(
+    context: &Context,
+    key: &ServerKey,
+    server: &Server,
+    memory: &mut Memory,
+    obstacle: Option<Obstacle>,
+) -> Written {
     let present = voxsync_crds::annotations::obstacle(server.metadata.annotations.as_ref());
     if present == obstacle || context.mode == Mode::Observe {
-        return;
+        return Written::Settled(None);
     }
-    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
-    let name = server.metadata.name.as_deref().unwrap_or_default();
-    match context.writer.obstacle(namespace, name, obstacle.as_ref()).await {
+    let again = memory.obstacle.at.filter(|at| *at > context.clock.now());
+    if again.is_some() {
+        return Written::Settled(again);
+    }
+    match context.writer.obstacle(server, obstacle.as_ref()).await {
         Ok(server) => {
+            memory.obstacle = Retry::default();
             context.cluster.apply(server);
+            Written::Settled(None)
         }
-        Err(problem) => {
-            tracing::warn!(
-                namespace,
-                server = name,
-                ?problem,
-                "cannot write on the Server what is in its way"
-            );
-        }
+        Err(problem) => missed(context, key, memory, What::Obstacle, problem).unwrap_or_else(|finding| {
+            // A finding about this would have to be written to the same place.
+            let namespace = &key.namespace;
+            tracing::warn!(namespace, server = key.name, %finding, "cannot write on the Server what is in its way");
+            memory.obstacle.refused(context.clock.now(), key);
+            Written::Settled(memory.obstacle.at)
+        }),
     }
 }
 
@@ -90,6 +113,7 @@ fn rollout_event(state: RolloutState, before: Option<&str>) -> Option<Event> {
         }
         RolloutState::Complete(_)
         | RolloutState::Pending
+        | RolloutState::Gated(_)
         | RolloutState::PausedByPerson
         | RolloutState::Progressing(_)
         | RolloutState::Impossible { .. } => None,
@@ -115,6 +139,7 @@ async fn say(context: &Context, server: &Server, memory: &mut Memory, what: &str
 fn label(state: &RolloutState) -> &'static str {
     match state {
         RolloutState::Pending => "Pending",
+        RolloutState::Gated(_) => "Gated",
         RolloutState::PausedByPerson => "PausedByPerson",
         RolloutState::Progressing(_) => "Progressing",
         RolloutState::Complete(_) => COMPLETE,

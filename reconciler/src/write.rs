@@ -1,4 +1,4 @@
-//! The only writes of the reconciler: the code part of a pod template, and an annotation on a Server.
+//! The only writes of the reconciler: the code part of a pod template, a gate, and an annotation on a Server.
 //!
 //! Before the first code image of its life is written, the same patch is tried with `dryRun=All`: a cluster without
 //! image volumes drops them, and pods would start without code.
@@ -8,24 +8,30 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
+    Api, Client, Resource,
+    api::{ListParams, Patch, PatchParams},
     core::Status,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
+use voxsync_cluster::Object;
 use voxsync_crds::{
-    Server,
+    CodeSync, Server,
     annotations::{OBSTACLE, Obstacle, REQUESTED_CODE},
 };
 use voxsync_rollout::template::present_references;
 
-use crate::{finding::Finding, plan::Write};
+use crate::{
+    finding::Finding,
+    plan::{GateWrite, Write},
+};
 
 /// Owns what we write, in managed fields: tools that apply manifests are told this name.
 const FIELD_MANAGER: &str = "voxsync";
+/// How many objects a page of a list has.
+const PAGE_OBJECTS: u32 = 500;
 /// The longest wait for one answer of the API server.
 const CALL_LIMIT_SECONDS: u64 = 15;
 /// The longest answer that is kept; webhooks write it.
@@ -37,7 +43,7 @@ const DROPPED_VOLUME: &str = "must specify a volume type";
 #[derive(Debug)]
 pub(crate) enum NotWritten {
     /// The object changed meanwhile: this is what it is now.
-    Conflict(Box<Deployment>),
+    Conflict(Box<Object>),
     /// The object is gone; its watch will tell.
     Gone,
     /// It is not allowed; only a person can change that.
@@ -76,46 +82,113 @@ impl Writer {
             }
             patch(&api, name, &json_patch(write), false).await
         };
-        match written.await {
-            Err(NotWritten::NotAllowed(Finding::Refused { message })) => {
-                // A failed `test` of the patch looks like an invalid patch: only the object itself tells.
-                let now = call(api.get_opt(name)).await?.ok_or(NotWritten::Gone)?;
-                if now.metadata.resource_version != write.resource_version {
-                    return Err(NotWritten::Conflict(Box::new(now)));
-                }
-                if message.contains(DROPPED_VOLUME) {
-                    return Err(self.no_image_volumes().await);
-                }
-                Err(NotWritten::NotAllowed(Finding::Refused { message }))
+        match or_conflict(&api, name, write.resource_version.as_ref(), written.await).await {
+            Err(NotWritten::NotAllowed(Finding::Refused { message })) if message.contains(DROPPED_VOLUME) => {
+                Err(self.no_image_volumes().await)
             }
             written => written,
         }
     }
 
+    /// Holds a Deployment back, or lets it go.
+    pub(crate) async fn gate(
+        &self,
+        namespace: &str,
+        name: &str,
+        write: &GateWrite,
+    ) -> Result<Deployment, NotWritten> {
+        let api = Api::<Deployment>::namespaced(self.client.clone(), namespace);
+        let written = patch(&api, name, &Patch::<()>::Json(write.patch.clone()), false).await;
+        or_conflict(&api, name, write.resource_version.as_ref(), written).await
+    }
+
+    /// The CodeSync of a uid as it is now, if it is still there; its name may be known.
+    pub(crate) async fn code_sync(
+        &self,
+        namespace: &str,
+        uid: &str,
+        name: Option<String>,
+    ) -> Result<Option<CodeSync>, NotWritten> {
+        let api = Api::<CodeSync>::namespaced(self.client.clone(), namespace);
+        let name = match name {
+            None => name_of(&api, uid).await?,
+            name => name,
+        };
+        match name {
+            Some(name) => call(api.get_opt(&name)).await,
+            None => Ok(None),
+        }
+    }
+
     /// Asks the operator to look at a Server.
-    pub(crate) async fn touch(&self, namespace: &str, name: &str, value: &str) -> Result<Server, NotWritten> {
-        let api = Api::<Server>::namespaced(self.client.clone(), namespace);
-        let annotation = json!({"metadata": {"annotations": {REQUESTED_CODE: value}}});
-        patch(&api, name, &Patch::Merge(annotation), false).await
+    pub(crate) async fn touch(&self, server: &Server, value: &str) -> Result<Server, NotWritten> {
+        self.annotate(server, REQUESTED_CODE, Some(value.to_owned())).await
     }
 
     /// Writes on a Server why its code does not come into its pod template, or that nothing is in its way.
     pub(crate) async fn obstacle(
         &self,
-        namespace: &str,
-        name: &str,
+        server: &Server,
         obstacle: Option<&Obstacle>,
     ) -> Result<Server, NotWritten> {
-        let api = Api::<Server>::namespaced(self.client.clone(), namespace);
-        let value = obstacle.map(|obstacle| json!(obstacle).to_string());
-        let annotation = json!({"metadata": {"annotations": {OBSTACLE: value}}});
-        patch(&api, name, &Patch::Merge(annotation), false).await
+        self.annotate(server, OBSTACLE, obstacle.map(|obstacle| json!(obstacle).to_string())).await
+    }
+
+    /// Changes an annotation of exactly the Server that was seen: who decided long ago, and perhaps leads no more, must
+    /// not undo what was decided since.
+    async fn annotate(
+        &self,
+        server: &Server,
+        annotation: &str,
+        value: Option<String>,
+    ) -> Result<Server, NotWritten> {
+        let ObjectMeta { namespace, name, resource_version, .. } = &server.metadata;
+        let api = Api::<Server>::namespaced(self.client.clone(), namespace.as_deref().unwrap_or_default());
+        let name = name.as_deref().unwrap_or_default();
+        let metadata = json!({"resourceVersion": resource_version, "annotations": {annotation: value}});
+        let written = patch(&api, name, &Patch::Merge(json!({"metadata": metadata})), false).await;
+        or_conflict(&api, name, resource_version.as_ref(), written).await
     }
 
     async fn no_image_volumes(&self) -> NotWritten {
         let version = call(self.client.apiserver_version()).await.map(|version| version.git_version);
         let version = version.unwrap_or_else(|_| "of unknown version".to_owned());
         NotWritten::NotAllowed(Finding::NoImageVolumes { version })
+    }
+}
+
+/// A failed `test` of a patch looks like an invalid patch: only the object itself tells.
+async fn or_conflict<K>(
+    api: &Api<K>,
+    name: &str,
+    seen: Option<&String>,
+    written: Result<K, NotWritten>,
+) -> Result<K, NotWritten>
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Into<Object>,
+{
+    if !matches!(written, Err(NotWritten::NotAllowed(Finding::Refused { .. }))) {
+        return written;
+    }
+    let now = call(api.get_opt(name)).await?.ok_or(NotWritten::Gone)?;
+    if now.meta().resource_version.as_ref() == seen {
+        return written;
+    }
+    Err(NotWritten::Conflict(Box::new(now.into())))
+}
+
+/// The name of the CodeSync of a uid. Of the others only names are read: one that cannot be decoded is in nobody's way.
+async fn name_of(api: &Api<CodeSync>, uid: &str) -> Result<Option<String>, NotWritten> {
+    let mut parameters = ListParams::default().limit(PAGE_OBJECTS);
+    loop {
+        let page = call(api.list_metadata(&parameters)).await?;
+        let found = page.items.into_iter().find(|one| one.metadata.uid.as_deref() == Some(uid));
+        let next = page.metadata.continue_.filter(|token| !token.is_empty());
+        match (found, next) {
+            (Some(found), _) => return Ok(found.metadata.name),
+            (None, Some(next)) => parameters = parameters.continue_token(&next),
+            (None, None) => return Ok(None),
+        }
     }
 }
 
@@ -157,70 +230,5 @@ fn not_written(status: &Status) -> NotWritten {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-    use serde_json::Value;
-    use voxsync_sandbox::{Sandbox, SandboxOptions};
-
-    use super::*;
-
-    fn deployment() -> Value {
-        let labels = json!({"app": "stable"});
-        let pod = json!({
-            "containers": [{"name": "openvox-server", "image": "openvox:8"}],
-            "volumes": [{"name": "code", "image": {"reference": "a:1"}}],
-        });
-        let template = json!({"metadata": {"labels": labels}, "spec": pod});
-        json!({"metadata": {"name": "stable"}, "spec": {"selector": {"matchLabels": labels}, "template": template}})
-    }
-
-    fn write(resource_version: Option<String>, place: &str, value: &str) -> Write {
-        let operations = json!([
-            {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version},
-            {"op": "replace", "path": place, "value": value},
-        ]);
-        let patch = serde_json::from_value(operations).unwrap();
-        let references = vec!["a:2".to_owned()];
-        Write { patch, resource_version, references, present: "a:1".into(), wanted: "a:2".into() }
-    }
-
-    #[tokio::test]
-    async fn a_conflict_is_no_refusal_and_brings_what_is_there_now() {
-        let client = Sandbox::new(SandboxOptions::default()).client("default");
-        let writer = Writer::new(client.clone());
-        let api = Api::<Deployment>::namespaced(client, "default");
-        let object = serde_json::from_value(deployment()).unwrap();
-        let created = api.create(&kube::api::PostParams::default(), &object).await.unwrap();
-        let version = created.metadata.resource_version;
-        let reference = "/spec/template/spec/volumes/0/image/reference";
-
-        let write_once = write(version.clone(), reference, "a:2");
-        let written = writer.deployment("default", "stable", &write_once).await.unwrap();
-        assert_eq!(present_references(&written), ["a:2"]);
-        match writer.deployment("default", "stable", &write_once).await {
-            Err(NotWritten::Conflict(now)) => assert_eq!(*now, written),
-            other => panic!("it is no conflict but {other:?}"),
-        }
-
-        let nonsense = write(written.metadata.resource_version, "/spec/selector/matchLabels/app", "x");
-        match writer.deployment("default", "stable", &nonsense).await {
-            Err(NotWritten::NotAllowed(Finding::Refused { .. })) => {}
-            other => panic!("it is not refused but {other:?}"),
-        }
-        assert!(matches!(writer.deployment("default", "gone", &nonsense).await, Err(NotWritten::Gone)));
-    }
-
-    #[rstest]
-    #[case(404, "deployments.apps \"stable\" not found", "Gone")]
-    #[case(403, "deployments.apps \"stable\" is forbidden: User \"x\" cannot patch", "NotAllowed(Forbidden")]
-    #[case(403, "admission webhook \"w\" denied the request: no", "NotAllowed(RefusedByAdmission")]
-    #[case(422, "admission webhook \"w\" denied the request: no", "NotAllowed(RefusedByAdmission")]
-    #[case(422, "Deployment.apps \"stable\" is invalid", "NotAllowed(Refused {")]
-    #[case(429, "too many requests", "Failed")]
-    #[case(500, "etcdserver: leader changed", "Failed")]
-    fn says_whose_refusal_it_is(#[case] code: u16, #[case] message: &str, #[case] wanted: &str) {
-        let status = Status { code, message: message.to_owned(), ..Status::default() };
-        let text = format!("{:?}", not_written(&status));
-        assert!(text.starts_with(wanted), "{text}");
-    }
-}
+#[path = "write_tests.rs"]
+mod tests;

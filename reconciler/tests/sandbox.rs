@@ -1,6 +1,8 @@
 //! The reconciler on the sandbox: what it writes, how often, and what it leaves alone.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
+#[path = "sandbox/gates.rs"]
+mod gates;
 mod support;
 
 use futures::StreamExt as _;

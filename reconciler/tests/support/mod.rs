@@ -1,5 +1,7 @@
 //! A sandbox with the operator's kinds, Servers with their Deployments, and the reconciler on it.
 
+mod code_sync;
+
 use std::{fmt::Debug, time::Duration};
 
 use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
@@ -116,6 +118,7 @@ impl World {
 
     /// A Server, and the Deployment that the operator would have made for `reference` (none where it is empty).
     pub async fn server(&self, namespace: &str, name: &str, made_by: MadeBy, spec: Value, reference: &str) {
+        let strategy = if spec["ca"] == true { "Recreate" } else { "RollingUpdate" };
         let mut whole = json!({"configRef": "production", "certificateRef": "certificate"});
         whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let server: Server = self.create(namespace, "Server", name, whole).await;
@@ -149,6 +152,7 @@ impl World {
             },
             "spec": {
                 "replicas": 2,
+                "strategy": {"type": strategy},
                 "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod},
             },
