@@ -17,7 +17,10 @@ mod key;
 mod look;
 mod metrics;
 mod observe;
+mod progress;
+mod state;
 mod target;
+mod trace;
 mod write;
 
 use std::path::PathBuf;
@@ -25,11 +28,14 @@ use std::path::PathBuf;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use voxsync_cluster::Cluster;
+use voxsync_crds::code_sync::LabelSelector;
 
 pub use controller::LookBoard;
 pub use key::CodeSyncKey;
 pub use look::LookTimes;
 pub use metrics::Metrics;
+pub use state::register_state;
+pub use voxsync_promotion::Gatekeeper;
 
 /// How the agent is run.
 #[derive(Clone, Debug)]
@@ -40,10 +46,15 @@ pub struct Options {
     pub git_file_root: Option<PathBuf>,
     /// Where fetched commits are kept; all of it may be lost.
     pub cache_folder: PathBuf,
+    /// Only CodeSync objects with such labels are decided on, the others are another shard's; `None` selects all. Claims
+    /// on targets are judged over all of them.
+    pub selector: Option<LabelSelector>,
     /// As what registries see voxsync.
     pub user_agent: String,
     /// Where the agent counts.
     pub metrics: Metrics,
+    /// Whether there is a reconciler that holds Deployments back when a stage needs an order.
+    pub gatekeeper: Gatekeeper,
     /// Where the agent says when it looks.
     pub looks: LookBoard,
 }

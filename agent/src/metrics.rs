@@ -1,6 +1,10 @@
 //! What the agent counts.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -10,8 +14,19 @@ use prometheus_client::{
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
+    registry::{Registry, Unit},
 };
+use voxsync_crds::code_sync::CodeSyncStatus;
+use voxsync_source::Traffic;
+
+use crate::progress::{Progress, progress};
+
+/// How many hosts are counted by their name; the rest are counted together.
+const HOSTS_LIMIT: usize = 64;
+/// What the rest are called.
+const OTHER_HOSTS: &str = "other";
+/// From a quarter of a second to a day and a half.
+const BUCKETS: (f64, f64, u16) = (0.25, 2.0, 20);
 
 /// What the agent counts. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -20,7 +35,9 @@ pub struct Metrics(Arc<Families>);
 struct Families {
     looks: Family<LookLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
+    hosts: Mutex<HashSet<String>>,
     writes: Family<WriteLabels, Counter>,
+    passed: Family<StageLabels, Histogram>,
     released: Histogram,
     queue: Gauge,
 }
@@ -34,7 +51,7 @@ struct LookLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     host: String,
-    outcome: &'static str,
+    code: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,10 +60,21 @@ struct WriteLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    /// The first is 1. There are at most sixteen.
+    stage: u32,
+}
+
 impl fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Metrics")
     }
+}
+
+fn histogram() -> Histogram {
+    let (first, factor, count) = BUCKETS;
+    Histogram::new(exponential_buckets(first, factor, count))
 }
 
 impl Metrics {
@@ -55,29 +83,38 @@ impl Metrics {
         let families = Families {
             looks: Family::default(),
             requests: Family::default(),
+            hosts: Mutex::default(),
             writes: Family::default(),
-            // From a quarter of a second to a day and a half.
-            released: Histogram::new(exponential_buckets(0.25, 2.0, 20)),
+            passed: Family::new_with_constructor(histogram),
+            released: histogram(),
             queue: Gauge::default(),
         };
         registry.register(
             "voxsync_source_looks",
-            "Looks at sources, by kind of place and outcome (ok, failed)",
+            "Looks at sources, by kind of place (registry, git, file, image) and outcome (ok, failed)",
             families.looks.clone(),
         );
         registry.register(
             "voxsync_source_requests",
-            "Questions asked of registries and Git servers, by host and outcome",
+            "HTTP requests to registries, their token servers and Git servers, by host and HTTP code (none: there \
+             was no answer)",
             families.requests.clone(),
         );
         registry.register(
             "voxsync_agent_writes",
-            "Writes to the Kubernetes API, by kind of object and outcome",
+            "Writes of the agent, by kind of object and outcome (ok, conflict, refused, failed)",
             families.writes.clone(),
         );
-        registry.register(
-            "voxsync_candidate_released_seconds",
-            "Seconds from the first sight of a candidate to its release on all stages",
+        registry.register_with_unit(
+            "voxsync_candidate_stage",
+            "Time from the first sight of a candidate to the end of a stage, soak time included, by the stage's place",
+            Unit::Seconds,
+            families.passed.clone(),
+        );
+        registry.register_with_unit(
+            "voxsync_candidate_released",
+            "Time from the first sight of a candidate to its release on all stages",
+            Unit::Seconds,
             families.released.clone(),
         );
         registry.register(
@@ -93,19 +130,61 @@ impl Metrics {
         self.0.looks.get_or_create(&LookLabels { place, outcome }).inc();
     }
 
-    pub(crate) fn asked(&self, host: &str, outcome: &'static str) {
-        self.0.requests.get_or_create(&RequestLabels { host: host.to_owned(), outcome }).inc();
+    /// What counts the requests of looks.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let families = Arc::clone(&self.0);
+        Traffic::to(move |host, code| families.requested(host, code))
     }
 
     pub(crate) fn wrote(&self, object: &'static str, outcome: &'static str) {
         self.0.writes.get_or_create(&WriteLabels { object, outcome }).inc();
     }
 
-    pub(crate) fn released(&self, seconds: f64) {
-        self.0.released.observe(seconds);
+    /// Notes how far a candidate has come from one stored status to the next.
+    pub(crate) fn advanced(&self, before: Option<&CodeSyncStatus>, after: &CodeSyncStatus) {
+        let Progress { passed, released } = progress(before, after);
+        for (stage, seconds) in passed {
+            self.0.passed.get_or_create(&StageLabels { stage }).observe(seconds);
+        }
+        if let Some(seconds) = released {
+            self.0.released.observe(seconds);
+        }
     }
 
     pub(crate) fn queued(&self, depth: usize) {
         self.0.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+}
+
+impl Families {
+    fn requested(&self, host: &str, code: Option<u16>) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_named = hosts.contains(host) || (hosts.len() < HOSTS_LIMIT && hosts.insert(host.to_owned()));
+        let host = if is_named { host } else { OTHER_HOSTS }.to_owned();
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.requests.get_or_create(&RequestLabels { host, code }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn counts_a_bounded_number_of_hosts_by_name() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        for number in 0..HOSTS_LIMIT + 3 {
+            metrics.0.requested(&format!("{number}.example"), Some(200));
+        }
+        metrics.0.requested("0.example", None);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let has = |line: &str| text.lines().any(|found| found == line);
+        assert!(has(r#"voxsync_source_requests_total{host="0.example",code="200"} 1"#), "{text}");
+        assert!(has(r#"voxsync_source_requests_total{host="0.example",code="none"} 1"#), "{text}");
+        assert!(has(r#"voxsync_source_requests_total{host="other",code="200"} 3"#), "{text}");
     }
 }

@@ -61,8 +61,10 @@ impl World {
             file_root: cache.path().to_owned(),
             git_file_root: None,
             cache_folder: cache.path().join("git"),
+            selector: None,
             user_agent: "voxsync-test".to_owned(),
             metrics: Metrics::register(&mut MetricsRegistry::default()),
+            gatekeeper: voxsync_agent::Gatekeeper::Present,
             looks: looks.clone(),
         };
         let agent = tokio::spawn(voxsync_agent::run(client.clone(), cluster, options, cancel.clone()));
@@ -162,7 +164,10 @@ async fn a_tag_is_written_with_its_record() {
     let code_sync = world.api::<CodeSync>().get("production").await.unwrap();
     let records = applied_records(config.metadata.annotations.as_ref());
     let record = &records[""];
-    assert_eq!((&record.reference, Some(&record.code_sync)), (&wanted, code_sync.metadata.uid.as_ref()));
+    assert_eq!(
+        (record.reference.as_ref(), Some(&record.code_sync)),
+        (Some(&wanted), code_sync.metadata.uid.as_ref())
+    );
     assert_eq!(record.previous, Some(registry.reference("code", "v1.0.0")));
     let managers: Vec<_> =
         config.metadata.managed_fields.iter().flatten().filter_map(|one| one.manager.clone()).collect();

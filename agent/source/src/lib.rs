@@ -6,3 +6,6 @@ pub mod field;
 pub mod file;
 pub mod git;
 pub mod registry;
+mod traffic;
+
+pub use traffic::Traffic;

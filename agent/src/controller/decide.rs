@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tracing::warn;
-use voxsync_crds::{CodeSync, annotations::REQUESTED_AT};
+use voxsync_crds::{CodeSync, annotations::REQUESTED_AT, code_sync::Outcome};
 use voxsync_promotion::{Action, step};
 
 use super::{
@@ -24,9 +24,18 @@ impl Controller {
     pub(super) fn decide(&mut self, key: CodeSyncKey, now: Timestamp) {
         let found = self.cluster.read(|snapshot| snapshot.code_sync(&key.namespace, &key.name).cloned());
         match found {
-            Some(code_sync) => self.decide_on(key, code_sync, now),
+            Some(code_sync) if self.selects(&code_sync) => self.decide_on(key, code_sync, now),
+            // Another shard's, perhaps since just now. It is not gone.
+            Some(_) => {
+                self.board.forget(&key);
+                self.memory.forget(&key);
+            }
             None => self.gone(&key),
         }
+    }
+
+    fn selects(&self, code_sync: &CodeSync) -> bool {
+        self.selector.as_ref().is_none_or(|selector| selector.selects(code_sync.metadata.labels.as_ref()))
     }
 
     fn decide_on(&mut self, key: CodeSyncKey, code_sync: CodeSync, now: Timestamp) {
@@ -46,6 +55,7 @@ impl Controller {
             requested_at,
             record_refused: memory.record_refused(&key),
             invalid,
+            gatekeeper: self.tools.gatekeeper,
         };
         let (observed, involved) = self.cluster.read(|snapshot| {
             observe(snapshot, &code_sync, sight, |target| memory.refusal(&key, target, now))
@@ -53,6 +63,8 @@ impl Controller {
         let status = code_sync.status.clone().unwrap_or_default();
         let decided = step(&code_sync.spec, &status, &observed, now);
         self.memory.depends(&key, &observed, &involved, has_selectors(&code_sync.spec));
+        let last = decided.status.history.first();
+        self.memory.row(&key).said_goodbye = last.is_some_and(|last| last.outcome == Outcome::Abandoned);
         let next_try = self.memory.next_try(&key, now);
         self.memory.wakes.wake_at(&key, decided.wake_at.into_iter().chain(next_try).min());
 
@@ -167,6 +179,7 @@ impl Controller {
                 });
                 Some(Task::Record { spec, outdated })
             }
+            Action::Finalizer(wanted) => Some(Task::Finalizer(wanted)),
             Action::Event { kind, reason, message } => Some(Task::Event { kind, reason, message }),
         }
     }
@@ -174,10 +187,10 @@ impl Controller {
     /// A CodeSync is gone: its targets keep what they have.
     fn gone(&mut self, key: &CodeSyncKey) {
         self.board.forget(key);
-        let Some(uid) = self.memory.forget(key) else { return };
+        let Some(row) = self.memory.forget(key).filter(|row| !row.said_goodbye) else { return };
         let (client, gone) = (self.client.clone(), key.clone());
         self.memory.wakes.begin(gone.clone());
-        let task = self.passes.spawn(async move { pass::say_goodbye(&client, gone, uid).await });
+        let task = self.passes.spawn(async move { pass::say_goodbye(&client, gone, row.uid).await });
         self.keys.insert(task.id(), key.clone());
     }
 }

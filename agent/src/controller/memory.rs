@@ -38,6 +38,8 @@ pub(crate) struct Memory {
 #[derive(Debug, Default)]
 pub(crate) struct Row {
     pub(crate) uid: String,
+    /// It was deleted in the middle of a promotion, whose end says so.
+    pub(crate) said_goodbye: bool,
     /// What the present looks were planned from.
     pub(crate) planned: Option<Planned>,
     involved: BTreeSet<Involved>,
@@ -67,14 +69,14 @@ impl Memory {
         self.rows.keys().cloned().collect()
     }
 
-    /// Forgets a CodeSync; gives back its uid if it was known.
-    pub(crate) fn forget(&mut self, key: &CodeSyncKey) -> Option<String> {
+    /// Forgets a CodeSync; gives back what was known of it.
+    pub(crate) fn forget(&mut self, key: &CodeSyncKey) -> Option<Row> {
         for purpose in [Purpose::Source, Purpose::Pin] {
             self.looks.unsubscribe(&Subscriber { key: key.clone(), purpose });
         }
         self.wakes.wake_at(key, None);
         self.set_interest(key, &BTreeSet::new(), false);
-        self.rows.remove(key).map(|row| row.uid)
+        self.rows.remove(key)
     }
 
     /// Remembers what a decision depended on.

@@ -9,6 +9,7 @@
 mod board;
 mod decide;
 mod events;
+mod finalizer;
 mod memory;
 mod pass;
 mod record;
@@ -31,6 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use voxsync_cluster::{Change, Changed, Cluster, Kind};
+use voxsync_crds::code_sync::LabelSelector;
 use voxsync_source::file;
 
 pub use board::LookBoard;
@@ -67,6 +69,7 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
         cluster,
         tools,
         board: options.looks.clone(),
+        selector: options.selector.clone(),
         memory: Memory::default(),
         looks: JoinSet::new(),
         passes: JoinSet::new(),
@@ -96,6 +99,7 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
         }
     }
     controller.looks.shutdown().await;
+    controller.tools.metrics.queued(0);
     let rest = async { while controller.passes.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_TIMEOUT, rest).await.is_err() {
         info!("some writes did not end in time; they are decided on again at the next start");
@@ -107,6 +111,7 @@ struct Controller {
     cluster: Cluster,
     tools: Arc<Tools>,
     board: LookBoard,
+    selector: Option<LabelSelector>,
     memory: Memory,
     looks: JoinSet<Report>,
     passes: JoinSet<Ended>,

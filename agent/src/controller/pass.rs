@@ -13,20 +13,20 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, warn};
 use voxsync_cluster::{Cluster, Object};
 use voxsync_crds::{
     CodeRelease, CodeSync, Config, Server,
     code_release::CodeReleaseSpec,
-    code_sync::{CodeSyncStatus, Outcome, TargetKind},
+    code_sync::{CodeSyncStatus, TargetKind},
 };
 use voxsync_promotion::{EventKind, TargetKey};
 
 use super::{events, record};
-use crate::{call::call, key::CodeSyncKey, metrics::Metrics};
+use crate::{call::call, key::CodeSyncKey, metrics::Metrics, trace};
 
 /// Our field manager: who sees it knows that it was us.
-const FIELD_MANAGER: &str = "voxsync";
+pub(super) const FIELD_MANAGER: &str = "voxsync";
 /// The longest text of the API server in a message of ours.
 const FOREIGN_TEXT_LIMIT_BYTES: usize = 500;
 
@@ -50,6 +50,8 @@ pub(crate) enum Task {
         /// What was said when it was refused before: it is said once.
         told: Option<String>,
     },
+    /// Put the finalizer for gates on the CodeSync, or take it away.
+    Finalizer(bool),
     /// Write the record of a promotion, and delete the outdated ones.
     Record { spec: Box<CodeReleaseSpec>, outdated: Vec<String> },
     /// Tell people.
@@ -89,7 +91,7 @@ pub(crate) struct Refusal {
 }
 
 /// How one task ended.
-enum TaskOutcome {
+pub(super) enum TaskOutcome {
     Done,
     Written(TargetKey),
     Refused(TargetKey, Refusal),
@@ -100,25 +102,31 @@ enum TaskOutcome {
 
 /// Carries out a pass.
 pub(crate) async fn carry_out(client: &Client, cluster: &Cluster, metrics: &Metrics, pass: Pass) -> Ended {
+    let status = pass.status.as_ref().or(pass.code_sync.status.as_ref());
+    let promotion =
+        status.and_then(|status| status.promotion.as_ref()).map(|promotion| promotion.id.as_str());
+    let span = trace::pass(&pass.key, promotion);
+    Box::pin(store_and_carry_out(client, cluster, metrics, pass)).instrument(span).await
+}
+
+async fn store_and_carry_out(client: &Client, cluster: &Cluster, metrics: &Metrics, pass: Pass) -> Ended {
     let Pass { key, code_sync, status, tasks } = pass;
     let mut ended = Ended::well(key);
     if let Some(status) = status {
-        let released = newly_released(code_sync.status.as_ref(), &status);
-        match store(client, cluster, &code_sync, status).await {
+        match store(client, cluster, &code_sync, status.clone()).await {
             Stored::Yes => metrics.wrote("CodeSync", "ok"),
             // What was decided is not stored, so it is not done.
             Stored::Conflict => {
                 metrics.wrote("CodeSync", "conflict");
-                return ended;
+                // What came in between wakes the CodeSync; where nothing newer is to be seen, a retry does.
+                return Ended { failed: true, ..ended };
             }
             Stored::No => {
                 metrics.wrote("CodeSync", "failed");
                 return Ended { failed: true, ..ended };
             }
         }
-        if let Some(seconds) = released {
-            metrics.released(seconds);
-        }
+        metrics.advanced(code_sync.status.as_ref(), &status);
     }
     let uid = code_sync.metadata.uid.as_deref().unwrap_or_default();
     let doer = Doer { client, cluster, metrics, key: &ended.key, uid };
@@ -179,33 +187,30 @@ async fn store(client: &Client, cluster: &Cluster, code_sync: &CodeSync, status:
     }
 }
 
-/// How long a candidate took from its first sight to its release, if it was released just now.
-fn newly_released(before: Option<&CodeSyncStatus>, after: &CodeSyncStatus) -> Option<f64> {
-    let promotion = after.promotion.as_ref().filter(|one| one.outcome == Some(Outcome::Released))?;
-    let was_released = before
-        .and_then(|before| before.promotion.as_ref())
-        .is_some_and(|before| before.id == promotion.id && before.outcome.is_some());
-    let first_seen = promotion.candidate.first_seen.unwrap_or(promotion.started_at).timestamp();
-    let ended = promotion.ended_at?.timestamp();
-    (!was_released).then(|| ended.duration_since(first_seen).as_secs_f64().max(0.0))
-}
-
 /// Carries out the tasks of one CodeSync.
-struct Doer<'a> {
-    client: &'a Client,
-    cluster: &'a Cluster,
-    metrics: &'a Metrics,
-    key: &'a CodeSyncKey,
-    uid: &'a str,
+pub(super) struct Doer<'a> {
+    pub(super) client: &'a Client,
+    pub(super) cluster: &'a Cluster,
+    pub(super) metrics: &'a Metrics,
+    pub(super) key: &'a CodeSyncKey,
+    pub(super) uid: &'a str,
 }
 
 impl Doer<'_> {
     async fn carry_out(&self, task: Task) -> TaskOutcome {
         match task {
-            Task::Write { target, patch, seen, told } => match target.kind {
-                TargetKind::Config => self.write::<Config>(target, patch, seen, told).await,
-                TargetKind::Server => self.write::<Server>(target, patch, seen, told).await,
-            },
+            Task::Write { target, patch, seen, told } => {
+                let span = trace::write(&target);
+                match target.kind {
+                    TargetKind::Config => {
+                        self.write::<Config>(target, patch, seen, told).instrument(span).await
+                    }
+                    TargetKind::Server => {
+                        self.write::<Server>(target, patch, seen, told).instrument(span).await
+                    }
+                }
+            }
+            Task::Finalizer(wanted) => self.finalizer(wanted).await,
             Task::Record { spec, outdated } => self.record(*spec, outdated).await,
             Task::Event { kind, reason, message } => {
                 self.say(kind, reason, &message).await;
@@ -335,3 +340,7 @@ fn refusal(target: &TargetKey, error: &kube::Error) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "pass_tests.rs"]
+mod tests;

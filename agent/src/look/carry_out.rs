@@ -2,6 +2,7 @@
 
 use std::{future::Future, path::Path, time::Duration};
 
+use tracing::Instrument as _;
 use voxsync_crds::CodeReference;
 use voxsync_promotion::SourceProblem;
 use voxsync_source::{field, file};
@@ -15,6 +16,7 @@ use super::{
     registry,
     tools::Tools,
 };
+use crate::trace;
 
 /// How long a look may take. Each of its questions has a limit of its own; this one is above the longest that a registry
 /// may ask to be left alone, and for what nobody thought of.
@@ -23,7 +25,11 @@ const LOOK_LIMIT: Duration = Duration::from_mins(90);
 /// Carries out a look, within its limit.
 pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
     let (id, wants) = (job.id, job.wants.clone());
-    within(LOOK_LIMIT, id, wants, Box::pin(look(tools, job))).await
+    let span = trace::look(&job.place);
+    let report = within(LOOK_LIMIT, id, wants, Box::pin(look(tools, job).instrument(span.clone()))).await;
+    let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
+    span.record("outcome", if is_failure { "failed" } else { "ok" });
+    report
 }
 
 async fn within(

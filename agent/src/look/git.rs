@@ -86,9 +86,7 @@ async fn revision(
 
 async fn ask(tools: &Tools, remote: &GitRemote, reference: &GitRef) -> Result<Revision, GitError> {
     let _permit = tools.permit(remote.url.host()).await;
-    let answer = git::look(remote, reference).await;
-    tools.metrics.asked("git", answer.as_ref().err().map_or("ok", |error| sort(&error.problem).0));
-    answer
+    git::look(remote, reference).await
 }
 
 async fn remote(tools: &Tools, url: &GitUrl, access: &Access) -> Result<GitRemote, SourceProblem> {
@@ -102,6 +100,7 @@ async fn remote(tools: &Tools, url: &GitUrl, access: &Access) -> Result<GitRemot
         identity_pem: tls.identity,
         file_root: tools.git_file_root.clone(),
         timeout: TIMEOUT,
+        traffic: tools.metrics.traffic(),
     })
 }
 

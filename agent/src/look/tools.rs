@@ -33,6 +33,8 @@ pub(crate) struct Tools {
     pub(crate) secrets: Secrets,
     pub(crate) file_root: PathBuf,
     pub(crate) git_file_root: Option<PathBuf>,
+    /// Whether there is somebody who can hold Deployments back.
+    pub(crate) gatekeeper: voxsync_promotion::Gatekeeper,
     pub(crate) cache_folder: PathBuf,
     pub(crate) metrics: Metrics,
     user_agent: String,
@@ -58,6 +60,7 @@ impl Tools {
             secrets: Secrets::new(client),
             file_root: options.file_root.clone(),
             git_file_root: options.git_file_root.clone(),
+            gatekeeper: options.gatekeeper,
             cache_folder: options.cache_folder.clone(),
             metrics: options.metrics.clone(),
             user_agent: options.user_agent.clone(),
@@ -148,15 +151,24 @@ impl Tools {
         {
             return Ok(client.clone());
         }
-        let options = RegistryOptions {
-            plain_http: access.insecure,
-            ca_pem: credentials.tls.authorities.clone().map(String::into_bytes),
-            client_identity_pem: credentials.tls.identity.clone().map(String::into_bytes),
-            login: credentials.login.clone(),
-            user_agent: self.user_agent.clone(),
-            ..RegistryOptions::default()
+        let of_equal = clients.values().find(|(present, _)| present.tls == credentials.tls);
+        let (repository, login) = (repository.clone(), credentials.login.clone());
+        let client = match of_equal {
+            Some((_, equal)) => equal.beside(repository, access.insecure, login),
+            None => RegistryClient::new(
+                repository,
+                RegistryOptions {
+                    plain_http: access.insecure,
+                    ca_pem: credentials.tls.authorities.clone().map(String::into_bytes),
+                    client_identity_pem: credentials.tls.identity.clone().map(String::into_bytes),
+                    login,
+                    user_agent: self.user_agent.clone(),
+                    traffic: self.metrics.traffic(),
+                    ..RegistryOptions::default()
+                },
+            ),
         };
-        let client = RegistryClient::new(repository.clone(), options).map_err(|error| problem_of(&error))?;
+        let client = client.map_err(|error| problem_of(&error))?;
         let client = Arc::new(client);
         if clients.len() >= KEPT_CLIENTS_LIMIT {
             clients.clear();
@@ -201,11 +213,6 @@ impl Tools {
                 problem: Problem::Timeout { host: host.to_owned() },
             }),
         };
-        let outcome = match &answer {
-            Ok(_) => "ok",
-            Err(error) => sort(&error.problem).0,
-        };
-        self.metrics.asked(host, outcome);
         let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
         match answer.as_ref().err().and_then(RegistryError::retry_after) {
             Some(pause) => {

@@ -6,21 +6,22 @@ mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use voxsync_cluster::{ReleaseFact, Snapshot};
+use k8s_openapi::api::apps::v1::Deployment;
+use voxsync_cluster::{ReleaseFact, Snapshot, is_named_by};
 use voxsync_crds::{
     CodeSync,
-    annotations::{Applied, RESUME, applied_records},
+    annotations::{Applied, GATES_FINALIZER, RESUME, applied_records, gate, obstacle},
     code_sync::{CodeSyncSpec, TargetKind},
 };
 use voxsync_promotion::{
-    ClaimedBy, Claims, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget, RefusedWrite,
-    ServerRollout, TargetKey,
+    ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget,
+    PausedBy, RefusedWrite, ServerRollout, TargetKey,
 };
+use voxsync_rollout::state::is_between_templates;
 
 pub(crate) use targets::{first_target, pull_secret};
 
 use crate::{look::place::Finding, target::Target};
-use targets::{is_named_by, stage_targets};
 
 /// What is known of a CodeSync's looks.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) record_refused: Option<String>,
     /// What is wrong with the spec.
     pub(crate) invalid: Option<String>,
+    /// Whether there is somebody who can hold Deployments back.
+    pub(crate) gatekeeper: Gatekeeper,
 }
 
 /// An object that a CodeSync's next decision depends on.
@@ -51,7 +54,7 @@ pub(crate) fn observe(
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let uid = metadata.uid.clone().unwrap_or_default();
     let mut involved = BTreeSet::new();
-    let stages = stage_targets(snapshot, namespace, &code_sync.spec).into_iter().map(|keys| {
+    let stages = snapshot.stage_targets(namespace, &code_sync.spec).into_iter().map(|keys| {
         let observe = |key: TargetKey| {
             involved.insert((key.kind, key.name.clone()));
             let refused = refusal(&key);
@@ -75,6 +78,9 @@ pub(crate) fn observe(
         generation: metadata.generation.unwrap_or_default(),
         requested_at: sight.requested_at,
         resume: annotation(RESUME),
+        is_leaving: metadata.deletion_timestamp.is_some(),
+        has_finalizer: metadata.finalizers.iter().flatten().any(|one| one == GATES_FINALIZER),
+        gatekeeper: sight.gatekeeper,
         source: source(sight.source),
         pin: sight.pin.and_then(pin),
         stages,
@@ -181,20 +187,41 @@ fn claims(
 
 /// The Servers that take their code from a target.
 fn servers(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Vec<ServerRollout> {
-    let has_own_code = |server: &voxsync_crds::Server| Target::Server(server, None).code().is_some();
-    let servers: Vec<&voxsync_crds::Server> = match key.kind {
-        TargetKind::Server => snapshot.server(namespace, &key.name).into_iter().collect(),
-        TargetKind::Config => {
-            let all = snapshot.servers_of_config(namespace, &key.name);
-            all.filter(|server| !has_own_code(server)).collect()
-        }
-    };
     let rollout = |server: &voxsync_crds::Server| {
         let name = server.metadata.name.clone()?;
         let (state, progress) = snapshot.measured(namespace, &name)?;
-        Some(ServerRollout { name, serves_code: server.spec.serves_code(), progress, state })
+        let deployment = snapshot.deployment_of(namespace, &name);
+        let deployment = deployment.as_ref();
+        let is_paused = deployment.and_then(|one| one.spec.as_ref()?.paused) == Some(true);
+        let annotations = deployment.and_then(|one| one.metadata.annotations.as_ref());
+        Some(ServerRollout {
+            name,
+            serves_code: server.spec.serves_code(),
+            is_authority: server.spec.is_ca(),
+            has_deployment: snapshot.has_deployment(server),
+            why_not_held: deployment.and_then(|one| why_not_held(snapshot, server, one)),
+            paused: is_paused.then(|| gate(annotations).map_or(PausedBy::Person, PausedBy::Gate)),
+            progress,
+            state,
+        })
     };
-    servers.into_iter().filter_map(rollout).collect()
+    snapshot.servers_of_target(namespace, key).into_iter().filter_map(rollout).collect()
+}
+
+/// Why a Server's Deployment cannot be held back now: what the reconciler wrote on the Server, or what the Deployment
+/// itself shows.
+fn why_not_held(
+    snapshot: &Snapshot,
+    server: &voxsync_crds::Server,
+    deployment: &Deployment,
+) -> Option<String> {
+    let place = server.metadata.namespace.as_deref().zip(server.metadata.name.as_deref());
+    let code = place.and_then(|(namespace, name)| snapshot.server_code(namespace, name)?.ok());
+    let code = code.and_then(|code| code.annotation()).unwrap_or_default();
+    let obstacle = obstacle(server.metadata.annotations.as_ref()).filter(|obstacle| obstacle.code == code);
+    let said = obstacle.map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
+    let between = "its Deployment goes from one template to the next, and has no pod of the new one yet";
+    said.or_else(|| is_between_templates(deployment).then(|| between.to_owned()))
 }
 
 /// Whether a spec selects targets by labels, so that any object may become one.

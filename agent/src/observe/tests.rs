@@ -184,6 +184,42 @@ fn a_server_depends_on_its_config() {
     assert!(involved.contains(&(TargetKind::Config, "production".to_owned())), "{involved:?}");
 }
 
+#[rstest]
+#[case::nothing("", json!({}), 1, None)]
+#[case::an_obstacle("a:1", json!({}), 1, Some("Forbidden: it may not"))]
+#[case::about_other_code("a:0", json!({}), 1, None)]
+#[case::between_templates("", json!({"updatedReplicas": 0}), 1, Some("from one template to the next"))]
+#[case::not_seen_yet("", json!({}), 2, Some("from one template to the next"))]
+fn what_cannot_be_held_back_says_why(
+    #[case] about: &str,
+    #[case] status: Value,
+    #[case] generation: i64,
+    #[case] wanted: Option<&str>,
+) {
+    let mut snapshot = snapshot();
+    let obstacle = json!({"code": about, "reason": "Forbidden", "message": "it may not"}).to_string();
+    let server: Server = serde_json::from_value(json!({
+        "metadata": {"name": "one", "namespace": "puppet", "uid": "uid-one",
+                     "annotations": {"voxsync.dev/obstacle": obstacle}},
+        "spec": {"configRef": "production"},
+    }))
+    .unwrap();
+    snapshot.apply(server);
+    let mut deployment = json!({
+        "metadata": {"name": "one", "namespace": "puppet", "generation": generation},
+        "spec": {"replicas": 1, "selector": {}, "template": {"spec": {"containers": []}}},
+        "status": {"observedGeneration": 1, "updatedReplicas": 1},
+    });
+    deployment["status"].as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+    snapshot.apply(serde_json::from_value::<Deployment>(deployment).unwrap());
+    let sync = code_sync("mine", &json!([stage("all", &[json!({"kind": "Config", "name": "production"})])]));
+    let why = look(&snapshot, &sync).0.stages[0][0].servers[0].why_not_held.clone();
+    match wanted {
+        Some(wanted) => assert!(why.as_deref().is_some_and(|why| why.contains(wanted)), "{why:?}"),
+        None => assert_eq!(why, None),
+    }
+}
+
 #[test]
 fn a_server_is_pulled_for_with_the_secret_of_its_config() {
     let snapshot = snapshot();

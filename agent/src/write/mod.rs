@@ -4,6 +4,8 @@
 //! applies to exactly what was seen or not at all. It touches the entry's image, the pull secret and policy where
 //! they are asked for, and our annotation; other entries and other people's fields are never in it.
 //!
+//! What had no code before is given back none: the entry is taken away, and with the last of its own the whole.
+//!
 //! Protocol: RFC 6902. A `test` for `null` passes where the member is absent (seen on the real API server).
 
 use json_patch::{
@@ -54,9 +56,11 @@ pub(crate) fn reference_patch(
     if live != write.expected || records.get(&key) != write.expected_applied.as_ref() {
         return Err(WriteProblem::Stale);
     }
-    let mut operations = match target.code() {
-        Some(code) => change_entry(code, entry, write)?,
-        None => add_code(target, entry, write, installed.unwrap_or(CodeShape::Object))?,
+    let mut operations = match (target.code(), &write.applied.reference) {
+        (Some(code), None) => take_away(target, code, entry)?,
+        (None, None) => Vec::new(),
+        (Some(code), Some(_)) => change_entry(code, entry, write)?,
+        (None, Some(_)) => add_code(target, entry, write, installed.unwrap_or(CodeShape::Object))?,
     };
     let mut records = records;
     records.insert(key, write.applied.clone());
@@ -118,7 +122,7 @@ fn add_code(
     }
     let meant = place.unwrap_or(entries.len() - 1);
     let meant = entries.get_mut(meant).ok_or(WriteProblem::Stale)?;
-    meant.image = Some(write.applied.reference.clone());
+    meant.image.clone_from(&write.applied.reference);
     meant.claim_name = None;
     if let Some(secret) = &write.pull_secret {
         meant.image_pull_secret = Some(secret.clone());
@@ -132,6 +136,30 @@ fn add_code(
     };
     let at = PointerBuf::from_tokens(["spec", "code"]);
     Ok(vec![test(at.clone(), json!(target.stored_code())), add(at, serde_json::to_value(code)?)])
+}
+
+/// Takes an entry away: the whole of the code where nothing is left but what the target would have without it.
+fn take_away(
+    target: Target<'_>,
+    code: &Code,
+    entry: Option<&Entry>,
+) -> Result<Vec<PatchOperation>, WriteProblem> {
+    let place = code.position(entry).ok().flatten().ok_or(WriteProblem::Stale)?;
+    let others = |code: &Code, place: Option<usize>| -> Vec<CodeEntry> {
+        let entries = code.entries().iter().enumerate();
+        entries.filter(|(at, _)| Some(*at) != place).map(|(_, entry)| entry.clone()).collect()
+    };
+    // A Server's own code began as a copy of its Config's.
+    let inherited = target.inherited_code().map(|code| others(code, code.position(entry).ok().flatten()));
+    let left = others(code, Some(place));
+    let at = PointerBuf::from_tokens(["spec", "code"]);
+    let (at, present) = if left.is_empty() || inherited.as_ref() == Some(&left) {
+        (at, serde_json::to_value(code)?)
+    } else {
+        let present = code.entries().get(place).ok_or(WriteProblem::Stale)?;
+        (PointerBuf::from_tokens(["spec", "code", &place.to_string()]), serde_json::to_value(present)?)
+    };
+    Ok(vec![test(at.clone(), present), PatchOperation::Remove(RemoveOperation { path: at })])
 }
 
 fn named(entry: Option<&Entry>) -> CodeEntry {

@@ -62,7 +62,7 @@ fn applied(reference: &str) -> Applied {
     Applied {
         code_sync: "uid".to_owned(),
         promotion: "p1".to_owned(),
-        reference: reference.to_owned(),
+        reference: Some(reference.to_owned()),
         previous: None,
     }
 }
@@ -206,6 +206,81 @@ fn an_override_starts_as_a_copy_of_the_config(
     let (config, server) = (config(Some(inherited), None), server(None));
     let after = written(&[&config, &server], installed, &write(&server, entry, None));
     assert_eq!(after["spec"], json!({"configRef": "production", "code": wanted}));
+}
+
+/// The same decision, but nothing is to be left.
+fn nothing(write: TargetWrite) -> TargetWrite {
+    TargetWrite { applied: Applied { reference: None, ..applied(NEW) }, ..write }
+}
+
+#[rstest]
+#[case::object(CodeShape::Object, None, json!({"image": "a:1", "imagePullSecret": "pull"}), None)]
+#[case::last_entry(CodeShape::List, None, json!([{"image": "a:1"}]), None)]
+#[case::one_of_several(
+    CodeShape::List,
+    Some(environment("production")),
+    json!([{"image": "b:1", "environment": "staging"}, {"image": "a:1", "environment": "production"}]),
+    Some(json!([{"image": "b:1", "environment": "staging"}]))
+)]
+fn code_is_taken_away(
+    #[case] installed: CodeShape,
+    #[case] entry: Option<EntryKey>,
+    #[case] code: Value,
+    #[case] wanted: Option<Value>,
+) {
+    let object = config(Some(code), None);
+    let decision = nothing(write(&object, entry.clone(), Some("a:1")));
+    let after = written(&[&object], installed, &decision);
+    assert_eq!(after["spec"].get("code"), wanted.as_ref());
+    let key = entry.map(|entry| entry.to_string()).unwrap_or_default();
+    assert_eq!(records(&after)[&key].reference, None);
+
+    let patch = patch(&[&object], installed, &decision).unwrap();
+    for pointer in ["/spec/code/image", "/spec/code/0/image", "/spec/code/1/image"] {
+        let mut changed = object.clone();
+        let Some(image) = changed.pointer_mut(pointer).filter(|image| **image == json!("a:1")) else {
+            continue;
+        };
+        *image = json!("somebody:1");
+        assert!(apply(&changed, &patch).is_err(), "{pointer}");
+    }
+}
+
+#[test]
+fn an_override_that_is_a_copy_but_for_its_entry_goes_as_a_whole() {
+    let inherited =
+        json!([{"image": "b:1", "environment": "staging"}, {"image": "a:1", "environment": "production"}]);
+    let (config, server) = (config(Some(inherited), None), server(None));
+    let entry = || Some(environment("production"));
+    let overridden = written(&[&config, &server], CodeShape::List, &write(&server, entry(), None));
+    let decision =
+        TargetWrite { expected_applied: Some(applied(NEW)), ..nothing(write(&server, entry(), Some(NEW))) };
+    let after = written(&[&config, &overridden], CodeShape::List, &decision);
+    assert_eq!(after["spec"], server["spec"]);
+
+    // An entry of its own stays.
+    let mut own = overridden.clone();
+    own["spec"]["code"][0]["image"] = json!("b:2");
+    let after = written(&[&config, &own], CodeShape::List, &decision);
+    assert_eq!(after["spec"]["code"], json!([{"image": "b:2", "environment": "staging"}]));
+}
+
+#[test]
+fn where_there_is_no_code_any_more_only_the_record_says_so() {
+    let object = config(None, None);
+    let after = written(&[&object], CodeShape::Object, &nothing(write(&object, None, None)));
+    assert_eq!(after["spec"], object["spec"]);
+    assert_eq!(records(&after)[""].reference, None);
+}
+
+#[test]
+fn code_that_was_taken_away_is_written_again() {
+    let record = AppliedRecords::from([(String::new(), Applied { reference: None, ..applied(NEW) })]);
+    let annotations = json!({"voxsync.dev/applied": serde_json::to_string(&record).unwrap()});
+    let object = config(None, Some(annotations));
+    let decision = TargetWrite { expected_applied: record.get("").cloned(), ..write(&object, None, None) };
+    let after = written(&[&object], CodeShape::Object, &decision);
+    assert_eq!((&after["spec"]["code"], &records(&after)[""]), (&json!({"image": NEW}), &applied(NEW)));
 }
 
 #[test]

@@ -25,6 +25,7 @@ use reqwest::{
 use rustls::CertificateError;
 
 use super::{GitLogin, GitProblem, GitRemote, error::clean, line::Line};
+use crate::Traffic;
 
 /// The most that is sent in one request: a list of wanted prefixes or commits.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -36,6 +37,7 @@ pub(super) struct HttpLine {
     client: Client,
     authorization: Option<HeaderValue>,
     line: Arc<Line>,
+    traffic: Traffic,
 }
 
 impl HttpLine {
@@ -55,7 +57,8 @@ impl HttpLine {
             builder = builder.identity(identity);
         }
         let client = builder.build().map_err(|error| GitProblem::Tls(root_cause(&error)))?;
-        Ok(Self { client, authorization: authorization(&remote.login)?, line })
+        let (authorization, traffic) = (authorization(&remote.login)?, remote.traffic.clone());
+        Ok(Self { client, authorization, line, traffic })
     }
 
     fn exchange(
@@ -73,7 +76,8 @@ impl HttpLine {
         }
         let step = Step::Prepared(Box::new(request), Vec::new());
         let asked_with_login = self.authorization.is_some();
-        Shared(Arc::new(Mutex::new(Exchange { step, asked_with_login, line: self.line.clone() })))
+        let (line, traffic) = (self.line.clone(), self.traffic.clone());
+        Shared(Arc::new(Mutex::new(Exchange { step, asked_with_login, line, traffic })))
     }
 }
 
@@ -140,6 +144,7 @@ struct Exchange {
     step: Step,
     asked_with_login: bool,
     line: Arc<Line>,
+    traffic: Traffic,
 }
 
 enum Step {
@@ -158,8 +163,18 @@ impl Exchange {
             }
         };
         let request = if body.is_empty() { request } else { request.body(body) };
+        let (client, request) = request.build_split();
         let response = self.line.wait(async {
-            request.send().await.map_err(|error| self.line.fail(problem_of(&error, &self.line)))
+            let sent = match request {
+                Ok(request) => {
+                    let address = request.url().clone();
+                    let sent = client.execute(request).await;
+                    self.traffic.exchanged(&address, &sent);
+                    sent
+                }
+                Err(error) => Err(error),
+            };
+            sent.map_err(|error| self.line.fail(problem_of(&error, &self.line)))
         })?;
         if let Some(problem) = refusal(&response, self.asked_with_login) {
             return Err(self.line.fail(problem));

@@ -5,6 +5,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use super::GitUrl;
+use crate::Traffic;
 
 /// One repository and how to reach it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub struct GitRemote {
     pub file_root: Option<PathBuf>,
     /// How long one look or one read may take in all.
     pub timeout: Duration,
+    /// Who is told of each HTTP request.
+    pub traffic: Traffic,
 }
 
 /// The login of a Git server.
@@ -59,7 +62,7 @@ impl fmt::Debug for GitLogin {
 
 impl fmt::Debug for GitRemote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, login, ca_pem, identity_pem, file_root, timeout } = self;
+        let Self { url, login, ca_pem, identity_pem, file_root, timeout, traffic: _ } = self;
         formatter
             .debug_struct("GitRemote")
             .field("url", &url.as_str())
@@ -91,6 +94,7 @@ mod tests {
                 identity_pem: Some("hunter2".to_owned()),
                 file_root: None,
                 timeout: Duration::from_secs(1),
+                traffic: Traffic::default(),
             };
             let shown = format!("{remote:?} {remote:#?}");
             assert!(shown.contains("git.example") && !shown.contains("hunter"), "{shown}");

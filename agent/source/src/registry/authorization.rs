@@ -83,7 +83,9 @@ impl RegistryClient {
                 _ => request,
             }
         };
-        let response = request.send().await.map_err(|error| transport::problem(&error, &realm))?;
+        let sent = request.send().await;
+        self.traffic.exchanged(&realm, &sent);
+        let response = sent.map_err(|error| transport::problem(&error, &realm))?;
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(self.login_problem(&realm));
         }

@@ -12,6 +12,8 @@ use reqwest::{
     redirect,
 };
 
+use crate::Traffic;
+
 use super::{Attempt, Login, Problem, RegistryError, Repository, body, retry_after::retry_after, transport};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +36,8 @@ pub struct RegistryOptions {
     pub user_agent: String,
     /// How long one request may take, with its answer.
     pub request_timeout: Duration,
+    /// Who is told of each request.
+    pub traffic: Traffic,
 }
 
 impl Default for RegistryOptions {
@@ -45,6 +49,7 @@ impl Default for RegistryOptions {
             login: Login::Anonymous,
             user_agent: concat!("voxsync/", env!("CARGO_PKG_VERSION")).to_owned(),
             request_timeout: REQUEST_TIMEOUT,
+            traffic: Traffic::default(),
         }
     }
 }
@@ -52,7 +57,8 @@ impl Default for RegistryOptions {
 /// Shows no secret.
 impl fmt::Debug for RegistryOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plain_http, ca_pem, client_identity_pem, login, user_agent, request_timeout } = self;
+        let Self { plain_http, ca_pem, client_identity_pem, login, user_agent, request_timeout, traffic: _ } =
+            self;
         formatter
             .debug_struct("RegistryOptions")
             .field("plain_http", plain_http)
@@ -79,6 +85,7 @@ pub struct RegistryClient {
     pub(super) login: Login,
     /// The header that the registry took last time.
     authorization: Mutex<Option<HeaderValue>>,
+    pub(super) traffic: Traffic,
 }
 
 impl fmt::Debug for RegistryClient {
@@ -98,23 +105,50 @@ pub(super) struct Question<'a> {
 impl RegistryClient {
     /// Prepares a client; nothing is sent yet.
     pub fn new(repository: Repository, options: RegistryOptions) -> Result<Self, RegistryError> {
-        let error = |problem| RegistryError {
-            repository: repository.to_string(),
-            attempt: Attempt::Prepare,
-            problem,
-        };
-        let RegistryOptions { plain_http, ca_pem, client_identity_pem, login, user_agent, request_timeout } =
-            options;
-        let http = http_client(ca_pem, client_identity_pem, user_agent, request_timeout).map_err(error)?;
+        let RegistryOptions {
+            plain_http,
+            ca_pem,
+            client_identity_pem,
+            login,
+            user_agent,
+            request_timeout,
+            traffic,
+        } = options;
+        match http_client(ca_pem, client_identity_pem, user_agent, request_timeout) {
+            Ok(http) => Self::over((http, traffic), repository, plain_http, login),
+            Err(problem) => Err(not_prepared(&repository, problem)),
+        }
+    }
+
+    /// A client of another repository that trusts the same certificates, shows the same, and shares the connections:
+    /// a thousand repositories of one host are otherwise a thousand connections, each with all authorities in memory.
+    pub fn beside(
+        &self,
+        repository: Repository,
+        plain_http: bool,
+        login: Login,
+    ) -> Result<Self, RegistryError> {
+        Self::over((self.http.clone(), self.traffic.clone()), repository, plain_http, login)
+    }
+
+    fn over(
+        (http, traffic): (reqwest::Client, Traffic),
+        repository: Repository,
+        plain_http: bool,
+        login: Login,
+    ) -> Result<Self, RegistryError> {
         let scheme = if plain_http { "http" } else { "https" };
         let base = format!("{scheme}://{}/v2/{}/", repository.api_host(), repository.path());
-        let base = Url::parse(&base)
-            .map_err(|_| error(Problem::NameNotResolved { host: repository.host().to_owned() }))?;
+        let base = Url::parse(&base).map_err(|_| {
+            not_prepared(&repository, Problem::NameNotResolved { host: repository.host().to_owned() })
+        })?;
         let authorization = match &login {
-            Login::Bearer(token) => Some(header("Bearer", token).map_err(error)?),
+            Login::Bearer(token) => {
+                Some(header("Bearer", token).map_err(|problem| not_prepared(&repository, problem))?)
+            }
             _ => None,
         };
-        Ok(Self { http, repository, base, login, authorization: Mutex::new(authorization) })
+        Ok(Self { http, repository, base, login, authorization: Mutex::new(authorization), traffic })
     }
 
     /// The repository that it reads.
@@ -151,10 +185,13 @@ impl RegistryClient {
         question: &Question<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
-        let sent = match self.request(question, authorization).send().await {
-            Err(error) if !error.is_connect() && !error.is_timeout() => {
-                self.request(question, authorization).send().await
-            }
+        let ask_once = async || {
+            let sent = self.request(question, authorization).send().await;
+            self.traffic.exchanged(&question.address, &sent);
+            sent
+        };
+        let sent = match ask_once().await {
+            Err(error) if !error.is_connect() && !error.is_timeout() => ask_once().await,
             sent => sent,
         };
         sent.map_err(|error| transport::problem(&error, &question.address))
@@ -171,6 +208,10 @@ impl RegistryClient {
         }
         request
     }
+}
+
+fn not_prepared(repository: &Repository, problem: Problem) -> RegistryError {
+    RegistryError { repository: repository.to_string(), attempt: Attempt::Prepare, problem }
 }
 
 /// Lets a good answer through. `missing` is what a 404 means, unless the registry says that the repository is unknown.

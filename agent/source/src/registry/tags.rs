@@ -34,18 +34,34 @@ struct Page {
     address: Url,
     etag: Option<HeaderValue>,
     next: Option<Url>,
-    tags: Vec<String>,
+    tags: Tags,
+}
+
+/// Tags in one text, each with a line of its own: a thousand repositories with hundreds of tags are half a million
+/// texts otherwise.
+#[derive(Debug, Default)]
+struct Tags {
+    lines: Box<str>,
+    count: usize,
+}
+
+impl Tags {
+    /// What is no tag cannot be asked for either.
+    fn new(tags: &[String]) -> Self {
+        let tags: Vec<&str> = tags.iter().map(String::as_str).filter(|tag| is_tag(tag)).collect();
+        Self { lines: tags.join("\n").into(), count: tags.len() }
+    }
 }
 
 impl TagList {
     /// The tags, in the registry's order, which means nothing. One can come twice.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.pages.iter().flat_map(|page| &page.tags).map(String::as_str)
+        self.pages.iter().flat_map(|page| page.tags.lines.lines())
     }
 
     /// How many tags there are.
     pub fn len(&self) -> usize {
-        self.pages.iter().map(|page| page.tags.len()).sum()
+        self.pages.iter().map(|page| page.tags.count).sum()
     }
 
     /// Whether there are none.
@@ -118,8 +134,7 @@ impl RegistryClient {
             host: transport::host_and_port(address),
             detail: "no list of tags".to_owned(),
         })?;
-        // What is no tag cannot be asked for either.
-        let tags = answer.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)).collect();
+        let tags = Tags::new(&answer.tags.unwrap_or_default());
         Ok(Arc::new(Page { address: address.clone(), etag, next, tags }))
     }
 }

@@ -9,6 +9,7 @@ use reqwest::Url;
 use rustls::{CertificateError, InvalidMessage};
 
 use super::Problem;
+pub(super) use crate::traffic::host_and_port;
 
 const MAX_CAUSES: usize = 16;
 const MAX_REASON_CHARACTERS: usize = 200;
@@ -51,12 +52,6 @@ pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
 pub(super) fn innermost_reason(error: &reqwest::Error) -> String {
     let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
     innermost.chars().take(MAX_REASON_CHARACTERS).collect()
-}
-
-/// `registry.example:5000`; nothing else of an address is for messages.
-pub(super) fn host_and_port(address: &Url) -> String {
-    let host = address.host_str().unwrap_or("an unknown host");
-    address.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -7,6 +7,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::symlink},
     path::Path,
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,8 +16,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use voxsync_fixtures::{Access, CertificateAuthority, Fault, GitRepository, GitServer, Transport};
 use voxsync_policy::{TagPolicy, TagRule};
-use voxsync_source::git::{
-    FileAtCommit, GitError, GitLogin, GitProblem, GitRef, GitRemote, Revision, look, read_file,
+use voxsync_source::{
+    Traffic,
+    git::{FileAtCommit, GitError, GitLogin, GitProblem, GitRef, GitRemote, Revision, look, read_file},
 };
 
 const FILE: &str = "deploy/reference.txt";
@@ -31,6 +33,7 @@ fn remote(url: &str) -> GitRemote {
         ca_pem: None,
         identity_pem: None,
         file_root: None,
+        traffic: Traffic::default(),
         timeout: Duration::from_mins(1),
     }
 }
@@ -211,6 +214,24 @@ async fn an_unchanged_look_asks_for_names_only() {
     assert_eq!(seen(&server), [greeting, command]);
     read(&remote, &revision, &cache).await.unwrap();
     assert_eq!(seen(&server), []);
+}
+
+#[tokio::test]
+async fn every_http_request_is_told_of() {
+    let repository = GitRepository::create();
+    repository.commit(FILE, "one", "First");
+    let (server, remote) = serve("http", &repository);
+    let told = Arc::<Mutex<Vec<_>>>::default();
+    let kept = Arc::clone(&told);
+    let traffic = Traffic::to(move |host, code| kept.lock().unwrap().push((host.to_owned(), code)));
+    look(&GitRemote { traffic: traffic.clone(), ..remote.clone() }, &production()).await.unwrap();
+    let server = server.unwrap();
+    let url = server.url();
+    let host = url.trim_start_matches("http://").split('/').next().unwrap();
+    let first = std::mem::take(&mut *told.lock().unwrap());
+    assert!(!first.is_empty() && first.iter().all(|it| *it == (host.to_owned(), Some(200))), "{first:?}");
+    problem(&GitRemote { login: login("hunter3"), traffic, ..remote }).await;
+    assert_eq!(*told.lock().unwrap(), [(host.to_owned(), Some(401))]);
 }
 
 #[tokio::test]

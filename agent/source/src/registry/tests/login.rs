@@ -50,6 +50,31 @@ async fn a_token_is_fetched_once_and_kept_until_it_is_refused() {
 }
 
 #[tokio::test]
+async fn every_request_is_told_of() {
+    let registry = token_registry(Arc::new(AtomicU32::new(1))).await;
+    let told = Arc::<Mutex<Vec<_>>>::default();
+    let traffic = |told: &Arc<Mutex<Vec<_>>>| {
+        let told = Arc::clone(told);
+        crate::Traffic::to(move |host, code| told.lock().unwrap().push((host.to_owned(), code)))
+    };
+    let options = RegistryOptions {
+        plain_http: true,
+        login: basic("user", "hunter2"),
+        traffic: traffic(&told),
+        ..RegistryOptions::default()
+    };
+    registry.client_with(options).list_tags(None).await.unwrap();
+    let host = &registry.host;
+    let wanted = [401, 200, 200].map(|code| (host.clone(), Some(code)));
+    assert_eq!(*std::mem::take(&mut *told.lock().unwrap()), wanted);
+
+    let gone = RegistryOptions { plain_http: true, traffic: traffic(&told), ..RegistryOptions::default() };
+    let gone = RegistryClient::new("127.0.0.1:1/team/code".parse().unwrap(), gone).unwrap();
+    gone.list_tags(None).await.unwrap_err();
+    assert_eq!(*told.lock().unwrap(), [("127.0.0.1:1".to_owned(), None)]);
+}
+
+#[tokio::test]
 async fn a_token_that_does_not_help_is_refreshed_once_only() {
     let registry = Registry::start(|seen| {
         if seen.path.starts_with("/token") {
