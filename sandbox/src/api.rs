@@ -116,7 +116,11 @@ pub(crate) fn accept(headers: &HeaderMap) -> &str {
 }
 
 pub(crate) fn json_answer(code: StatusCode, document: &Value) -> Response {
-    (code, [(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response()
+    json_text(code, document.to_string())
+}
+
+pub(crate) fn json_text(code: StatusCode, text: String) -> Response {
+    (code, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 fn typed(content_type: &'static str, text: String) -> Response {

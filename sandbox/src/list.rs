@@ -30,6 +30,7 @@ pub(crate) fn page(
     namespace: Option<&str>,
     query: &Query,
 ) -> Result<Page, Refusal> {
+    let is_selected = query.get("labelSelector").or(query.get("fieldSelector")).is_some();
     let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"))?;
     let limit = query.number("limit")?.filter(|&limit| limit > 0);
     let start = query.get("continue").map(read_token).transpose()?;
@@ -52,14 +53,16 @@ pub(crate) fn page(
         last = Some(key);
         objects.push(Arc::clone(object));
     }
-    let remaining = matching.count();
     let mut metadata = json!({"resourceVersion": version.to_string()});
-    if remaining > 0
+    if matching.next().is_some()
         && let Some(last) = last
     {
         let members = crate::json::object_mut(&mut metadata);
         members.insert("continue".to_owned(), json!(token(version, last)));
-        members.insert("remainingItemCount".to_owned(), json!(remaining));
+        // With a selector the rest would have to be looked at for it: then it is left out.
+        if !is_selected {
+            members.insert("remainingItemCount".to_owned(), json!(matching.count() + 1));
+        }
     }
     Ok(Page { objects, metadata })
 }

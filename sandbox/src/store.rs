@@ -88,11 +88,12 @@ impl Store {
         bucket: &Bucket,
         namespace: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+        let start = Key::new(namespace.unwrap_or_default(), "");
         self.objects
             .get(bucket)
             .into_iter()
-            .flatten()
-            .filter(move |(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace))
+            .flat_map(move |objects| objects.range(&start..))
+            .take_while(move |(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace))
     }
 
     /// Every object there is, with its bucket.

@@ -2,11 +2,14 @@
 //!
 //! Pure.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
-    json::{self, object_mut},
+    json,
     resource::{Family, Resource},
 };
 
@@ -107,7 +110,7 @@ pub(crate) fn shaped(
     }
 }
 
-/// Many objects in the shape that was asked for.
+/// Many objects in the shape that was asked for, as text: thousands are not copied before they are written.
 pub(crate) fn shaped_list<'a>(
     resource: &Resource,
     objects: impl Iterator<Item = &'a Value>,
@@ -115,29 +118,53 @@ pub(crate) fn shaped_list<'a>(
     row_object: RowObject,
     list_metadata: &Value,
     now: Timestamp,
-) -> Value {
+) -> String {
     match shape {
-        Shape::Table => table(resource, objects, row_object, list_metadata, now),
+        Shape::Table => table(resource, objects, row_object, list_metadata, now).to_string(),
         Shape::Metadata => json!({
             "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": list_metadata,
             "items": objects.map(metadata_only).collect::<Vec<Value>>(),
-        }),
-        Shape::Object => json!({
-            "kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": list_metadata,
-            "items": objects.map(|object| item(resource, object)).collect::<Vec<Value>>(),
-        }),
+        })
+        .to_string(),
+        Shape::Object => {
+            let says_kind = !matches!(resource.family, Family::BuiltIn(_));
+            let item = |object| Item { object: resource.present(object), says_kind };
+            let list = List {
+                kind: &resource.list_kind,
+                api_version: resource.api_version(),
+                metadata: list_metadata,
+                items: objects.map(item).collect(),
+            };
+            // Into memory, and with texts as the names of members, it cannot fail.
+            serde_json::to_string(&list).unwrap_or_default()
+        }
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List<'a> {
+    kind: &'a str,
+    api_version: String,
+    metadata: &'a Value,
+    items: Vec<Item<'a>>,
+}
+
 /// An object in a list: those of built-in kinds do not say their kind again.
-fn item(resource: &Resource, object: &Value) -> Value {
-    let mut item = resource.present(object).into_owned();
-    if matches!(resource.family, Family::BuiltIn(_)) {
-        let members = object_mut(&mut item);
-        members.remove("apiVersion");
-        members.remove("kind");
+struct Item<'a> {
+    object: Cow<'a, Value>,
+    says_kind: bool,
+}
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &*self.object {
+            Value::Object(members) if !self.says_kind => serializer.collect_map(
+                members.iter().filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind")),
+            ),
+            object => object.serialize(serializer),
+        }
     }
-    item
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    api::{json_answer, streamed},
+    api::{json_answer, json_text, streamed},
     apply,
     call::Call,
     defaulting,
@@ -72,7 +72,7 @@ fn list(store: &Store, call: &Call<'_>) -> Result<Response, Refusal> {
     let objects = page.objects.iter().map(AsRef::as_ref);
     let shown =
         shaped_list(&call.resource, objects, call.shape(), call.row_object(), &page.metadata, call.now());
-    Ok(json_answer(StatusCode::OK, &shown))
+    Ok(json_text(StatusCode::OK, shown))
 }
 
 fn watch(store: &Store, call: &Call<'_>) -> Result<Response, Refusal> {
@@ -233,5 +233,5 @@ fn delete_collection(store: &mut Store, call: &Call<'_>) -> Result<Response, Ref
         &json!({"resourceVersion": store.version().to_string()}),
         call.now(),
     );
-    Ok(json_answer(StatusCode::OK, &shown))
+    Ok(json_text(StatusCode::OK, shown))
 }
