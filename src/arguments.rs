@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::run::ElectionOptions;
+
 /// Gets Puppet code onto OpenVox servers in Kubernetes, safely and by itself.
 #[derive(Debug, Parser)]
 #[command(
@@ -47,25 +49,39 @@ pub enum Verb {
     Audit(AuditOptions),
     /// What is deployed, what is next, and why not yet
     Status(StatusOptions),
+    /// Wait until a commit, digest, tag or whatever is the candidate is deployed; for CI
+    Wait(WaitOptions),
     /// Look at the source now
+    #[command(after_help = "Example:\n  voxsync reconcile production && voxsync wait production")]
     Reconcile(NamedOptions),
     /// Pin a reference: it goes through the stages, and automation rests until `resume`
     Promote(PromoteOptions),
     /// Go on after a suspend, a hold, a failure or a pin: the first of them that stops it
+    #[command(after_help = "Example:\n  voxsync resume production -n puppet")]
     Resume(NamedOptions),
     /// Look and report, but write nothing
     Suspend(SuspendOptions),
-    /// Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`
+    /// Print the CustomResourceDefinitions
+    #[command(after_help = "Example:\n  voxsync crds | kubectl apply --server-side -f -")]
     Crds,
     /// Print a completion script
     #[command(after_help = "Example:\n  voxsync completions bash > /etc/bash_completion.d/voxsync")]
     Completions { shell: clap_complete::Shell },
+    /// Write the manual pages, one for each verb
+    #[command(after_help = "Examples:
+  voxsync man /usr/local/share/man/man1
+  voxsync man | man -l -                       the first page only, read at once")]
+    Man {
+        /// The folder for them, which must exist (default: the first page goes to standard output)
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   voxsync run --namespace puppet
-  voxsync run --all-namespaces --reconciler cooperative --log-format json")]
+  voxsync run --all-namespaces --reconciler cooperative --log-format json
+  voxsync run --reconciler off --shard north --shard-selector shard=north")]
 pub struct RunOptions {
     /// Serve all namespaces instead of one
     #[arg(short = 'A', long, env = "VOXSYNC_ALL_NAMESPACES", conflicts_with = "namespace")]
@@ -94,6 +110,14 @@ pub struct RunOptions {
     /// What is logged, for instance info or voxsync=debug,kube=warn
     #[arg(long, default_value = "info", env = "VOXSYNC_LOG", value_name = "FILTER")]
     pub log: String,
+    /// Where /log answers, on loopback: GET shows the filter of the log, PUT changes it (default: nowhere)
+    #[arg(long, env = "VOXSYNC_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Where traces are sent, by OTLP over HTTP, for instance `http://collector:4318` (default: nowhere)
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    pub election: ElectionOptions,
     /// How long work that is under way may take to end after SIGTERM
     #[arg(long, default_value = "10s", env = "VOXSYNC_GRACE", value_name = "DURATION", value_parser = duration)]
     pub grace: Duration,
@@ -187,6 +211,50 @@ pub struct StatusOptions {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Exit status:
+  0    it is deployed: in all stages, or in the stage that was named
+  1    it failed, or was rolled back
+  2    the question cannot be answered: wrong arguments, no such CodeSync or stage, no right to read it
+  3    it was superseded: another candidate took its place before all stages ran it
+  124  it was none of these within --timeout
+
+A hold, a suspend and a spec that is not valid are waited out too, and said: a person may mend them in time.
+
+Examples:
+  voxsync wait production                               whatever is the candidate, also a newer one
+  voxsync wait production --commit $GITHUB_SHA --timeout 20m
+  voxsync wait production --tag v1.4.2 --stage canary
+  voxsync wait production --digest sha256:… -o json")]
+pub struct WaitOptions {
+    /// The CodeSync
+    pub name: String,
+    /// The commit, at least seven of its digits: as the image claims it, or in the repository that names the image
+    #[arg(long, value_name = "SHA", value_parser = commit, conflicts_with_all = ["digest", "tag"])]
+    pub commit: Option<String>,
+    /// The digest of the code image
+    #[arg(long, value_name = "DIGEST", value_parser = digest, conflicts_with = "tag")]
+    pub digest: Option<String>,
+    /// The tag of the code image, or the Git tag that named it
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Only until this stage has passed
+    #[arg(long, value_name = "NAME")]
+    pub stage: Option<String>,
+    /// How long to wait; with 0s it looks once
+    #[arg(long, default_value = "30m", value_name = "DURATION", value_parser = duration)]
+    pub timeout: Duration,
+    /// What is printed to standard output at the end; while it waits, the reason goes to standard error
+    #[arg(short, long, value_enum, default_value_t = WaitOutput::Text)]
+    pub output: WaitOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitOutput {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct NamedOptions {
     /// The CodeSync
     pub name: String,
@@ -214,6 +282,24 @@ pub struct SuspendOptions {
     /// Why; shown wherever the CodeSync is
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+/// The fewest digits of a commit that name it, as Git shortens it.
+const COMMIT_DIGITS: std::ops::RangeInclusive<usize> = 7..=64;
+
+fn commit(text: &str) -> Result<String, String> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex && COMMIT_DIGITS.contains(&text.len()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("a commit is 7 to 64 hexadecimal digits".to_owned())
+}
+
+fn digest(text: &str) -> Result<String, String> {
+    if voxsync_crds::reference::is_digest(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a digest is sha256: and 64 hexadecimal digits".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -5,16 +5,37 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kube::{
     Client, Config,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
 
-use crate::arguments::Connection;
+use crate::{api_requests::ApiRequests, arguments::Connection, paced::paced};
 
 /// How long connecting to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the API server may be silent in the middle of an answer; longer than a watch in which nothing happens.
+const SILENCE_LIMIT: Duration = Duration::from_mins(5);
 
 /// A client, and the namespace that was asked for (or that of the kubeconfig's context).
 pub async fn connect(connection: &Connection) -> anyhow::Result<(Client, String)> {
+    let (config, namespace) = configure(connection).await?;
+    let address = config.cluster_url.to_string();
+    let client = Client::try_from(config).with_context(|| format!("a client for {address}"))?;
+    Ok((client, namespace))
+}
+
+/// A client as [`connect`] makes it, whose requests are counted, and whose watches keep a distance.
+pub async fn connect_counted(
+    connection: &Connection,
+    requests: &ApiRequests,
+) -> anyhow::Result<(Client, String)> {
+    let (config, namespace) = configure(connection).await?;
+    let address = config.cluster_url.to_string();
+    let builder = ClientBuilder::try_from(config).with_context(|| format!("a client for {address}"))?;
+    Ok((paced(builder.with_layer(requests).build()), namespace))
+}
+
+async fn configure(connection: &Connection) -> anyhow::Result<(Config, String)> {
     let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match (&connection.kubeconfig, &connection.context) {
         (Some(path), _) => {
@@ -30,8 +51,8 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<(Client, String)
         )?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(SILENCE_LIMIT);
+    config.reset_reader_on_write = true;
     let namespace = connection.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let address = config.cluster_url.to_string();
-    let client = Client::try_from(config).with_context(|| format!("a client for {address}"))?;
-    Ok((client, namespace))
+    Ok((config, namespace))
 }

@@ -1,17 +1,22 @@
 //! The `voxsync` command: one file a verb, wiring only.
 
+mod api_requests;
 mod arguments;
 mod audit;
 mod connect;
 mod crds;
 mod demo;
 mod halves;
+mod man;
 mod output;
+mod paced;
 mod run;
+mod selector;
 mod status;
 mod stop;
 mod telemetry;
 mod verbs;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -69,6 +74,7 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Verb::Demo(options) => demo::run(options).await,
             Verb::Audit(options) => audit::run(&connection, options).await,
             Verb::Status(options) => status::run(&connection, options).await,
+            Verb::Wait(options) => wait::run(&connection, options).await,
             Verb::Reconcile(options) => verbs::reconcile(&connection, options).await,
             Verb::Promote(options) => verbs::promote(&connection, options).await,
             Verb::Resume(options) => verbs::resume(&connection, options).await,
@@ -78,6 +84,7 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 clap_complete::generate(shell, &mut Arguments::command(), "voxsync", &mut std::io::stdout());
                 Ok(ExitCode::SUCCESS)
             }
+            Verb::Man { folder } => man::write(&Arguments::command(), folder.as_deref()),
         }
     })
 }

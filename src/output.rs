@@ -7,6 +7,11 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints a line to standard error: news on the way, not the answer.
+pub fn news(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints a message to standard error, behind the program's name.
 pub fn error(message: &str) {
     let _ = writeln!(std::io::stderr(), "voxsync: {message}");

@@ -1,28 +1,47 @@
 //! `voxsync run`: the agent and the reconciler, until a signal.
 
+mod admin;
+mod election;
 mod health;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
-use prometheus_client::registry::Registry;
+use prometheus_client::{metrics::info::Info, registry::Registry};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use voxsync_cluster::{Cluster, Scope};
 
 use crate::{
+    api_requests::ApiRequests,
     arguments::{Connection, RunOptions},
-    connect::connect,
+    connect::connect_counted,
     halves::{self, Halves},
     stop::Signals,
-    telemetry,
+    telemetry::{LogFilter, Telemetry},
 };
+
+pub use election::ElectionOptions;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(connection: &Connection, options: RunOptions) -> anyhow::Result<ExitCode> {
-    telemetry::log(&options.log, options.log_format)?;
-    let (client, namespace) = connect(connection).await?;
+    let telemetry = Telemetry::start(&options.log, options.log_format, options.otlp_endpoint.as_deref())?;
+    let ended = serve(connection, options, telemetry.log()).await;
+    telemetry.end().await;
+    ended
+}
+
+async fn serve(connection: &Connection, options: RunOptions, log: LogFilter) -> anyhow::Result<ExitCode> {
+    let mut metrics = Registry::default();
+    metrics.register(
+        "voxsync_build",
+        "The version that runs",
+        Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+    );
+    let requests = ApiRequests::register(&mut metrics);
+    let (client, namespace) = connect_counted(connection, &requests).await?;
+    let election = options.election.election(&namespace);
     let scope = if options.all_namespaces { Scope::All } else { Scope::Namespace(namespace) };
     info!(
         version = env!("CARGO_PKG_VERSION"), ?scope, agent = ?options.agent, reconciler = ?options.reconciler, "starting"
@@ -43,9 +62,13 @@ pub async fn run(connection: &Connection, options: RunOptions) -> anyhow::Result
         file_root: options.file_root,
         git_file_root: options.git_file_root,
         cache,
+        selector: options.election.shard_selector,
+        election,
     };
-    let mut metrics = Registry::default();
     let mut work = halves::work(&halves, &client, &cluster, &mut metrics, &cancel);
+    if let Some(address) = options.admin_listen {
+        work.push(admin::serve(address, log, cancel.clone()).boxed());
+    }
     work.push(health::serve(options.listen, cluster, Arc::new(metrics), cancel.clone()).boxed());
     tokio::select! {
         ended = halves::until_ended(work) => ended?,

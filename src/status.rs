@@ -109,7 +109,9 @@ impl View {
         let (mark, tone) = match stage.phase {
             StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
             StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
-            StagePhase::Writing | StagePhase::Rolling => ("▸", Tone::Attention),
+            StagePhase::Gating | StagePhase::Writing | StagePhase::Rolling | StagePhase::RollingBack => {
+                ("▸", Tone::Attention)
+            }
             StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
         };
         // A stage that is worked on is about the promotion's candidate, not about what it last passed with.

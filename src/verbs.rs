@@ -92,7 +92,9 @@ fn innermost_stop(code_sync: &CodeSync) -> Stop {
     let status = code_sync.status.as_ref();
     let is_held = status.is_some_and(|status| status.holds.iter().any(|hold| !hold.resumed));
     let promotion = status.and_then(|status| status.promotion.as_ref());
-    let has_failed = promotion.is_some_and(|promotion| promotion.outcome == Some(Outcome::Failed));
+    let has_failed = promotion
+        .and_then(|promotion| promotion.outcome.or(promotion.ending))
+        .is_some_and(Outcome::is_failure);
     match () {
         // Nothing else has an effect while it is suspended.
         () if code_sync.spec.suspend => Stop::Suspended,

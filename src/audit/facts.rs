@@ -1,11 +1,14 @@
 //! From what the cluster says to one row a Server.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde::Serialize;
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeReference, CodeSync, Server,
+    annotations::{Gate, gate, obstacle},
     code_sync::{CandidateStatus, Hold, TargetKind},
     reference::is_same_code,
 };
@@ -17,6 +20,7 @@ use voxsync_rollout::{
 };
 
 use super::verdict::{Evidence, Verdict, judge};
+use crate::output::age;
 
 /// What an audit says of one Server. Serialised, it is a row of `voxsync audit -o json`.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +48,9 @@ pub struct Row {
     pub commit: Option<String>,
     /// Which CodeSync and which of its stages, from 1, the declaration follows: `production/2`.
     pub followed_by: Option<String>,
+    /// Since when voxsync holds its Deployment back, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gated_since: Option<Timestamp>,
     /// The verdict.
     pub verdict: Verdict,
     /// What to do; empty where there is nothing to do.
@@ -51,11 +58,11 @@ pub struct Row {
 }
 
 /// One row a Server, by namespace and name.
-pub fn rows(snapshot: &Snapshot) -> Vec<Row> {
-    snapshot.servers().map(|server| row(snapshot, server)).collect()
+pub fn rows(snapshot: &Snapshot, now: Timestamp) -> Vec<Row> {
+    snapshot.servers().map(|server| row(snapshot, server, now)).collect()
 }
 
-fn row(snapshot: &Snapshot, server: &Server) -> Row {
+fn row(snapshot: &Snapshot, server: &Server, now: Timestamp) -> Row {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let rollout = snapshot.rollout_of(&namespace, &name).unwrap_or(RolloutState::Pending);
     let (code, problem) = match snapshot.server_code(&namespace, &name) {
@@ -64,8 +71,11 @@ fn row(snapshot: &Snapshot, server: &Server) -> Row {
         None => (ServerCode::default(), None),
     };
     let deployment = snapshot.deployment_of(&namespace, &name);
-    let ready: Vec<_> = snapshot.pods_of(&namespace, &name).filter(|pod| running::is_ready(pod)).collect();
-    let running: Vec<Vec<String>> = ready.iter().map(|pod| images(pod)).collect();
+    let is_gated = matches!(rollout, RolloutState::Gated(_));
+    let annotations = deployment.as_ref().and_then(|it| it.metadata.annotations.as_ref());
+    let gate = gate(annotations).filter(|_| is_gated);
+    let pods: Vec<_> = snapshot.pods_of(&namespace, &name).collect();
+    let running: Vec<Vec<String>> = pods.iter().filter(|pod| running::is_ready(pod)).map(images).collect();
     let declared: Vec<String> = code.references().map(str::to_owned).collect();
     let config = server.spec.config_ref.clone();
     let (origin, target) = match code.origin {
@@ -87,10 +97,10 @@ fn row(snapshot: &Snapshot, server: &Server) -> Row {
         rollout: &rollout,
         problem: problem.as_deref(),
         hold: hold.as_deref(),
+        gate: gate.as_ref().map(|gate| held_back(snapshot, server, gate, now)).as_deref(),
         origin: &declared_in,
     });
     let replica_sets: Vec<_> = snapshot.replica_sets_of(&namespace, &name).collect();
-    let pods: Vec<_> = snapshot.pods_of(&namespace, &name).collect();
     let mut each_once: Vec<String> = running.into_iter().flatten().collect();
     each_once.sort();
     each_once.dedup();
@@ -98,14 +108,15 @@ fn row(snapshot: &Snapshot, server: &Server) -> Row {
         role: role(server),
         config,
         origin,
-        template: deployment.map_or_else(Vec::new, |it| {
+        template: deployment.as_ref().map_or_else(Vec::new, |it| {
             template::present_references(it).into_iter().map(str::to_owned).collect()
         }),
         running: each_once,
-        since: deployment.and_then(|deployment| running::since(deployment, &replica_sets, &pods)),
+        since: deployment.as_ref().and_then(|deployment| running::since(deployment, &replica_sets, &pods)),
         commit: follower.as_ref().and_then(|follower| commit(follower.code_sync, &declared)),
         followed_by: follower.map(|it| format!("{}/{}", it.code_sync.name_any(), it.stage)),
         declared,
+        gated_since: gate.map(|gate| gate.since.timestamp()),
         verdict,
         message,
         namespace,
@@ -162,6 +173,26 @@ fn follower<'a>(
 fn sentence(code_sync: &CodeSync, hold: &Hold) -> String {
     let manager = hold.manager.as_deref().unwrap_or("an unknown tool");
     format!("{} was changed by {manager:?}: `voxsync resume {}` goes on", hold.target, code_sync.name_any())
+}
+
+/// For whom a Deployment is held back, since when, and what to do where nobody's turn comes for it.
+fn held_back(snapshot: &Snapshot, server: &Server, gate: &Gate, now: Timestamp) -> String {
+    if let Some(orphaned) = obstacle(server.metadata.annotations.as_ref())
+        && orphaned.reason == "OrphanedGate"
+    {
+        return orphaned.message;
+    }
+    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
+    let code_sync = snapshot.code_sync_of_uid(namespace, &gate.code_sync);
+    let code_sync =
+        code_sync.map_or_else(|| format!("of uid {}", gate.code_sync), kube::ResourceExt::name_any);
+    let since = gate.since.timestamp();
+    let long = age(Duration::try_from(now.duration_since(since)).unwrap_or_default());
+    format!(
+        "voxsync holds its Deployment back since {} ({long}), until it is its turn in promotion {} of CodeSync {code_sync}",
+        since.strftime("%F %H:%M:%SZ"),
+        gate.promotion
+    )
 }
 
 /// The commit that an image claims to be of: images are not asked here, a CodeSync's status knows some.

@@ -26,9 +26,10 @@ pub async fn run(connection: &Connection, options: AuditOptions) -> anyhow::Resu
     let (client, namespace) = connect(connection).await?;
     let scope = if options.all_namespaces { Scope::All } else { Scope::Namespace(namespace) };
     let snapshot = Snapshot::fetch(client, &scope).await?;
-    let rows = rows(&snapshot);
+    let now = Timestamp::now();
+    let rows = rows(&snapshot, now);
     match options.output {
-        TableOutput::Table => output::line(table(&rows, Timestamp::now(), output::is_colourful()).trim_end()),
+        TableOutput::Table => output::line(table(&rows, now, output::is_colourful()).trim_end()),
         TableOutput::Json => output::line(&serde_json::to_string_pretty(&json(&rows))?),
     }
     let failed = rows.iter().any(|row| options.fail_on.contains(&row.verdict));

@@ -46,7 +46,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
     let tone = match row.verdict {
         Verdict::InSync => Tone::Good,
         Verdict::NotRolledOut | Verdict::Mixed | Verdict::Held => Tone::Bad,
-        Verdict::Rolling | Verdict::Unpinned => Tone::Attention,
+        Verdict::Rolling | Verdict::Gated | Verdict::PausedByPerson | Verdict::Unpinned => Tone::Attention,
         Verdict::NoCode | Verdict::External => Tone::Faint,
     };
     let verdict = format!("{:?}", row.verdict);

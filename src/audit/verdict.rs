@@ -12,6 +12,10 @@ pub enum Verdict {
     InSync,
     /// Pods go from the old code to the declared code.
     Rolling,
+    /// voxsync holds its Deployment back until it is its turn.
+    Gated,
+    /// A person paused its Deployment before its pods had the declared code.
+    PausedByPerson,
     /// The declared code is not in the Deployment.
     NotRolledOut,
     /// Ready pods of one Server run different code, and no rollout is under way.
@@ -43,13 +47,16 @@ pub struct Evidence<'a> {
     pub problem: Option<&'a str>,
     /// Why voxsync holds the target, if it does.
     pub hold: Option<&'a str>,
+    /// For whom and since when voxsync holds its Deployment back, if it does.
+    pub gate: Option<&'a str>,
     /// Where the code is declared, for instance `Config production`.
     pub origin: &'a str,
 }
 
 /// The verdict, and a sentence that says what to do (empty where there is nothing to do).
 pub fn judge(evidence: &Evidence<'_>) -> (Verdict, String) {
-    let Evidence { serves_code, declared, has_claim, running, rollout, problem, hold, origin } = evidence;
+    let Evidence { serves_code, declared, has_claim, running, rollout, problem, hold, gate, origin } =
+        evidence;
     if !serves_code {
         return (Verdict::NoCode, "it serves no catalogs (spec.server is false)".to_owned());
     }
@@ -76,8 +83,13 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, String) {
             return (Verdict::NotRolledOut, sentence);
         }
         RolloutState::Impossible { message, .. } => return (Verdict::NotRolledOut, message.clone()),
+        RolloutState::Gated(_) => {
+            return (Verdict::Gated, gate.unwrap_or("voxsync holds its Deployment back").to_owned());
+        }
         RolloutState::PausedByPerson => {
-            return (Verdict::NotRolledOut, "the Deployment is paused: `kubectl rollout resume`".to_owned());
+            let sentence =
+                "a person paused its Deployment: `kubectl rollout resume` lets its pods have the code";
+            return (Verdict::PausedByPerson, sentence.to_owned());
         }
         RolloutState::Progressing(progress) => return (Verdict::Rolling, progress.to_string()),
         RolloutState::Stuck(stuck) => {
@@ -129,7 +141,24 @@ mod tests {
             (true, &pinned, false, vec![pinned.clone(), other.clone()], &complete, None, Verdict::Mixed),
             (true, &pinned, false, one(&other), &RolloutState::Pending, None, Verdict::NotRolledOut),
             (true, &pinned, false, one(&other), &stuck, None, Verdict::Rolling),
-            (true, &pinned, false, one(&pinned), &RolloutState::PausedByPerson, None, Verdict::NotRolledOut),
+            (
+                true,
+                &pinned,
+                false,
+                one(&pinned),
+                &RolloutState::PausedByPerson,
+                None,
+                Verdict::PausedByPerson,
+            ),
+            (
+                true,
+                &pinned,
+                false,
+                one(&other),
+                &RolloutState::Gated(Progress::default()),
+                None,
+                Verdict::Gated,
+            ),
             (true, &pinned, false, one(&pinned), &complete, Some("by kubectl-edit"), Verdict::Held),
             (true, &vec![], true, vec![], &complete, None, Verdict::External),
             (true, &vec![], false, vec![], &complete, None, Verdict::NoCode),
@@ -144,6 +173,7 @@ mod tests {
                 rollout,
                 problem: None,
                 hold,
+                gate: Some("held back for CodeSync production"),
                 origin: "Config production",
             };
             let (verdict, sentence) = judge(&evidence);
@@ -166,6 +196,7 @@ mod tests {
             rollout: &RolloutState::Pending,
             problem: Some("its Config is missing"),
             hold: None,
+            gate: None,
             origin: "neither is set",
         };
         assert_eq!(judge(&evidence), (Verdict::NotRolledOut, "its Config is missing".to_owned()));

@@ -65,6 +65,8 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
         file_root: world.folder.clone(),
         git_file_root: Some(world.folder.clone()),
         cache: world.folder.join("cache"),
+        selector: None,
+        election: None,
     };
     let mut metrics = Registry::default();
     let work = halves::work(&halves, &world.client, &cluster, &mut metrics, &stop);
@@ -167,7 +169,7 @@ async fn show_audit(world: &World, narrator: &Narrator) -> anyhow::Result<()> {
     let snapshot = Snapshot::fetch(world.client.clone(), &scope).await?;
     narrator.line("\nvoxsync audit");
     let now = jiff::Timestamp::now();
-    narrator.line(&audit::table(&audit::rows(&snapshot), now, narrator.is_colourful()));
+    narrator.line(&audit::table(&audit::rows(&snapshot, now), now, narrator.is_colourful()));
     Ok(())
 }
 

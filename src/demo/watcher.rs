@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client, ResourceExt as _};
 use voxsync_crds::{
     CodeSync, Config, Server,
+    annotations::gate,
     code_sync::{CodeSyncStatus, StagePhase},
 };
 
@@ -41,6 +42,8 @@ struct Pods {
     ready: i32,
     wanted: i32,
     settled: bool,
+    /// Its Deployment waits for its turn.
+    held: bool,
 }
 
 /// What the objects say at one moment.
@@ -144,7 +147,9 @@ fn pods(deployment: &Deployment) -> Pods {
         && count(status.available_replicas) == wanted
         && count(status.replicas) == wanted;
     let ready = count(status.updated_replicas).min(count(status.available_replicas));
-    Pods { reference: reference.unwrap_or_default(), ready, wanted, settled }
+    let is_paused = spec.is_some_and(|spec| spec.paused == Some(true));
+    let held = is_paused && gate(deployment.metadata.annotations.as_ref()).is_some();
+    Pods { reference: reference.unwrap_or_default(), ready, wanted, settled, held }
 }
 
 /// What was told already: each line once.
@@ -180,6 +185,11 @@ impl Told {
             narrator.happened(watcher.config, "code reference written", Tone::Plain);
         }
         for server in &watcher.servers {
+            let pods = seen.pods.get(server);
+            let is_held = pods.is_some_and(|pods| pods.held && has(Some(&pods.reference), digest));
+            if is_held && self.is_new(&format!("{server} held")) {
+                narrator.happened(server, "held back until the others run it", Tone::Plain);
+            }
             self.tell_ready(server, seen, digest, narrator);
         }
     }

@@ -1,0 +1,113 @@
+//! What is waited for, and whether a record of the CodeSync is about it. Pure.
+
+use std::collections::BTreeSet;
+
+use voxsync_crds::{
+    CodeReference,
+    code_sync::{CandidateStatus, DeployedStatus, ReleaseSummary},
+};
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// Whatever is the candidate, also if another one becomes it meanwhile.
+    Present,
+    /// A commit, or its first digits, in lower case.
+    Commit(String),
+    /// A digest.
+    Digest(String),
+    /// A tag of the image, or of the Git repository that names it.
+    Tag(String),
+}
+
+/// What a record says of the code that it is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub name: String,
+    pub reference: String,
+    tag: Option<String>,
+    digest: Option<String>,
+    commit: Option<String>,
+    source_revision: Option<String>,
+}
+
+impl Selector {
+    /// Whether the record is about what is waited for. Nothing is known to be the present candidate by its facts.
+    pub fn fits(&self, facts: &Facts) -> bool {
+        let Facts { tag, digest, source_revision, .. } = facts;
+        match self {
+            Self::Present => false,
+            Self::Commit(commit) => facts.commits().any(|known| known.starts_with(commit)),
+            Self::Digest(wanted) => digest.as_ref() == Some(wanted),
+            Self::Tag(wanted) => tag.as_ref() == Some(wanted) || source_revision.as_ref() == Some(wanted),
+        }
+    }
+
+    /// What to say where the first digits of a commit fit several of the commits that are known.
+    pub fn ambiguity(&self, known: impl Iterator<Item = Facts>) -> Option<String> {
+        let Self::Commit(wanted) = self else { return None };
+        let commits = known.flat_map(|facts| facts.commits().collect::<Vec<_>>());
+        let fitting: BTreeSet<String> = commits.filter(|commit| commit.starts_with(wanted)).collect();
+        let fitting: Vec<String> = fitting.into_iter().collect();
+        (fitting.len() > 1)
+            .then(|| format!("{wanted} is the beginning of several commits: {}", fitting.join(", ")))
+    }
+
+    /// As people say it.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Present => "the candidate".to_owned(),
+            Self::Commit(commit) => format!("commit {commit}"),
+            Self::Digest(digest) => format!("digest {digest}"),
+            Self::Tag(tag) => format!("tag {tag}"),
+        }
+    }
+}
+
+impl Facts {
+    /// All that is known of what a source names before it is a candidate: the tag or commit.
+    pub fn of_source(revision: &str) -> Self {
+        Self { name: revision.to_owned(), source_revision: Some(revision.to_owned()), ..Self::default() }
+    }
+
+    /// The commits that it names: of the code, and of the repository that names the image.
+    pub fn commits(&self) -> impl Iterator<Item = String> {
+        let known = self.commit.iter().chain(&self.source_revision);
+        known
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .map(|it| it.to_ascii_lowercase())
+    }
+
+    /// The tag by which the source orders its candidates.
+    pub fn ordering_tag(&self, is_of_git: bool) -> Option<&str> {
+        if is_of_git { self.source_revision.as_deref() } else { self.tag.as_deref() }
+    }
+}
+
+impl From<&CandidateStatus> for Facts {
+    fn from(candidate: &CandidateStatus) -> Self {
+        let CandidateStatus { name, reference, tag, digest, commit, source_revision, .. } = candidate.clone();
+        Self { name, reference, tag, digest: Some(digest), commit, source_revision }
+    }
+}
+
+impl From<&DeployedStatus> for Facts {
+    fn from(deployed: &DeployedStatus) -> Self {
+        let DeployedStatus { name, reference, tag, digest, commit, .. } = deployed.clone();
+        Self { name, reference, tag, digest, commit, source_revision: None }
+    }
+}
+
+impl From<&ReleaseSummary> for Facts {
+    fn from(summary: &ReleaseSummary) -> Self {
+        let parsed = CodeReference::parse(&summary.reference).ok();
+        let part = |of: fn(&CodeReference) -> Option<&str>| parsed.as_ref().and_then(of).map(str::to_owned);
+        Self {
+            name: summary.name.clone(),
+            reference: summary.reference.clone(),
+            tag: part(CodeReference::tag).or_else(|| Some(summary.name.clone())),
+            digest: part(CodeReference::digest),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Every verdict, as a table: what the CodeSync says, what is asked, and what the answer is.
+
+use serde_json::{Value, json};
+use voxsync_crds::{CodeSync, code_release::CodeReleaseSpec};
+
+use super::{
+    selector::Selector,
+    verdict::{
+        Answer, Question,
+        Verdict::{self, Deployed, Failed, RolledBack, Superseded, Unanswerable, Unseen, Waiting},
+        answer,
+    },
+};
+
+const AT: &str = "2026-03-01T10:00:00Z";
+const LATER: &str = "2026-03-01T11:00:00Z";
+const COMMIT: &str = "4be01c7a4be01c7a4be01c7a4be01c7a4be01c7a";
+
+fn digest(tag: &str) -> String {
+    let digits = tag.bytes().cycle().take(64).map(|byte| char::from_digit(u32::from(byte) % 16, 16).unwrap());
+    format!("sha256:{}", digits.collect::<String>())
+}
+
+fn candidate(tag: &str) -> Value {
+    let digest = digest(tag);
+    json!({
+        "name": tag, "reference": format!("r.io/code:{tag}@{digest}"), "repository": "r.io/code", "tag": tag,
+        "digest": digest, "sourceRevision": tag,
+        "commit": if tag == "v2.0.0" { COMMIT.to_owned() } else { format!("{}0", &digest[7..46]) },
+    })
+}
+
+fn deployed(tag: &str) -> Value {
+    let mut deployed = candidate(tag);
+    deployed["since"] = json!(AT);
+    deployed["promotion"] = json!(format!("p-{tag}"));
+    deployed
+}
+
+fn promotion(tag: &str, outcome: Option<&str>) -> Value {
+    json!({
+        "id": format!("p-{tag}"), "candidate": candidate(tag), "trigger": "Source", "startedAt": AT,
+        "outcome": outcome, "endedAt": outcome.map(|_| AT),
+        "failure": {"stage": "canary", "server": "canary", "reason": "ImagePullBackOff", "message": "not found"},
+    })
+}
+
+fn stage(name: &str, phase: &str, promotion: &str) -> Value {
+    json!({"name": name, "phase": phase, "promotion": promotion, "ready": 1, "desired": 1, "since": AT})
+}
+
+fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": AT})
+}
+
+fn summary(tag: &str, outcome: &str, at: &str) -> Value {
+    json!({
+        "id": format!("p-{tag}"), "name": tag, "reference": candidate(tag)["reference"], "outcome": outcome,
+        "endedAt": at,
+    })
+}
+
+fn release(tag: &str, outcome: &str, at: &str) -> Value {
+    json!({
+        "codeSync": "production", "codeSyncUid": "u", "promotion": format!("p-{tag}"), "trigger": "Source",
+        "candidate": candidate(tag), "outcome": outcome, "startedAt": AT, "endedAt": at,
+        "failure": {"stage": "canary", "server": "canary", "reason": "CrashLoopBackOff", "message": "it ends"},
+    })
+}
+
+/// A CodeSync that follows versions, with this status about all that it was told.
+fn code_sync(status: &Value) -> Value {
+    let stages = json!([
+        {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}]},
+        {"name": "production", "targets": [{"kind": "Config", "name": "production"}]},
+    ]);
+    let registry = json!({"repository": "r.io/code", "tag": {"semver": ">=1.0.0"}});
+    let mut code_sync = json!({
+        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
+        "metadata": {"name": "production", "uid": "u", "generation": 2},
+        "spec": {"source": {"registry": registry}, "stages": stages},
+        "status": status,
+    });
+    if !code_sync["status"].is_null() {
+        code_sync["status"]["observedGeneration"] = json!(2);
+    }
+    code_sync
+}
+
+fn ask(
+    selector: Selector,
+    stage: Option<&str>,
+    code_sync: &Value,
+    releases: &[Value],
+    was_seen: bool,
+) -> Answer {
+    let code_sync: CodeSync = serde_json::from_value(code_sync.clone()).unwrap();
+    let releases: Vec<CodeReleaseSpec> =
+        releases.iter().map(|release| serde_json::from_value(release.clone()).unwrap()).collect();
+    let question = Question { selector, stage: stage.map(str::to_owned) };
+    answer(&question, &code_sync, &releases, was_seen)
+}
+
+fn tag(tag: &str) -> Selector {
+    Selector::Tag(tag.to_owned())
+}
+
+#[track_caller]
+fn expect(answer: &Answer, verdict: Verdict, says: &str) {
+    assert_eq!(answer.verdict, verdict, "{}", answer.message);
+    assert!(answer.message.contains(says), "{says:?} is not in {:?}", answer.message);
+}
+
+/// v2.0.0 is on its way, v1.0.0 runs.
+fn on_its_way(outcome: Option<&str>) -> Value {
+    code_sync(&json!({
+        "candidate": candidate("v2.0.0"), "promotion": promotion("v2.0.0", outcome), "deployed": deployed("v1.0.0"),
+        "stages": [stage("canary", "Deployed", "p-v2.0.0"), stage("production", "Rolling", "p-v1.0.0")],
+        "conditions": [condition("Ready", "False", "Rolling", "1 of 2 pods ready")],
+    }))
+}
+
+fn at_rest(tag: &str) -> Value {
+    let promotion = format!("p-{tag}");
+    code_sync(&json!({
+        "candidate": candidate(tag), "deployed": deployed(tag),
+        "stages": [stage("canary", "Deployed", &promotion), stage("production", "Deployed", &promotion)],
+        "conditions": [condition("Ready", "True", "Deployed", ""), condition("Deployed", "True", "Deployed", "")],
+    }))
+}
+
+#[test]
+fn a_promotion_answers_for_its_candidate_by_each_of_its_names() {
+    let names = [
+        Selector::Present,
+        tag("v2.0.0"),
+        Selector::Digest(digest("v2.0.0")),
+        Selector::Commit(COMMIT.to_owned()),
+        Selector::Commit(COMMIT[..7].to_owned()),
+    ];
+    let outcomes = [
+        (None, Waiting, "1 of 2 pods ready"),
+        (Some("Released"), Deployed, "v2.0.0 was deployed in all stages"),
+        (Some("Failed"), Failed, "stage canary: Server canary: ImagePullBackOff: not found"),
+        (Some("RolledBack"), RolledBack, "v2.0.0 was rolled back"),
+        (Some("Superseded"), Superseded, "v2.0.0 was superseded"),
+        (Some("Abandoned"), Failed, "its CodeSync was deleted"),
+    ];
+    for name in names {
+        for (outcome, verdict, says) in outcomes {
+            expect(&ask(name.clone(), None, &on_its_way(outcome), &[], false), verdict, says);
+        }
+    }
+}
+
+#[test]
+fn a_stage_that_was_named_is_enough_once_it_has_passed() {
+    for outcome in [None, Some("Failed"), Some("Superseded")] {
+        let found = on_its_way(outcome);
+        expect(&ask(tag("v2.0.0"), Some("canary"), &found, &[], false), Deployed, "in stage canary");
+        expect(&ask(Selector::Present, Some("canary"), &found, &[], false), Deployed, "in stage canary");
+    }
+    let found = on_its_way(None);
+    expect(&ask(tag("v2.0.0"), Some("production"), &found, &[], false), Waiting, "1 of 2");
+    expect(&ask(tag("v2.0.0"), Some("blue"), &found, &[], false), Unanswerable, "canary, production");
+}
+
+#[test]
+fn what_runs_is_deployed() {
+    let found = at_rest("v2.0.0");
+    for name in [Selector::Present, tag("v2.0.0"), Selector::Commit("4be01c7".to_owned())] {
+        expect(
+            &ask(name.clone(), None, &found, &[], false),
+            Deployed,
+            "v2.0.0 is deployed in all stages since",
+        );
+        expect(&ask(name, Some("canary"), &found, &[], false), Deployed, "in stage canary");
+    }
+}
+
+#[test]
+fn what_was_deployed_is_superseded_where_something_newer_runs_or_comes() {
+    for outcome in [None, Some("Failed")] {
+        for stage in [None, Some("canary"), Some("production")] {
+            let mut found = on_its_way(outcome);
+            expect(
+                &ask(tag("v1.0.0"), stage, &found, &[], false),
+                Superseded,
+                "v1.0.0 was superseded: v2.0.0 took its place",
+            );
+            // It is what should run again, but nothing began yet.
+            found["status"]["candidate"] = candidate("v1.0.0");
+            for name in [tag("v1.0.0"), Selector::Present] {
+                expect(&ask(name, stage, &found, &[], false), Waiting, "1 of 2 pods ready");
+            }
+        }
+    }
+    // Not where nothing newer came yet.
+    let mut found = on_its_way(None);
+    found["status"]["stages"][0]["promotion"] = json!("p-v1.0.0");
+    let production = ask(tag("v1.0.0"), Some("production"), &found, &[], false);
+    expect(&production, Deployed, "v1.0.0 is deployed in stage production");
+}
+
+#[test]
+fn without_a_name_a_hold_on_what_was_deployed_is_waited_out() {
+    let mut found = at_rest("v2.0.0");
+    found["status"]["conditions"] = json!([
+        condition("Ready", "False", "Held", "Config/production was changed by kubectl-edit"),
+        condition("Deployed", "False", "NotEverywhere", ""),
+    ]);
+    found["status"]["stages"][1]["phase"] = json!("Held");
+    expect(&ask(Selector::Present, None, &found, &[], false), Waiting, "Held: Config/production");
+    expect(&ask(Selector::Present, Some("production"), &found, &[], false), Waiting, "Held");
+    expect(&ask(Selector::Present, Some("canary"), &found, &[], false), Deployed, "stage canary");
+    expect(&ask(tag("v2.0.0"), None, &found, &[], false), Deployed, "v2.0.0");
+}
+
+#[test]
+fn nothing_is_an_answer_that_the_agent_gave_before_it_was_told() {
+    let told = |path: &[&str], value: &str| {
+        let mut found = on_its_way(Some("Failed"));
+        let place = path.iter().fold(&mut found, |value, key| &mut value[*key]);
+        *place = json!(value);
+        ask(tag("v2.0.0"), None, &found, &[], false)
+    };
+    expect(
+        &ask(Selector::Present, None, &code_sync(&Value::Null), &[], false),
+        Waiting,
+        "does `voxsync run`",
+    );
+    let mut found = at_rest("v2.0.0");
+    found["metadata"]["generation"] = json!(3);
+    expect(&ask(Selector::Present, None, &found, &[], false), Waiting, "has not taken up the present spec");
+    let requested = ["metadata", "annotations", "voxsync.dev/requestedAt"];
+    expect(&told(&requested, "now"), Waiting, "the look that was asked for");
+    expect(&told(&["metadata", "annotations", "voxsync.dev/resume"], "now"), Waiting, "the resume");
+
+    let mut found = on_its_way(Some("Failed"));
+    found["metadata"]["annotations"] =
+        json!({"voxsync.dev/requestedAt": "now", "voxsync.dev/resume": "then"});
+    found["status"]["lastHandledReconcileAt"] = json!("now");
+    found["status"]["lastHandledResume"] = json!("then");
+    expect(&ask(tag("v2.0.0"), None, &found, &[], false), Failed, "v2.0.0 failed");
+}
+
+#[test]
+fn a_pin_that_is_not_resolved_is_waited_for_whatever_was_before() {
+    let mut found = at_rest("v2.0.0");
+    found["spec"]["pin"] = json!({"reference": "r.io/code:v1.0.0"});
+    found["status"]["conditions"] = json!([condition("Ready", "False", "Pin", "the pin is being resolved")]);
+    let releases = [release("v1.0.0", "Failed", AT)];
+    expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Waiting, "Pin: the pin is being resolved");
+    found["status"]["candidate"]["sourceRevision"] = Value::Null;
+    expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Failed, "CrashLoopBackOff");
+}
+
+#[test]
+fn the_last_record_answers_for_what_is_past() {
+    for (outcome, verdict, says) in [
+        ("Released", Deployed, "v1.0.0 was deployed in all stages at 2026-03-01T10:00:00Z"),
+        ("Failed", Failed, "CrashLoopBackOff: it ends"),
+        ("RolledBack", RolledBack, "v1.0.0 was rolled back"),
+        ("Superseded", Superseded, "v1.5.0 took its place"),
+    ] {
+        let releases = [release("v1.0.0", outcome, AT), release("v1.5.0", "Released", LATER)];
+        let found = at_rest("v2.0.0");
+        let commit = candidate("v1.0.0")["commit"].as_str().unwrap()[..8].to_owned();
+        for name in [tag("v1.0.0"), Selector::Digest(digest("v1.0.0")), Selector::Commit(commit)] {
+            expect(&ask(name, None, &found, &releases, false), verdict, says);
+        }
+        let mut of_another = releases.clone();
+        of_another[0]["codeSyncUid"] = json!("another");
+        let other = ask(Selector::Digest(digest("v1.0.0")), None, &found, &of_another, false);
+        expect(&other, Unseen, "the source has not named digest");
+        // Without the right to read them, the CodeSync's own short records answer, but know no commit.
+        let mut found = found;
+        found["status"]["history"] =
+            json!([summary("v1.5.0", "Released", LATER), summary("v1.0.0", outcome, AT)]);
+        expect(&ask(tag("v1.0.0"), None, &found, &[], false), verdict, "v1.0.0");
+        expect(&ask(Selector::Digest(digest("v1.0.0")), None, &found, &[], false), verdict, "v1.0.0");
+    }
+    // Tried again, the newer record counts.
+    let releases = [release("v1.0.0", "Released", LATER), release("v1.0.0", "Failed", AT)];
+    expect(&ask(tag("v1.0.0"), None, &at_rest("v2.0.0"), &releases, false), Deployed, LATER);
+}
+
+#[test]
+fn what_no_record_is_about_is_waited_for_unless_its_turn_is_over() {
+    let unknown = Selector::Commit("1234567".to_owned());
+    let mut found = at_rest("v2.0.0");
+    found["status"]["source"] = json!({"summary": "r.io/code", "revision": "v2.0.0", "changedAt": AT});
+    expect(
+        &ask(unknown.clone(), None, &found, &[], false),
+        Unseen,
+        "it names v2.0.0 since 2026-03-01T10:00:00Z",
+    );
+    expect(&ask(unknown.clone(), None, &found, &[], true), Superseded, "v2.0.0 took its place");
+    expect(&ask(tag("v2.1.0"), None, &found, &[], false), Unseen, "has not named tag v2.1.0 yet");
+    expect(&ask(tag("v1.9.0"), None, &found, &[], false), Superseded, "v2.0.0 took its place");
+    expect(&ask(tag("main"), None, &found, &[], false), Unseen, "has not named tag main yet");
+
+    let source = &mut found["status"]["source"];
+    source["revision"] = json!("12345678");
+    source["message"] = json!("the image is not there");
+    expect(
+        &ask(unknown.clone(), None, &found, &[], false),
+        Waiting,
+        "no candidate yet: the image is not there",
+    );
+    found["status"]["source"]["unreachableSince"] = json!(AT);
+    expect(&ask(unknown.clone(), None, &found, &[], false), Unseen, "cannot be asked since");
+    // A spec that was changed leaves no candidate until the next look: nothing took the place of anything.
+    found["status"]["candidate"] = Value::Null;
+    expect(&ask(unknown, None, &found, &[], true), Unseen, "cannot be asked since");
+}
+
+#[test]
+fn the_beginning_of_several_commits_names_none() {
+    let mut other = release("v1.0.0", "Released", AT);
+    other["candidate"]["commit"] = json!("4be01c7ffff");
+    let ambiguous =
+        ask(Selector::Commit("4be01c7".to_owned()), None, &at_rest("v2.0.0"), &[other.clone()], false);
+    expect(&ambiguous, Unanswerable, "several commits");
+    let whole = ask(Selector::Commit(COMMIT.to_owned()), None, &at_rest("v2.0.0"), &[other], false);
+    expect(&whole, Deployed, "v2.0.0");
+}
+
+#[test]
+fn a_suspended_or_stalled_codesync_says_so() {
+    let mut found = on_its_way(None);
+    found["status"]["promotion"] = Value::Null;
+    for (reason, message) in [("Suspended", "freeze until Monday"), ("InvalidSpec", "no such range")] {
+        found["status"]["conditions"] = json!([condition("Ready", "True", reason, message)]);
+        expect(&ask(tag("v2.0.0"), None, &found, &[], false), Waiting, &format!("{reason}: {message}"));
+        expect(&ask(Selector::Present, None, &found, &[], false), Waiting, message);
+    }
+}
