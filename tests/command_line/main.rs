@@ -77,6 +77,9 @@ fn wrong_words_get_a_way_out() {
         (&["promotes"][..], "promote"),
         (&["run", "--reconciler", "half"], "cooperative"),
         (&["run", "-A", "-n", "puppet"], "cannot be used with"),
+        (&["run", "--shard", "north"], "--shard-selector"),
+        (&["run", "--shard", "North", "--shard-selector", "a"], "lower-case letters"),
+        (&["run", "--shard", "north", "--shard-selector", "team between (a,b)"], "write team=a"),
         (&["audit", "--fail-on", "Sad"], "NotRolledOut"),
         (&["status", "--kubeconfig", "/nowhere"], "/nowhere"),
     ] {

@@ -90,7 +90,7 @@ async fn a_held_target_is_named_with_its_follower(cluster: &Cluster) {
 }
 
 /// The rows, once they are as wanted.
-async fn audit_when(
+pub(crate) async fn audit_when(
     cluster: &Cluster,
     what: &str,
     wanted: impl Fn(&BTreeMap<String, String>, &[Value]) -> bool,

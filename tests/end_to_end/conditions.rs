@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 use voxsync_fixtures::CodeImage;
 
-use crate::harness::{
-    Case, Cluster, Needs, NewServer, cases,
-    estate::{Estate, PRODUCTION, REPOSITORY},
-    status::{condition, follow_tags, text},
+use crate::{
+    argocd::health,
+    harness::{
+        Case, Cluster, Needs, NewServer, cases,
+        estate::{Estate, PRODUCTION, REPOSITORY},
+        status::{condition, follow_tags, text},
+    },
 };
 
 pub(crate) const CASES: &[Case] = cases![
@@ -22,6 +25,8 @@ struct Situation {
     /// What its spec has besides.
     extra: Value,
     ready: &'static str,
+    /// What Argo CD shows.
+    health: &'static str,
     /// Ready, Reconciling, Stalled, SourceReady, Held, Suspended, Deployed; `-` where absent.
     conditions: &'static str,
 }
@@ -34,23 +39,39 @@ fn situations() -> Vec<Situation> {
         ])
     };
     let rows = [
-        ("deployed", "v1.1.0", json!({}), "Deployed", "True - - True False False True"),
+        ("deployed", "v1.1.0", json!({}), "Deployed", "Healthy", "True - - True False False True"),
         (
             "soaking",
             "v1.1.0",
             json!({"target": null, "stages": stages("soaking")}),
             "Waiting",
+            "Healthy",
             "True - - True False False False",
         ),
-        ("rolling", "v1.1.0-unready", json!({}), "Rolling", "False True - True False False False"),
-        ("failed", "v1.1.0-missing", json!({}), "Failed", "False - - True False False False"),
-        ("held", "v1.1.0", json!({}), "Held", "False - - True True False False"),
-        ("suspended", "v1.1.0", json!({"suspend": true}), "Suspended", "True - - True False True False"),
+        (
+            "rolling",
+            "v1.1.0-unready",
+            json!({}),
+            "Rolling",
+            "Progressing",
+            "False True - True False False False",
+        ),
+        ("failed", "v1.1.0-missing", json!({}), "Failed", "Degraded", "False - - True False False False"),
+        ("held", "v1.1.0", json!({}), "Held", "Degraded", "False - - True True False False"),
+        (
+            "suspended",
+            "v1.1.0",
+            json!({"suspend": true}),
+            "Suspended",
+            "Suspended",
+            "True - - True False True False",
+        ),
         (
             "lower",
             "v0.9.0",
             json!({"source": {"registry": {"tag": {"semver": "<1.0.0"}}}}),
             "Waiting",
+            "Healthy",
             "True - - True False False -",
         ),
         (
@@ -58,6 +79,7 @@ fn situations() -> Vec<Situation> {
             "v1.1.0",
             json!({"source": {"registry": {"match": "("}}}),
             "InvalidSpec",
+            "Degraded",
             "False - True - False False False",
         ),
         (
@@ -65,6 +87,7 @@ fn situations() -> Vec<Situation> {
             "v1.1.0",
             json!({"source": {"registry": {"tag": {"semver": ">9"}}}}),
             "NoMatch",
+            "Degraded",
             "False - - False False False False",
         ),
         (
@@ -72,10 +95,19 @@ fn situations() -> Vec<Situation> {
             "v1.1.0",
             json!({"target": {"kind": "Config", "name": "nowhere"}}),
             "TargetMissing",
+            "Degraded",
             "False - - True False False False",
         ),
     ];
-    rows.map(|(name, tag, extra, ready, conditions)| Situation { name, tag, extra, ready, conditions }).into()
+    rows.map(|(name, tag, extra, ready, health, conditions)| Situation {
+        name,
+        tag,
+        extra,
+        ready,
+        health,
+        conditions,
+    })
+    .into()
 }
 
 async fn conditions_say_what_holds(cluster: &Cluster) {
@@ -97,7 +129,7 @@ async fn conditions_say_what_holds(cluster: &Cluster) {
     cluster
         .patch("Config", "held", json!({"spec": {"code": cluster.code("registry.example/by-hand:v1")}}))
         .await;
-    for Situation { name, ready, conditions, .. } in situations() {
+    for Situation { name, ready, health: wanted_health, conditions, .. } in situations() {
         let status = cluster
             .status_when(name, &format!("Ready says {ready}"), |status| {
                 condition(status, "Ready")["reason"] == ready
@@ -121,6 +153,9 @@ async fn conditions_say_what_holds(cluster: &Cluster) {
             assert_eq!(condition["observedGeneration"], status["observedGeneration"]);
         }
         assert!(text(&status["summary"]).chars().count() <= 64, "{name}: {}", status["summary"]);
+        let found =
+            health(&json!({"metadata": {"generation": status["observedGeneration"]}, "status": status}));
+        assert_eq!(found.0, wanted_health, "{name}: {found:?}");
     }
 }
 

@@ -7,13 +7,10 @@ use voxsync_fixtures::{
     Access, CertificateAuthority, CodeImage, GitRepository, GitServer, Registry, Transport,
 };
 
-use crate::{
-    harness::{
-        Case, Cluster, Voxsync, cases,
-        estate::{PRODUCTION, REPOSITORY, bare_server, commit, create_secret, git_spec},
-        status::{assert_says, condition, follow_tags, holds, text},
-    },
-    process::Process,
+use crate::harness::{
+    Case, Cluster, Process, Voxsync, cases,
+    estate::{PRODUCTION, REPOSITORY, bare_server, commit, create_secret, git_spec},
+    status::{assert_says, condition, follow_tags, holds, text},
 };
 
 pub(crate) const CASES: &[Case] = cases![

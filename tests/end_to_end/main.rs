@@ -10,25 +10,41 @@
     reason = "this binary is a test; clippy only knows functions marked #[test]"
 )]
 
+mod argocd;
 mod audit;
 mod bad_input;
+mod beside;
 mod conditions;
+mod crash;
 mod credentials;
 mod decisions;
+mod failover;
 mod foundations;
+mod gates;
+mod gates_ending;
+mod gates_orphaned;
 mod git;
 mod harness;
 mod holds;
+mod leadership;
+mod manifests;
 mod objects;
 mod outages;
+mod people;
+mod policies;
 mod process;
 mod promotion;
+mod quiet;
 mod reconciler;
 mod reconciler_modes;
 mod reconciler_obstacles;
 mod reconciler_stages;
 mod reconciler_template;
+mod repetition;
+mod rights;
 mod sources;
+mod telemetry;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -36,6 +52,7 @@ fn main() -> ExitCode {
     harness::run(&[
         ("foundations", foundations::CASES),
         ("promotion", promotion::CASES),
+        ("quiet", quiet::CASES),
         ("decisions", decisions::CASES),
         ("holds", holds::CASES),
         ("conditions", conditions::CASES),
@@ -46,7 +63,22 @@ fn main() -> ExitCode {
         ("bad_input", bad_input::CASES),
         ("objects", objects::CASES),
         ("process", process::CASES),
+        ("telemetry", telemetry::CASES),
+        ("wait", wait::CASES),
+        ("repetition", repetition::CASES),
+        ("leadership", leadership::CASES),
+        ("crash", crash::CASES),
+        ("failover", failover::CASES),
         ("audit", audit::CASES),
+        ("manifests", manifests::CASES),
+        ("rights", rights::CASES),
+        ("policies", policies::CASES),
+        ("people", people::CASES),
+        ("argocd", argocd::CASES),
+        ("beside", beside::CASES),
+        ("gates", gates::CASES),
+        ("gates_ending", gates_ending::CASES),
+        ("gates_orphaned", gates_orphaned::CASES),
         ("reconciler", reconciler::CASES),
         ("reconciler_template", reconciler_template::CASES),
         ("reconciler_obstacles", reconciler_obstacles::CASES),

@@ -15,7 +15,6 @@ pub(crate) const CASES: &[Case] = cases![
     samples_of_the_operator_come_through_our_types_unchanged,
     each_form_of_code_is_accepted_and_kept => Needs::BOTH_SHAPES,
     examples_can_be_applied => Needs::OBJECT.and_kubectl(),
-    the_shipped_manifests_can_be_applied => Needs::OBJECT.and_kubectl().on_control_plane_only(),
     tables_of_kubectl_are_readable => Needs::OBJECT.and_kubectl(),
     kubectl_describes_and_explains => Needs::OBJECT.and_kubectl(),
 ];
@@ -88,31 +87,6 @@ async fn examples_can_be_applied(cluster: &Cluster) {
     assert_says(
         &said,
         &["codesync.voxsync.dev/production", "codesync.voxsync.dev/canary", "codesync.voxsync.dev/staging"],
-    );
-}
-
-async fn the_shipped_manifests_can_be_applied(cluster: &Cluster) {
-    let rendered = cluster.kubectl_anywhere(&["kustomize", "deploy"]);
-    for kind in ["CustomResourceDefinition", "ServiceAccount", "Role", "RoleBinding", "Deployment"] {
-        assert_says(&rendered, &[&format!("kind: {kind}\n")]);
-    }
-    // A namespaced object is checked only where there is its namespace.
-    let here = rendered.replace("namespace: puppet", &format!("namespace: {}", cluster.namespace()));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("rendered.yaml");
-    fs::write(&file, here).expect("write the manifests");
-    let file = file.to_string_lossy();
-    let said = cluster.kubectl_anywhere(&[
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--dry-run=server",
-        "-f",
-        &file,
-    ]);
-    assert_says(
-        &said,
-        &["deployment.apps/voxsync serverside-applied", "rolebinding.rbac.authorization.k8s.io/voxsync"],
     );
 }
 

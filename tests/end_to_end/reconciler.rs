@@ -96,6 +96,7 @@ async fn a_server_that_is_only_a_ca_gets_no_code(cluster: &Cluster) {
 }
 
 async fn equal_names_in_another_namespace_are_untouched(cluster: &Cluster) {
+    let cluster = &cluster.another_with("cluster", "all-namespaces").await;
     let namespace = format!("{}-other", cluster.namespace());
     cluster.create(json!({"kind": "Namespace", "metadata": {"name": namespace}})).await;
     at_rest(cluster, &[NewServer::default()]).await;

@@ -1,13 +1,6 @@
 //! What the reconciler does not write, and says instead: nothing to write to, somebody else's, paused, put back.
 
-use futures::StreamExt as _;
-use kube::{
-    ResourceExt as _,
-    api::{Patch, PatchParams},
-    runtime::{WatchStreamExt as _, watcher},
-};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 use voxsync_reconciler::Mode;
 
 use crate::harness::{
@@ -127,7 +120,7 @@ async fn what_is_put_back_twice_stays_and_is_said(cluster: &Cluster) {
     cluster.create_server_by_hand(&NewServer::default()).await;
     cluster.rolled("server", &[FIRST]).await;
     let recorder = Recorder::start(cluster, &["Deployment"]).await;
-    let somebody = puts_back(cluster, SECOND, FIRST);
+    let somebody = cluster.puts_back("server", SECOND, FIRST);
     let _voxsync = Voxsync::reconciler(cluster, Mode::Full);
     cluster.set_code("production", cluster.code(SECOND)).await;
     assert_says(&cluster.event("server", "PutBack").await, &[FIRST, SECOND, "2 times"]);
@@ -184,29 +177,4 @@ fn bare_deployment(server: &str, container: &str) -> Value {
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": containers}});
     let spec = json!({"replicas": 1, "selector": {"matchLabels": labels}, "template": template});
     json!({"kind": "Deployment", "metadata": {"name": server}, "spec": spec})
-}
-
-/// Somebody who wants something else in the pod template.
-fn puts_back(cluster: &Cluster, from: &'static str, to: &'static str) -> JoinHandle<()> {
-    let deployments = cluster.api("Deployment");
-    let changes =
-        watcher(deployments.clone(), watcher::Config::default()).default_backoff().applied_objects();
-    tokio::spawn(changes.for_each(move |changed| {
-        let deployments = deployments.clone();
-        async move {
-            let Ok(deployment) = changed else { return };
-            let name = deployment.name_any();
-            if code_images(&serde_json::to_value(deployment).expect("JSON")) != [from] {
-                return;
-            }
-            let template = json!({
-                "metadata": {"annotations": {"openvox.voxpupuli.org/code-image": to}},
-                "spec": {"volumes": [{"name": "code", "image": {"reference": to}}]},
-            });
-            let parameters =
-                PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
-            let patch = Patch::Strategic(json!({"spec": {"template": template}}));
-            deployments.patch(&name, &parameters, &patch).await.expect("put it back");
-        }
-    }))
 }

@@ -1,26 +1,33 @@
 //! One test's cluster: a namespace of its own, a client, and the few verbs that tests use.
 
-use std::{fmt::Write as _, panic::resume_unwind, path::PathBuf, process::Command, sync::Arc};
+use std::{
+    fmt::Write as _,
+    panic::resume_unwind,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{
-        ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-        PostParams,
-    },
-    config::{KubeConfigOptions, Kubeconfig},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use voxsync_fixtures::run;
 
 use super::{
+    account::Account,
     control_plane::{ControlPlane, Setup, Shape},
+    kinds::{api_version, is_namespaced, resource},
     sandboxed::Sandboxed,
+    shipped::VARIANTS,
 };
 
 /// The field manager of what a test writes: a person with `kubectl edit`.
 const MANAGER: &str = "kubectl-edit";
+/// The variant of `deploy/` whose rights voxsync has.
+const DEFAULT: &str = VARIANTS[0];
 
 /// A cluster with a namespace for one test.
 pub(crate) struct Cluster {
@@ -28,12 +35,15 @@ pub(crate) struct Cluster {
     setup: Setup,
     client: Client,
     namespace: String,
+    /// What voxsync runs as.
+    voxsync: Account,
 }
 
 /// Who answers.
+#[derive(Clone)]
 enum Server {
     Sandbox(Arc<Sandboxed>),
-    ControlPlane(&'static ControlPlane, Use),
+    ControlPlane(&'static ControlPlane, Arc<Use>),
 }
 
 /// A test shares a control plane, unless it stops the API server.
@@ -45,7 +55,7 @@ enum Use {
 impl Cluster {
     /// A namespace in a sandbox of that setup, which is the test's own.
     pub(crate) async fn in_sandbox(setup: Setup, test: &str) -> Self {
-        Self::with_namespace(Server::Sandbox(Arc::new(Sandboxed::start(setup))), setup, test).await
+        Self::with_namespace(Server::Sandbox(Arc::new(Sandboxed::start(setup))), setup, test, DEFAULT).await
     }
 
     /// A namespace on the real control plane of that setup.
@@ -56,26 +66,43 @@ impl Cluster {
         } else {
             Use::Shared { _guard: plane.in_use.read().await }
         };
-        Self::with_namespace(Server::ControlPlane(plane, guard), setup, test).await
+        Self::with_namespace(Server::ControlPlane(plane, Arc::new(guard)), setup, test, DEFAULT).await
     }
 
-    async fn with_namespace(server: Server, setup: Setup, test: &str) -> Self {
+    /// Another namespace on the same cluster; who asks for it must let go of it.
+    pub(crate) async fn another(&self, test: &str) -> Self {
+        self.another_with(DEFAULT, test).await
+    }
+
+    /// Another namespace, in which voxsync has the rights of this variant of `deploy/`.
+    pub(crate) async fn another_with(&self, variant: &str, test: &str) -> Self {
+        Self::with_namespace(self.server.clone(), self.setup, test, variant).await
+    }
+
+    async fn with_namespace(server: Server, setup: Setup, test: &str, variant: &str) -> Self {
         let namespace = namespace_name(test);
-        let kubeconfig = Kubeconfig::read_from(server.kubeconfig()).expect("the kubeconfig of the cluster");
-        let mut configuration =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .expect("the kubeconfig of the cluster");
-        configuration.default_namespace.clone_from(&namespace);
-        let client = Client::try_from(configuration).expect("a client");
-        let cluster = Self { server, setup, client, namespace };
+        let admin = Account::of(server.kubeconfig(), &namespace).await;
+        let mut cluster = Self { server, setup, client: admin.client.clone(), namespace, voxsync: admin };
         cluster.create(json!({"kind": "Namespace", "metadata": {"name": cluster.namespace}})).await;
+        if let Server::ControlPlane(..) = cluster.server {
+            cluster.voxsync = Account::shipped(&cluster, variant).await;
+        }
         cluster
     }
 
     /// A client with all rights.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// A client with the rights of voxsync.
+    pub(crate) fn voxsync_client(&self) -> Client {
+        self.voxsync.client.clone()
+    }
+
+    /// A kubeconfig with the rights of voxsync; it names no namespace.
+    pub(crate) fn voxsync_kubeconfig(&self) -> &Path {
+        &self.voxsync.kubeconfig
     }
 
     /// The test's own namespace.
@@ -91,6 +118,14 @@ impl Cluster {
     /// A kubeconfig with all rights; it names no namespace.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.server.kubeconfig()
+    }
+
+    /// The folder with the logs of the control plane; for tests that run on no other.
+    pub(crate) fn control_plane_folder(&self) -> &Path {
+        match &self.server {
+            Server::ControlPlane(plane, _) => plane.folder(),
+            Server::Sandbox(_) => panic!("the sandbox has no logs"),
+        }
     }
 
     /// Runs `kubectl` in the test's namespace and returns what it prints.
@@ -112,12 +147,13 @@ impl Cluster {
                 let sandbox = Arc::clone(sandbox);
                 blocking(move || sandbox.stop_api()).await;
             }
-            Server::ControlPlane(plane, Use::Exclusive { .. }) => {
+            Server::ControlPlane(plane, in_use) => {
                 let plane = *plane;
+                assert!(
+                    matches!(**in_use, Use::Exclusive { .. }),
+                    "only a test with Needs::EXCLUSIVE may stop the API server"
+                );
                 blocking(move || plane.stop_api()).await;
-            }
-            Server::ControlPlane(_, Use::Shared { .. }) => {
-                panic!("only a test with Needs::EXCLUSIVE may stop the API server");
             }
         }
     }
@@ -138,12 +174,15 @@ impl Cluster {
 
     /// The objects of a kind in the test's namespace.
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
-        let version = api_version(kind);
-        let (group, version) = version.split_once('/').unwrap_or(("", version));
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        match kind {
-            "Namespace" | "Node" => Api::all_with(self.client(), &resource),
-            _ => Api::namespaced_with(self.client(), &self.namespace, &resource),
+        self.api_of(self.client(), kind)
+    }
+
+    /// The same, as somebody else.
+    pub(crate) fn api_of(&self, client: Client, kind: &str) -> Api<DynamicObject> {
+        if is_namespaced(kind) {
+            Api::namespaced_with(client, &self.namespace, &resource(kind))
+        } else {
+            Api::all_with(client, &resource(kind))
         }
     }
 
@@ -235,7 +274,8 @@ impl Server {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs what blocks without holding up others.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => resume_unwind(error.into_panic()),
@@ -245,17 +285,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 fn to_value(object: DynamicObject) -> Value {
     let name = object.name_any();
     serde_json::to_value(object).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn api_version(kind: &str) -> &'static str {
-    match kind {
-        "Config" | "Server" => "openvox.voxpupuli.org/v1alpha1",
-        "CodeSync" | "CodeRelease" => "voxsync.dev/v1alpha1",
-        "Deployment" | "ReplicaSet" => "apps/v1",
-        "Lease" => "coordination.k8s.io/v1",
-        "Role" | "RoleBinding" => "rbac.authorization.k8s.io/v1",
-        _ => "v1",
-    }
 }
 
 /// A name that no other test of this process has.

@@ -14,12 +14,14 @@ use std::{
 use tokio::sync::RwLock;
 use voxsync_fixtures::run;
 
-use super::case::message;
+use super::{audit_log, case::message};
 
 const NODES: &str = "2";
 const BEFORE_IMAGE_VOLUMES: &str = "--emulated-version=1.34 --feature-gates=ImageVolume=false";
 const VOXSYNC_CRDS: &str = "crds/yaml";
 const OPERATOR_CRDS: &str = "tests/data/openvox-operator/crds";
+/// voxsync must do with them in force.
+const POLICIES: &str = "deploy/policies";
 /// Stands beside the CRDs for those who install them with kustomize.
 const KUSTOMIZATION: &str = "kustomization.yaml";
 const OPERATOR_LIST_CRDS: &str = "tests/data/openvox-operator/crds-list";
@@ -92,6 +94,11 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
+    /// The folder with its logs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.kubeconfig.parent().expect("the folder of a kubeconfig")
+    }
+
     /// Ends the API server at once. Blocks.
     pub(crate) fn stop_api(&self) {
         self.order("stop kube-apiserver");
@@ -110,9 +117,9 @@ impl ControlPlane {
         let mut command = Command::new(&kubebox);
         command.args(["up", "-stdin", "-nodes", NODES, "-dir"]).arg(&folder);
         command.arg("-stages").arg(root().join("tests/controlplane/stages.yaml"));
-        if !setup.has_image_volumes {
-            command.args(["-apiserver-flags", BEFORE_IMAGE_VOLUMES]);
-        }
+        audit_log::prepare(&folder);
+        let version = if setup.has_image_volumes { "" } else { BEFORE_IMAGE_VOLUMES };
+        command.args(["-apiserver-flags", &format!("{} {version}", audit_log::FLAGS)]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start kubebox");
         let input = child.stdin.take().expect("the input of kubebox");
         let mut output = BufReader::new(child.stdout.take().expect("the output of kubebox"));
@@ -129,11 +136,11 @@ impl ControlPlane {
             talk: Mutex::new((input, output)),
             in_use: RwLock::default(),
         };
-        plane.install_crds(setup.shape);
+        plane.install(setup.shape);
         plane
     }
 
-    fn install_crds(&self, shape: Shape) {
+    fn install(&self, shape: Shape) {
         let kubectl = |arguments: &[&str]| {
             let mut command = Command::new(&self.kubebox);
             command.arg("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
@@ -143,6 +150,7 @@ impl ControlPlane {
             kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file.to_string_lossy()]);
         }
         kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+        kubectl(&["apply", "--server-side", "-k", POLICIES]);
     }
 
     fn order(&self, order: &str) {

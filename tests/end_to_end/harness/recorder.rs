@@ -46,9 +46,20 @@ impl Recorder {
 
     /// The versions of an object, the oldest first. The API server counts versions over all kinds.
     pub(crate) fn versions(&self, kind: &str, name: &str) -> Vec<Value> {
+        self.versions_where(|object| object["kind"] == kind && object["metadata"]["name"] == name)
+    }
+
+    /// The last version of an object that was seen; the API server may know a later one.
+    pub(crate) fn last(&self, kind: &str, name: &str) -> Option<Value> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_meant = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
-        let mut versions: Vec<Value> = seen.iter().filter(is_meant).cloned().collect();
+        seen.iter().rfind(is_meant).cloned()
+    }
+
+    /// The versions of all objects that are as wanted, the oldest first.
+    pub(crate) fn versions_where(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut versions: Vec<Value> = seen.iter().filter(|object| wanted(object)).cloned().collect();
         versions.sort_by_key(version_number);
         versions
     }
@@ -69,7 +80,8 @@ impl Drop for Recorder {
     }
 }
 
-fn version_number(object: &Value) -> u64 {
+/// The number of an object's version.
+pub(crate) fn version_number(object: &Value) -> u64 {
     let version = object["metadata"]["resourceVersion"].as_str();
     version.and_then(|version| version.parse().ok()).expect("a resource version")
 }

@@ -2,8 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kube::api::{Patch, PatchParams};
+use futures::StreamExt as _;
+use kube::{
+    Api, ResourceExt as _,
+    api::{DynamicObject, Patch, PatchParams},
+    runtime::{WatchStreamExt as _, watcher},
+};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::{
     cluster::Cluster,
@@ -84,6 +90,29 @@ impl Cluster {
         versions
     }
 
+    /// Puts this code into a Server's pod template by hand.
+    pub(crate) async fn put_code(&self, server: &str, reference: &str) {
+        put_code(&self.api("Deployment"), server, reference).await;
+    }
+
+    /// Somebody who puts other code into a Server's pod template whenever it has this one.
+    pub(crate) fn puts_back(&self, server: &str, from: &str, to: &str) -> JoinHandle<()> {
+        let deployments = self.api("Deployment");
+        let (server, from, to) = (server.to_owned(), from.to_owned(), to.to_owned());
+        let changes =
+            watcher(deployments.clone(), watcher::Config::default()).default_backoff().applied_objects();
+        tokio::spawn(async move {
+            let mut changes = Box::pin(changes);
+            while let Some(event) = changes.next().await {
+                let deployment = event.ok().filter(|deployment| deployment.name_any() == server);
+                let deployment = deployment.map(|it| serde_json::to_value(it).expect("JSON"));
+                if deployment.is_some_and(|deployment| code_images(&deployment) == [from.as_str()]) {
+                    put_code(&deployments, &server, &to).await;
+                }
+            }
+        })
+    }
+
     /// Returns once the reconciler began a pass for everything that had changed before, whatever its mode: it tells of a
     /// last Server what only the latest Deployment, Server and Config can tell it, and its queue keeps the order.
     pub(crate) async fn everything_was_seen(&self) {
@@ -98,6 +127,16 @@ impl Cluster {
         self.create_config(&name, Some(self.code("registry.example/code:v1"))).await;
         self.event(&name, "NoMainContainer").await;
     }
+}
+
+async fn put_code(deployments: &Api<DynamicObject>, server: &str, reference: &str) {
+    let template = json!({
+        "metadata": {"annotations": {CODE_IMAGE: reference}},
+        "spec": {"volumes": [{"name": "code", "image": {"reference": reference}}]},
+    });
+    let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    let patch = Patch::Strategic(json!({"spec": {"template": template}}));
+    deployments.patch(server, &parameters, &patch).await.expect("put other code into the template");
 }
 
 /// The references of the code volumes of a Deployment's pod template, in their order.

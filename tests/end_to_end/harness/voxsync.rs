@@ -55,7 +55,7 @@ impl Voxsync {
             std::fs::create_dir(path).expect("create a folder");
         }
         let cancel = CancellationToken::new();
-        let client = cluster.client();
+        let client = cluster.voxsync_client();
         let scope =
             if halves.all_namespaces { Scope::All } else { Scope::Namespace(cluster.namespace().to_owned()) };
         let watched = voxsync_cluster::Cluster::watch(client.clone(), scope, cancel.clone());
@@ -66,8 +66,13 @@ impl Voxsync {
                 file_root: files.clone(),
                 git_file_root: Some(files),
                 cache_folder: cache,
+                selector: None,
                 user_agent: "voxsync/test".to_owned(),
                 metrics: voxsync_agent::Metrics::register(&mut Registry::default()),
+                gatekeeper: match halves.reconciler {
+                    Some(Mode::Full) | None => voxsync_agent::Gatekeeper::Present,
+                    Some(Mode::Cooperative | Mode::Observe) => voxsync_agent::Gatekeeper::Absent,
+                },
                 looks: voxsync_agent::LookBoard::default(),
             };
             let agent = voxsync_agent::run(client.clone(), watched.clone(), options, cancel.clone());

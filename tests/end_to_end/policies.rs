@@ -1,0 +1,174 @@
+//! The admission policies for voxsync's account: what each refuses, and what it lets through. The account has every right
+//! here, so that it is the policy that refuses; the rest of the suite shows that voxsync gets its work done under them.
+
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Case, Cluster, Needs, NewServer, cases,
+    estate::PRODUCTION,
+    status::{DEADLINE, text},
+    wait_for,
+};
+
+pub(crate) const CASES: &[Case] = cases![
+    of_a_config_or_server_voxsync_changes_only_code => Needs::BOTH_SHAPES.on_control_plane_only(),
+    of_a_deployment_voxsync_changes_only_the_code_part => Needs::BOTH_SHAPES.on_control_plane_only(),
+    of_a_codesync_voxsync_changes_only_status_and_its_finalizer => Needs::OBJECT.on_control_plane_only(),
+];
+
+const FIRST: &str = "registry.example/code:v1";
+const SECOND: &str = "registry.example/code:v2";
+
+async fn of_a_config_or_server_voxsync_changes_only_code(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    cluster.create_config(PRODUCTION, Some(cluster.code(FIRST))).await;
+    let own = NewServer { name: "own", code: Some(cluster.code(FIRST)), ..NewServer::default() };
+    cluster.create_server_alone(&own).await;
+    let annotations = json!({"voxsync.dev/applied": "{\"\": {}}", "other.example/note": "kept"});
+    let metadata = json!({"metadata": {"annotations": annotations, "labels": {"a": "b"}}});
+    for (kind, name, field) in [("Config", PRODUCTION, "databaseRef"), ("Server", "own", "javaArgs")] {
+        cluster.patch(kind, name, metadata.clone()).await;
+        cluster.patch(kind, name, json!({"spec": {field: "set"}})).await;
+        check(cluster, &account, (kind, name), "targets", |change| {
+            let change = change.to_string().replace("FIELD", field);
+            change.replace("\"CODE\"", &cluster.code(SECOND).to_string())
+        })
+        .await;
+        let never = "never creates or deletes a Config or Server, nor writes its status";
+        let targets = cluster.api_of(account.clone(), kind);
+        let status = Patch::Merge(json!({"status": {"phase": "Running"}}));
+        assert_refused("status", targets.patch_status(name, &dry_run(), &status).await, never);
+        neither_created_nor_deleted(&targets, name, never).await;
+    }
+}
+
+async fn of_a_deployment_voxsync_changes_only_the_code_part(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    cluster.create_config(PRODUCTION, Some(cluster.code(FIRST))).await;
+    cluster.create_server(&NewServer { name: "compile", ..NewServer::default() }).await;
+    check(cluster, &account, ("Deployment", "compile"), "deployments", Value::to_string).await;
+
+    let never = "never creates or deletes a Deployment, nor writes its status or scale";
+    let deployments = cluster.api_of(account, "Deployment");
+    let scale = Patch::Merge(json!({"spec": {"replicas": 3}}));
+    assert_refused("scale", deployments.patch_scale("compile", &dry_run(), &scale).await, never);
+    neither_created_nor_deleted(&deployments, "compile", never).await;
+
+    let labels = json!({"app": "of-somebody-else"});
+    let container = json!({"name": "openvox-server", "image": "x"});
+    let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
+    let spec = json!({"selector": {"matchLabels": labels}, "template": template});
+    cluster.create(json!({"kind": "Deployment", "metadata": {"name": "other"}, "spec": spec})).await;
+    let paused = patch(&deployments, "other", &json!({"spec": {"paused": true}})).await;
+    assert_refused("of no Server", paused, "only Deployments that select openvox.voxpupuli.org/server");
+}
+
+async fn of_a_codesync_voxsync_changes_only_status_and_its_finalizer(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    let mut kept = code_sync("kept");
+    kept["metadata"]["finalizers"] = json!(["other.example/kept"]);
+    cluster.create(kept).await;
+    check(cluster, &account, ("CodeSync", "kept"), "codesyncs", Value::to_string).await;
+
+    let never = "never creates or deletes a CodeSync, nor changes a CodeRelease";
+    let code_syncs = cluster.api_of(account.clone(), "CodeSync");
+    let status = Patch::Merge(json!({"status": {"summary": "Deployed"}}));
+    code_syncs.patch_status("kept", &dry_run(), &status).await.expect("the status is voxsync's");
+    neither_created_nor_deleted(&code_syncs, "kept", never).await;
+    cluster.patch("CodeSync", "kept", json!({"metadata": {"finalizers": null}})).await;
+}
+
+/// voxsync's own account, with every right in the test's namespace, once the policies hold it.
+async fn all_powerful(cluster: &Cluster) -> Client {
+    let role =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"});
+    let account = json!({"kind": "ServiceAccount", "name": "voxsync", "namespace": cluster.namespace()});
+    let metadata = json!({"name": "everything"});
+    cluster
+        .create(json!({"kind": "RoleBinding", "metadata": metadata, "roleRef": role, "subjects": [account]}))
+        .await;
+    cluster.create(code_sync("probe")).await;
+    let code_syncs = cluster.api_of(cluster.voxsync_client(), "CodeSync");
+    wait_for("rights, and policies", DEADLINE, async || {
+        match patch(&code_syncs, "probe", &json!({"metadata": {"labels": {"a": "b"}}})).await {
+            Err(error) if error.to_string().contains("ValidatingAdmissionPolicy") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    cluster.voxsync_client()
+}
+
+/// Tries each row of a table (tests/data/policies) as the account, and as somebody whom the policies do not mean.
+async fn check(
+    cluster: &Cluster,
+    account: &Client,
+    (kind, name): (&str, &str),
+    table: &str,
+    fill_in: impl Fn(&Value) -> String,
+) {
+    let (ours, others) = (cluster.api_of(account.clone(), kind), cluster.api(kind));
+    for row in rows(table) {
+        let what = format!("{kind}: {}", text(&row["what"]));
+        let change = serde_json::from_str(&fill_in(&row["change"])).expect("JSON");
+        let result = patch(&ours, name, &change).await;
+        match row["refused"].as_str() {
+            Some(message) => assert_refused(&what, result, message),
+            None => drop(result.unwrap_or_else(|error| panic!("{what}: {error}"))),
+        }
+        patch(&others, name, &change).await.unwrap_or_else(|error| panic!("{what}, by another: {error}"));
+    }
+}
+
+/// The rows of a table.
+pub(crate) fn rows(table: &str) -> Vec<Value> {
+    let path = format!("tests/data/policies/{table}.yaml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A patch that is not carried out: each row starts from the same object.
+pub(crate) async fn patch(
+    api: &Api<DynamicObject>,
+    name: &str,
+    change: &Value,
+) -> kube::Result<DynamicObject> {
+    if change.is_array() {
+        let change = serde_json::from_value(change.clone()).expect("a JSON patch");
+        api.patch(name, &dry_run(), &Patch::<Value>::Json(change)).await
+    } else {
+        api.patch(name, &dry_run(), &Patch::Merge(change)).await
+    }
+}
+
+async fn neither_created_nor_deleted(api: &Api<DynamicObject>, name: &str, message: &str) {
+    assert_refused("delete", api.delete(name, &DeleteParams::default().dry_run()).await, message);
+    let mut copy = api.get(name).await.expect("the object");
+    copy.metadata.name = Some("copy".to_owned());
+    copy.metadata.resource_version = None;
+    assert_refused("create", api.create(&PostParams::default(), &copy).await, message);
+}
+
+fn dry_run() -> PatchParams {
+    PatchParams { dry_run: true, ..PatchParams::default() }
+}
+
+#[track_caller]
+pub(crate) fn assert_refused<T: std::fmt::Debug>(what: &str, result: kube::Result<T>, message: &str) {
+    let said = result.expect_err(what).to_string();
+    let is_policy = said.contains("ValidatingAdmissionPolicy");
+    assert!(is_policy && said.contains(message), "{what}: {message:?} is not in {said:?}");
+}
+
+/// A CodeSync that never gets anywhere.
+pub(crate) fn code_sync(name: &str) -> Value {
+    let spec = json!({
+        "source": {"file": {"path": "reference.txt"}}, "write": {"form": "Digest"},
+        "target": {"kind": "Config", "name": PRODUCTION},
+    });
+    json!({"apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": name}, "spec": spec})
+}
