@@ -33,7 +33,8 @@ use voxsync_crds::{CodeSync, Config};
 
 const ROUNDS: usize = 200;
 const DEADLINE: Duration = Duration::from_mins(1);
-const WORLD: World = World { code_syncs: 1, servers: 1, tags: 500, namespaces: 1, interval_seconds: 3600 };
+const WORLD: World =
+    World { code_syncs: 1, servers: 1, tags: 500, namespaces: 1, interval_seconds: 3600, rolls: true };
 
 fn main() {
     run(measure());

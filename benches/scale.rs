@@ -24,8 +24,14 @@ const INTERVAL: Duration = Duration::from_mins(5);
 const SPREAD: Duration = Duration::from_secs(65);
 const POLL: Duration = Duration::from_millis(200);
 
-const LARGE: World =
-    World { code_syncs: 1000, servers: 10_000, tags: 500, namespaces: 20, interval_seconds: 300 };
+const LARGE: World = World {
+    code_syncs: 1000,
+    servers: 10_000,
+    tags: 500,
+    namespaces: 20,
+    interval_seconds: 300,
+    rolls: false,
+};
 const FEW: World = World { servers: 10, ..LARGE };
 
 fn main() {

@@ -4,6 +4,7 @@
 
 mod process;
 mod registry;
+mod rolled;
 mod server;
 mod table;
 mod world;

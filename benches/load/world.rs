@@ -1,12 +1,12 @@
 //! The objects of an estate of some size.
 //!
-//! The Deployments are as large as real ones (8 KB each, with what the API server adds). Nobody owns them: voxsync
-//! writes them without asking an operator first.
+//! Deployments, `ReplicaSet`s and Pods are as large as real ones (8 KB each, with what the API server adds). No operator
+//! owns them: voxsync writes them without asking one first.
 
 use serde_json::{Value, json};
 use voxsync_sandbox::{InstallError, Sandbox};
 
-use super::{registry, tag};
+use super::{registry, rolled::rolled, tag};
 
 /// Variables of the environment in each server container: with them a Deployment has its 8 KB.
 const VARIABLES: usize = 3;
@@ -25,23 +25,28 @@ pub struct World {
     pub namespaces: usize,
     /// Seconds between looks.
     pub interval_seconds: usize,
+    /// Deployments roll. Where they do not, all is there from the start, as if it had rolled long ago: thousands of
+    /// rollouts are nothing to wait for.
+    pub rolls: bool,
 }
 
 impl World {
     /// As arguments of a program.
     pub fn arguments(&self) -> Vec<String> {
-        let Self { code_syncs, servers, tags, namespaces, interval_seconds } = *self;
-        [code_syncs, servers, tags, namespaces, interval_seconds].map(|number| number.to_string()).to_vec()
+        let Self { code_syncs, servers, tags, namespaces, interval_seconds, rolls } = *self;
+        [code_syncs, servers, tags, namespaces, interval_seconds, rolls.into()]
+            .map(|number| number.to_string())
+            .to_vec()
     }
 
     /// From arguments of a program.
     pub fn parse(arguments: &[String]) -> Self {
         let numbers: Vec<usize> =
             arguments.iter().map(|argument| argument.parse().expect("a number")).collect();
-        let [code_syncs, servers, tags, namespaces, interval_seconds] = numbers[..] else {
-            panic!("five numbers and not {arguments:?}");
+        let [code_syncs, servers, tags, namespaces, interval_seconds, rolls] = numbers[..] else {
+            panic!("six numbers and not {arguments:?}");
         };
-        Self { code_syncs, servers, tags, namespaces, interval_seconds }
+        Self { code_syncs, servers, tags, namespaces, interval_seconds, rolls: rolls == 1 }
     }
 
     /// The namespace of a CodeSync.
@@ -66,7 +71,14 @@ impl World {
         }
         for number in 0..self.servers {
             sandbox.install(self.server(number))?;
-            sandbox.install(self.deployment(number, host))?;
+            let deployment = self.deployment(number, host);
+            if self.rolls {
+                sandbox.install(deployment)?;
+            } else {
+                rolled(deployment, replicas(number))
+                    .into_iter()
+                    .try_for_each(|object| sandbox.restore(object))?;
+            }
         }
         Ok(())
     }

@@ -110,6 +110,23 @@ impl Sandbox {
         objects.into_iter().filter(|object| !object.is_null()).try_for_each(|object| self.install(object))
     }
 
+    /// Puts an object in its place as it is, with status, uid and all, unchecked: as a restored backup would.
+    ///
+    /// # Errors
+    /// A kind that nothing serves.
+    pub fn restore(&self, object: Value) -> Result<(), InstallError> {
+        let text = |pointer: &str| crate::json::text(&object, pointer).unwrap_or_default().to_owned();
+        let (api_version, kind) = (text("/apiVersion"), text("/kind"));
+        let mut store = self.shared.store();
+        let resource = store
+            .catalog
+            .of_kind(&api_version, &kind)
+            .ok_or(InstallError::UnknownKind { api_version, kind })?;
+        let object = resource.absorb(object);
+        store.put(&resource.bucket(), object);
+        Ok(())
+    }
+
     /// Creates one object as if it came over the API; without a namespace it goes to `default`.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = cases![
     ca_comes_last_and_alone => Needs::BOTH_SHAPES,
     a_bad_image_never_takes_the_ca_down => Needs::BOTH_SHAPES,
+    a_ca_that_fails_on_its_own_turn_gets_its_old_code_back => Needs::BOTH_SHAPES,
     a_gate_is_lifted_only_when_the_template_is_right => Needs::BOTH_SHAPES,
     the_finalizer_is_there_while_gates_are_held,
     a_persons_pause_is_kept_and_blocks => Needs::BOTH_SHAPES,
@@ -93,6 +94,34 @@ async fn a_bad_image_never_takes_the_ca_down(cluster: &Cluster) {
     for version in versions {
         assert_eq!(version["status"]["availableReplicas"], 1, "{version}");
     }
+}
+
+async fn a_ca_that_fails_on_its_own_turn_gets_its_old_code_back(cluster: &Cluster) {
+    let (estate, _) = half_way(cluster).await;
+    let first = estate.tagged("v1.0.0");
+    // Only it cannot start: by the image of the server itself, which nobody tries before its turn.
+    let ca = cluster.get("Deployment", "ca").await;
+    let containers = ca["spec"]["template"]["spec"]["containers"].as_array().expect("containers");
+    let place = containers.iter().position(|one| one["name"] == "openvox-server").expect("the server");
+    let image = |image: &str| {
+        let path = format!("/spec/template/spec/containers/{place}/image");
+        json!([{"op": "replace", "path": path, "value": image}])
+    };
+    let present = containers[place]["image"].as_str().expect("an image");
+    cluster.json_patch("Deployment", "ca", image("registry.example/missing:1")).await;
+    cluster.patch("Deployment", "compile", pause(false)).await;
+
+    let status = cluster
+        .status_when(PRODUCTION, "it is given back", |status| status["promotion"]["outcome"] == "RolledBack")
+        .await;
+    assert_eq!(status["promotion"]["failure"]["server"], "ca", "{status}");
+    assert_eq!(cluster.code_of("Config", PRODUCTION).await, first);
+    cluster.json_patch("Deployment", "ca", image(present)).await;
+    for server in ["compile", "ca"] {
+        cluster.rolled(server, &[&first]).await;
+    }
+    let ca = cluster.get("Deployment", "ca").await;
+    assert!(!is_held(&ca) && !has_gate(&ca), "{ca}");
 }
 
 async fn a_gate_is_lifted_only_when_the_template_is_right(cluster: &Cluster) {

@@ -167,3 +167,9 @@ fn dated(view: &View<'_>, says: &Says) -> Condition {
         observed_generation: Some(view.observed.generation),
     }
 }
+
+/// A condition of the status, where it holds.
+pub(crate) fn true_condition<'a>(status: &'a CodeSyncStatus, kind: &str) -> Option<&'a Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|condition| condition.kind == kind && condition.status == ConditionStatus::True)
+}

@@ -1,11 +1,11 @@
 //! What people are told: only what this step changed, so that nothing is said twice.
 
 use voxsync_crds::code_sync::{
-    CodeSyncStatus, Condition, ConditionStatus, Outcome, PromotionFailure, PromotionStatus, StagePhase,
-    Trigger,
+    CodeSyncStatus, Outcome, PromotionFailure, PromotionStatus, StagePhase, Trigger,
 };
 
 use crate::{
+    conditions::true_condition,
     observed::{Action, EventKind},
     rollback::but_for,
     rows::PINNED,
@@ -13,8 +13,7 @@ use crate::{
     view::View,
 };
 
-/// All events of a step: the differences of the two statuses, the adoptions that begin, and the targets that a promotion
-/// leaves as it wrote them.
+/// All events of a step: what it changed in the status, the adoptions that begin, and the targets that an end leaves.
 pub(crate) fn between(
     view: &View<'_>,
     after: &CodeSyncStatus,
@@ -297,9 +296,4 @@ fn from_to(promotion: &PromotionStatus) -> String {
         Some(from) => format!("{from} → {}", promotion.candidate.name),
         None => promotion.candidate.name.clone(),
     }
-}
-
-fn true_condition<'a>(status: &'a CodeSyncStatus, kind: &str) -> Option<&'a Condition> {
-    let mut conditions = status.conditions.iter();
-    conditions.find(|condition| condition.kind == kind && condition.status == ConditionStatus::True)
 }

@@ -1,8 +1,7 @@
 //! The order of a stage: which Deployments have to be held back before its references are written, which are, and
 //! what is said of them.
 //!
-//! The reconciler places the gates and lifts them; here it is only seen that they are there, that they go, and that
-//! they do not stay for ever.
+//! The reconciler places the gates and lifts them; here it is only seen that they are there, and that they go.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,29 +10,24 @@ use std::{
 };
 
 use voxsync_crds::{
-    code_sync::{CodeSyncStatus, GatesStatus, PromotionFailure, PromotionStatus, StagePhase, StageStatus},
+    code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus},
     reference::is_same_code,
-    time::Time,
 };
-use voxsync_rollout::{
-    order::{Member, Way, to_gate},
-    state::RolloutState,
-};
+use voxsync_rollout::order::{Member, Way, to_gate};
 
 use crate::{
     candidate::is_only_tag,
+    gate_age::rolls_after_gates,
     observed::{Gatekeeper, ObservedTarget, PausedBy, ServerRollout},
     rollback::carries,
     rows::{GATED, GATING, Row, Weight},
     standings::Standings,
-    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, clock, cut, later, names},
+    text::{NAME_LIMIT_BYTES, clock, cut, later, names},
     view::View,
     visit::{Position, Visit},
     walk::Walk,
 };
 
-/// How long as many Deployments may be held back as before; then the stage has failed.
-pub(crate) const GATE_LIMIT_SECONDS: u64 = 3600;
 /// How long gates may take to be placed before somebody should have a look.
 const GATING_PATIENCE_SECONDS: u64 = 60;
 
@@ -69,20 +63,6 @@ pub(crate) fn is_half_way(view: &View<'_>, after: &CodeSyncStatus, promotion: &P
         let is_bound = !held(view, targets).is_empty() || rolls_after_gates(view, last, targets);
         is_bound && targets.iter().any(|target| carries(view, target, promotion))
     })
-}
-
-/// Whether pods go over in a stage whose Deployments were let go a short while ago.
-fn rolls_after_gates(view: &View<'_>, last: Option<&StageStatus>, targets: &[ObservedTarget]) -> bool {
-    let Some(since) = last.and_then(|last| last.gates.as_ref()?.since) else { return false };
-    let rolls = |server: &ServerRollout| {
-        use RolloutState::{Progressing, Stuck, TimedOut};
-        server.serves_code && matches!(server.state, Progressing(_) | Stuck(_) | TimedOut { .. })
-    };
-    view.now < limit(since) && targets.iter().flat_map(|target| &target.servers).any(rolls)
-}
-
-fn limit(since: Time) -> Time {
-    later(since, Duration::from_secs(GATE_LIMIT_SECONDS))
 }
 
 /// Each stage that the promotion has not passed, as it was last, with its targets.
@@ -251,50 +231,6 @@ impl<'a> Visit<'a, '_> {
                 names(held.iter().copied())
             );
             self.row(Weight::Moves, GATED, message, format!("{name} {} held back", held.len()))
-        })
-    }
-
-    /// How many Deployments of the stage are held back, and since when it is that many in this promotion. Once some were,
-    /// it stays: the last that is let go is the authority, and what it cannot run has to go back.
-    pub(crate) fn gates_status(&self) -> Option<GatesStatus> {
-        let (promotion, is_its_turn) = match self.position {
-            Position::Working(promotion) | Position::RollingBack(promotion) => (promotion, true),
-            // A stage before it is held by now.
-            Position::Later(promotion) => (promotion, false),
-            _ => return None,
-        };
-        let held = u32::try_from(held(self.view, self.targets).len()).unwrap_or(u32::MAX);
-        let is_same = self.view.before.promotion.as_ref().is_some_and(|before| before.id == promotion.id);
-        let before = self.last.and_then(|last| last.gates.as_ref()).filter(|_| is_same);
-        let since = before.filter(|before| before.held == held).and_then(|before| before.since);
-        // No time passes while nothing is decided: nobody can do anything about it.
-        let since = (is_its_turn && !self.frozen).then(|| since.unwrap_or(self.view.now));
-        (held > 0 || before.is_some()).then_some(GatesStatus { held, since })
-    }
-
-    /// Why the stage fails where nothing was let go for too long.
-    pub(crate) fn gate_too_old(&self, walk: &mut Walk) -> Option<PromotionFailure> {
-        let GatesStatus { held: count, since } = self.gates_status()?;
-        let (since, ends) = (since?, limit(since?));
-        if self.view.now < ends {
-            walk.wake_by(ends);
-            return None;
-        }
-        if count == 0 {
-            return None;
-        }
-        let held = held(self.view, self.targets);
-        let message = format!(
-            "held back since {} without a change: {}; what the stage waited for: {}",
-            since,
-            names(held.iter().copied()),
-            self.last.and_then(|last| last.message.as_deref()).unwrap_or("nothing that it said")
-        );
-        Some(PromotionFailure {
-            stage: self.stage.name.clone(),
-            server: cut(held.first().copied().unwrap_or_default(), NAME_LIMIT_BYTES),
-            reason: "GateTooOld".to_owned(),
-            message: cut(&message, SENTENCE_LIMIT_BYTES),
         })
     }
 }

@@ -15,6 +15,7 @@ mod bounds;
 mod candidate;
 mod conditions;
 mod events;
+mod gate_age;
 mod gates;
 mod lifecycle;
 mod observed;

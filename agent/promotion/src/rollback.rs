@@ -3,20 +3,19 @@
 //! Only what still carries this promotion's record is given back. What somebody else changed since is held, as
 //! everywhere: it is skipped and named.
 
-use std::time::Duration;
-
 use voxsync_crds::{
     code_sync::{Outcome, PromotionStatus, StagePhase, StageStatus},
     reference::is_same_code,
 };
 
 use crate::{
-    gates::{GATE_LIMIT_SECONDS, held},
+    gate_age::limit,
+    gates::held,
     observed::{Live, ObservedTarget},
     rows::{ROLLING_BACK, Row, Weight},
     standings::Standings,
     target::{Goal, Reach, reference_before_change},
-    text::{later, names, short_code},
+    text::{names, short_code},
     view::View,
     visit::{Visit, aside},
     walk::Walk,
@@ -115,7 +114,7 @@ impl Visit<'_, '_> {
         let carrying: Vec<_> = mine().filter(|target| carries(self.view, target, promotion)).collect();
         let gated = held(self.view, mine());
         let since = self.since(StagePhase::RollingBack).unwrap_or(self.view.now);
-        let patience_ends = later(since, Duration::from_secs(GATE_LIMIT_SECONDS));
+        let patience_ends = limit(since);
         // What cannot be written by then is left and named; what the reconciler cannot let go of it tells people of.
         if (carrying.is_empty() && gated.is_empty()) || (self.view.now >= patience_ends && !self.frozen) {
             walk.left.extend(self.left(promotion));

@@ -207,7 +207,7 @@ fn what_cannot_be_held_back_says_why(
     snapshot.apply(server);
     let mut deployment = json!({
         "metadata": {"name": "one", "namespace": "puppet", "generation": generation},
-        "spec": {"replicas": 1, "selector": {}, "template": {"spec": {"containers": []}}},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"openvox.voxpupuli.org/server": "one"}}, "template": {"spec": {"containers": []}}},
         "status": {"observedGeneration": 1, "updatedReplicas": 1},
     });
     deployment["status"].as_object_mut().unwrap().extend(status.as_object().unwrap().clone());

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn member(text: &str) -> Member<'_> {
-        // A name, `!` for an authority, `#` for a gate, and b(efore) u(nder) s(topped) d(one) e(mpty).
+        // A name, `!` for an authority, `#` for a gate, and the first letter of: before, under, stopped, done, empty.
         let (name, way) = text.rsplit_once(' ').unwrap();
         Member {
             name: name.trim_end_matches(['!', '#']),

@@ -12,7 +12,7 @@ use super::{
 
 /// They mostly wait for rollouts: more of them than processors run at once.
 const THREADS: usize = 6;
-const TEST_TIMEOUT: Duration = Duration::from_mins(10);
+const TEST_TIMEOUT: Duration = Duration::from_mins(25);
 
 /// A test, and what it needs.
 pub(crate) struct Case {

@@ -109,6 +109,34 @@ fn what_the_authority_cannot_run_on_its_own_turn_is_given_back_too() {
 }
 
 #[test]
+fn that_it_had_gates_is_known_after_a_stage_before_it_was_held() {
+    let one = |name: &str| serde_json::json!({"name": name, "targets": [{"kind": "Config", "name": name}]});
+    let target = |name: &str, servers: &[&str]| {
+        vec![Target::new(TargetKind::Config, name, Some(reference("v1.4.2")), servers)]
+    };
+    let stages = vec![target("first", &["canary"]), target("second", &["compile", "ca"])];
+    let mut world = World::new(staged(&serde_json::json!([one("first"), one("second")])), stages);
+    world.server("ca").is_authority = true;
+    world.finds("v1.4.2");
+    world.settle();
+    world.finds("v1.5.0");
+    world.settle_gating(&["ca"]);
+    world.server("ca").fate = Fate::Rolls;
+    world.server("ca").lift();
+    world.settle();
+    world.passes(60);
+    let now = world.now;
+    world.stages[0][0].changed_by("kubectl-edit", Some(&reference("v1.0.0")), now);
+    world.settle();
+    assert_eq!(world.phases(), [StagePhase::Held, StagePhase::Pending]);
+    world.server("ca").fate = Fate::Sticks("ImagePullBackOff");
+    world.observed.resume = Some("on".into());
+    world.settle();
+    assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);
+    assert_eq!(world.releases.last().unwrap().outcome, Outcome::RolledBack);
+}
+
+#[test]
 fn a_stage_that_passed_is_not_rolled_back_for_the_gates_that_it_had() {
     let mut world = World::with_authority();
     world.finds("v1.5.0");

@@ -36,7 +36,7 @@ use patience::Patience;
 /// These run every time.
 const SEEDS: std::ops::Range<u64> = 1..61;
 /// How many new seeds run beside them.
-const FRESH_SEEDS: usize = 400;
+const FRESH_SEEDS: usize = 8;
 const TICKS: usize = 400;
 const SOAK_SECONDS: i64 = 300;
 
