@@ -86,7 +86,11 @@ pub async fn run(
             news = changes.next() => {
                 wake(&context, &mut queue, &mut namespaces, &memories, news.ok_or(Error::Unwatched)?);
             }
-            Some(ended) = passes.next() => settle(&context, &mut queue, &mut memories, ended),
+            Some(ended) = passes.next() => {
+                settle(&context, &mut queue, &mut memories, ended);
+                // Thousands may have nothing to wait for, and the Lease is to be renewed meanwhile.
+                tokio::task::consume_budget().await;
+            }
             () = tokio::time::sleep_until(next_at.unwrap_or_else(Instant::now)), if next_at.is_some() => {}
         }
     }

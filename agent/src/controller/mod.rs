@@ -82,7 +82,7 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
     net.set_missed_tick_behavior(MissedTickBehavior::Delay);
     info!("the agent runs");
     loop {
-        controller.work(Timestamp::now());
+        controller.work(Timestamp::now()).await;
         files.follow(&controller.tools.file_root, controller.memory.looks.places());
         let sleep = controller.sleep(Timestamp::now());
         tokio::select! {
@@ -122,11 +122,13 @@ struct Controller {
 
 impl Controller {
     /// Decides on all that are awake, and starts what is due.
-    fn work(&mut self, now: Timestamp) {
+    async fn work(&mut self, now: Timestamp) {
         while self.passes.len() < PASSES_AT_ONCE
             && let Some(key) = self.memory.wakes.next(now)
         {
             self.decide(key, now);
+            // Thousands may be awake, and the Lease is to be renewed meanwhile.
+            tokio::task::consume_budget().await;
         }
         while let Some(job) = self.memory.looks.begin(now) {
             self.publish(job.id);
