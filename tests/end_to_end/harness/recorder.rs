@@ -1,13 +1,21 @@
 //! All that was ever said: each version of the objects of some kinds, in the order of the API server.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use super::cluster::Cluster;
+
+/// How much later than another watch this one may be.
+const LATE_LIMIT: Duration = Duration::from_secs(15);
+/// How often it is looked whether it came.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Writes versions down until it is dropped.
 pub(crate) struct Recorder {
@@ -64,13 +72,20 @@ impl Recorder {
         versions
     }
 
-    /// The number of the first version of an object that is as wanted.
+    /// The number of the first version of an object that is as wanted. What was seen elsewhere may not have come by this
+    /// watch yet: it is waited for.
     pub(crate) fn first(&self, kind: &str, name: &str, wanted: impl Fn(&Value) -> bool) -> u64 {
-        let versions = self.versions(kind, name);
-        let found = versions.iter().find(|version| wanted(version));
-        version_number(
-            found.unwrap_or_else(|| panic!("no version of {kind} {name} was as wanted: {versions:?}")),
-        )
+        let find = || self.versions(kind, name).iter().find(|version| wanted(version)).map(version_number);
+        let deadline = Instant::now() + LATE_LIMIT;
+        tokio::task::block_in_place(|| {
+            while Instant::now() < deadline {
+                if let Some(number) = find() {
+                    return number;
+                }
+                std::thread::sleep(POLL);
+            }
+            panic!("no version of {kind} {name} was as wanted: {:?}", self.versions(kind, name))
+        })
     }
 }
 
