@@ -25,6 +25,7 @@ const LOOK_LIMIT: Duration = Duration::from_mins(90);
 /// Carries out a look, within its limit.
 pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
     let (id, wants) = (job.id, job.wants.clone());
+    let _turn = tools.turn(&job.place).await;
     let span = trace::look(&job.place);
     let report = within(LOOK_LIMIT, id, wants, Box::pin(look(tools, job).instrument(span.clone()))).await;
     let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());

@@ -16,6 +16,8 @@ use voxsync_promotion::SourceProblem;
 pub(crate) struct Memory {
     /// The last tag list, with what makes the next one cheap.
     pub(crate) tags: Option<TagList>,
+    /// The tags that were elected from exactly that list.
+    pub(crate) elected: HashMap<Want, String>,
     /// Images that could be fetched. A tag is resolved once and keeps its digest for as long as something names it.
     images: HashMap<ImageKey, ManifestFacts>,
     /// The image that was fetched last for each want; it stays while looks fail.
@@ -49,6 +51,7 @@ impl Memory {
     pub(crate) fn keep<'a>(&mut self, wants: impl Iterator<Item = &'a Want>) {
         let wants: Vec<&Want> = wants.collect();
         self.chosen.retain(|want, _| wants.contains(&want));
+        self.elected.retain(|want, _| wants.contains(&want));
         let chosen: HashSet<&ImageKey> = self.chosen.values().collect();
         self.images.retain(|key, _| chosen.contains(key));
     }

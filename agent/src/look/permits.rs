@@ -35,8 +35,13 @@ impl Permits {
 
     /// Waits for the turn of a host, and only then for one among all.
     pub(crate) async fn of(&self, host: &str) -> Option<Permit<'_>> {
-        let of_host = self.host(host).acquire_owned().await.ok()?;
+        let of_host = self.of_host(host).await?;
         Some(Permit { _of_all: self.all.acquire().await.ok()?, _of_host: of_host })
+    }
+
+    /// Waits for the turn of a host alone.
+    pub(crate) async fn of_host(&self, host: &str) -> Option<OwnedSemaphorePermit> {
+        self.host(host).acquire_owned().await.ok()
     }
 
     fn host(&self, host: &str) -> Arc<Semaphore> {

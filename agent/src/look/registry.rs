@@ -51,6 +51,9 @@ async fn list(
     let previous = previous.as_ref();
     let tags =
         tools.ask(repository, access, |client| async move { client.list_tags(previous).await }).await?;
+    if !previous.is_some_and(|previous| tags.is_unchanged_since(previous)) {
+        memory.elected.clear();
+    }
     memory.tags = Some(tags.clone());
     Ok(tags)
 }
@@ -65,17 +68,16 @@ async fn highest(
 ) -> Finding {
     let tag_count = u32::try_from(tags.len()).ok();
     let seen = Finding { tag_count, ..Finding::default() };
-    let policy = match query.policy() {
-        Ok(policy) => policy,
-        Err(error) => return Finding { problem: Some(unusable("BadPolicy", error.to_string())), ..seen },
+    let tag = match memory.elected.get(want) {
+        Some(tag) => tag.clone(),
+        None => match elect(repository, query, tags) {
+            Ok(tag) => tag,
+            Err(problem) => return Finding { problem: Some(problem), ..seen },
+        },
     };
-    let election = policy.elect(tags.tags());
-    let Some(chosen) = &election.chosen else {
-        let message = format!("{repository} {}: {election}", query.semver);
-        return Finding { problem: Some(unusable("NoMatch", message)), ..seen };
-    };
-    let revision = Some(chosen.tag.clone());
-    let image = match CodeReference::new(repository, Some(&chosen.tag), None) {
+    memory.elected.insert(want.clone(), tag.clone());
+    let revision = Some(tag.clone());
+    let image = match CodeReference::new(repository, Some(&tag), None) {
         Ok(reference) => resolve(tools, memory, want, &reference, access)
             .await
             .map(|facts| Found { source_revision: revision.clone(), ..found(&reference, &facts) }),
@@ -83,6 +85,13 @@ async fn highest(
     };
     let (image, problem) = image.map_or_else(|problem| (None, Some(problem)), |image| (Some(image), None));
     Finding { image, revision, problem, ..seen }
+}
+
+fn elect(repository: &str, query: &TagQuery, tags: &TagList) -> Result<String, SourceProblem> {
+    let policy = query.policy().map_err(|error| unusable("BadPolicy", error.to_string()))?;
+    let election = policy.elect(tags.tags());
+    let no_match = || unusable("NoMatch", format!("{repository} {}: {election}", query.semver));
+    Ok(election.chosen.as_ref().ok_or_else(no_match)?.tag.clone())
 }
 
 async fn follow(

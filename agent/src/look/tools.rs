@@ -9,13 +9,13 @@ use std::{
 };
 
 use kube::Client;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use voxsync_promotion::SourceProblem;
 use voxsync_source::registry::{Login, Problem, RegistryClient, RegistryError, RegistryOptions, Repository};
 
 use super::{
     permits::{Permit, Permits},
-    place::{Access, IMAGE_UNAVAILABLE},
+    place::{Access, IMAGE_UNAVAILABLE, Place},
 };
 use crate::{
     Options,
@@ -39,6 +39,8 @@ pub(crate) struct Tools {
     pub(crate) metrics: Metrics,
     user_agent: String,
     permits: Permits,
+    /// Of looks, where the permits are of requests.
+    turns: Permits,
     clients: Mutex<HashMap<(Repository, Access), Kept>>,
     /// Until when a host asked to be left alone.
     resting: Mutex<HashMap<String, Instant>>,
@@ -65,6 +67,7 @@ impl Tools {
             metrics: options.metrics.clone(),
             user_agent: options.user_agent.clone(),
             permits: Permits::new(),
+            turns: Permits::new(),
             clients: Mutex::default(),
             resting: Mutex::default(),
         }
@@ -102,6 +105,18 @@ impl Tools {
             Ok(answer) => Ok(answer),
             Err(error) if is_refusal(&error.problem) => Err(self.with_keys(problem_of(&error), access).await),
             Err(error) => Err(problem_of(&error)),
+        }
+    }
+
+    /// A look's turn at a place, where all that it asks is one host. A thousand looks that wait for one host are small
+    /// until they begin.
+    pub(crate) async fn turn(&self, place: &Place) -> Option<OwnedSemaphorePermit> {
+        match place {
+            Place::Registry { repository, .. } => {
+                self.turns.of_host(repository.split('/').next().unwrap_or_default()).await
+            }
+            // These may name images of other hosts: one that does not answer must not hold up the rest.
+            Place::Git { .. } | Place::File { .. } | Place::Image { .. } => None,
         }
     }
 

@@ -29,7 +29,7 @@ pub struct TagList {
     pages: Vec<Arc<Page>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Page {
     address: Url,
     etag: Option<HeaderValue>,
@@ -39,7 +39,7 @@ struct Page {
 
 /// Tags in one text, each with a line of its own: a thousand repositories with hundreds of tags are half a million
 /// texts otherwise.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Tags {
     lines: Box<str>,
     count: usize,
@@ -62,6 +62,12 @@ impl TagList {
     /// How many tags there are.
     pub fn len(&self) -> usize {
         self.pages.iter().map(|page| page.tags.count).sum()
+    }
+
+    /// Whether it is the very list that a look had before.
+    pub fn is_unchanged_since(&self, previous: &Self) -> bool {
+        self.pages.len() == previous.pages.len()
+            && self.pages.iter().zip(&previous.pages).all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     /// Whether there are none.
@@ -135,6 +141,7 @@ impl RegistryClient {
             detail: "no list of tags".to_owned(),
         })?;
         let tags = Tags::new(&answer.tags.unwrap_or_default());
-        Ok(Arc::new(Page { address: address.clone(), etag, next, tags }))
+        let page = Page { address: address.clone(), etag, next, tags };
+        Ok(known.filter(|known| ***known == page).map_or_else(|| Arc::new(page), Arc::clone))
     }
 }

@@ -60,11 +60,12 @@ async fn an_unchanged_look_is_one_request_a_page_and_a_changed_page_is_seen() {
     let etags: Vec<_> =
         registry.take().iter().map(|seen| seen.header("if-none-match").unwrap().to_owned()).collect();
     assert_eq!(etags, ["\"1\"", "\"2-0\"", "\"3\""]);
-    assert!(again.tags().eq(first.tags()));
+    assert!(again.tags().eq(first.tags()) && again.is_unchanged_since(&first));
 
     edition.store(1, Ordering::SeqCst);
     let changed = client.list_tags(Some(&again)).await.unwrap();
     assert_eq!(changed.tags().collect::<Vec<_>>(), ["v1.0.0", "v1.1.0", "v1.2.0", "newest", "v0.9.0"]);
+    assert!(!changed.is_unchanged_since(&again));
     assert_eq!(registry.take().len(), 3);
 }
 
