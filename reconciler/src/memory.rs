@@ -34,6 +34,8 @@ pub(crate) struct Memory {
     pub(crate) said: Option<String>,
     /// The state that the metrics count it under.
     pub(crate) state: Option<&'static str>,
+    /// The code of the last rollout that was seen to be complete.
+    pub(crate) completed: Option<String>,
 }
 
 /// The way of one change into the template.

@@ -12,8 +12,6 @@ use crate::{
     plan::names,
 };
 
-const COMPLETE: &str = "Complete";
-
 /// Says a finding, once.
 pub(crate) async fn report(
     context: &Context,
@@ -87,15 +85,31 @@ pub(crate) async fn follow(context: &Context, key: &ServerKey, server: &Server, 
         context.metrics.moved(before, memory.state);
     }
     // How pods without code go is not our business.
-    let Some(event) = rollout_event(state, before).filter(|_| !code.mounts.is_empty()) else {
+    if code.mounts.is_empty() {
+        return;
+    }
+    let code = names(&code).join(",");
+    let is_news = match &state {
+        // A gate takes a Server from complete to complete with the code it had.
+        RolloutState::Complete(_) => {
+            memory.completed.replace(code.clone()).as_ref() != Some(&code) && before.is_some()
+        }
+        RolloutState::Progressing(_) if memory.completed.as_ref() == Some(&code) => false,
+        RolloutState::Gated(_) => false,
+        _ => {
+            memory.completed = None;
+            true
+        }
+    };
+    let Some(event) = rollout_event(state).filter(|_| is_news) else {
         return;
     };
     // The same trouble has several names in turn (ErrImagePull, ImagePullBackOff): it is said once.
-    let what = format!("{} {}", event.reason, names(&code).join(","));
+    let what = format!("{} {code}", event.reason);
     say(context, server, memory, &what, event).await;
 }
 
-fn rollout_event(state: RolloutState, before: Option<&str>) -> Option<Event> {
+fn rollout_event(state: RolloutState) -> Option<Event> {
     let event = |severity, reason, note| Some(Event { severity, reason, note });
     match state {
         RolloutState::Stuck(stuck) => {
@@ -108,11 +122,10 @@ fn rollout_event(state: RolloutState, before: Option<&str>) -> Option<Event> {
             event(Severity::Warning, "RolloutStuck", note)
         }
         RolloutState::TimedOut { message } => event(Severity::Warning, "RolloutTimedOut", message),
-        RolloutState::Complete(progress) if before.is_some_and(|before| before != COMPLETE) => {
+        RolloutState::Complete(progress) => {
             event(Severity::Normal, "RolloutComplete", format!("all pods run the code: {progress}"))
         }
-        RolloutState::Complete(_)
-        | RolloutState::Pending
+        RolloutState::Pending
         | RolloutState::Gated(_)
         | RolloutState::PausedByPerson
         | RolloutState::Progressing(_)
@@ -142,7 +155,7 @@ fn label(state: &RolloutState) -> &'static str {
         RolloutState::Gated(_) => "Gated",
         RolloutState::PausedByPerson => "PausedByPerson",
         RolloutState::Progressing(_) => "Progressing",
-        RolloutState::Complete(_) => COMPLETE,
+        RolloutState::Complete(_) => "Complete",
         RolloutState::Stuck(_) => "Stuck",
         RolloutState::TimedOut { .. } => "TimedOut",
         RolloutState::Impossible { .. } => "Impossible",
