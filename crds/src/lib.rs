@@ -20,3 +20,7 @@ pub use code_release::CodeRelease;
 pub use code_sync::CodeSync;
 pub use openvox::{Code, CodeEntry, Config, Server};
 pub use reference::CodeReference;
+
+/// Owns what voxsync writes in managed fields: tools that apply manifests are told this name, and people see that it
+/// was us.
+pub const FIELD_MANAGER: &str = "voxsync";

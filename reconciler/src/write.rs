@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use voxsync_cluster::Object;
 use voxsync_crds::{
-    CodeSync, Server,
+    CodeSync, FIELD_MANAGER, Server,
     annotations::{OBSTACLE, Obstacle, REQUESTED_CODE},
 };
 use voxsync_rollout::template::present_references;
@@ -28,8 +28,6 @@ use crate::{
     plan::{GateWrite, Write},
 };
 
-/// Owns what we write, in managed fields: tools that apply manifests are told this name.
-const FIELD_MANAGER: &str = "voxsync";
 /// How many objects a page of a list has.
 const PAGE_OBJECTS: u32 = 500;
 /// The longest wait for one answer of the API server.

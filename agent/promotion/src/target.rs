@@ -3,7 +3,7 @@
 //! This is where people win: what somebody else changed is never written over until told.
 
 use voxsync_crds::{
-    CodeReference,
+    CodeReference, FIELD_MANAGER,
     annotations::Applied,
     code_sync::{Hold, StagePhase, StageStatus},
     reference::is_same_code,
@@ -14,7 +14,7 @@ use crate::{
     observed::{Live, ObservedTarget, TargetWrite},
     rollback,
     text::{NAME_LIMIT_BYTES, cut, short, short_code},
-    view::{OUR_FIELD_MANAGER, View},
+    view::View,
 };
 
 /// The longest reference that a hold keeps, in bytes of JSON; a reference that the operator accepts is shorter.
@@ -186,7 +186,7 @@ pub(crate) fn reference_before_change<'a>(
 ) -> Option<[&'a str; 2]> {
     let (stage, deployed) = (stage?, view.before.deployed.as_ref()?);
     let settled_at = deployed.since.filter(|_| stage.promotion == deployed.promotion)?.timestamp();
-    let writer = target.writer.as_ref().filter(|writer| writer.manager != OUR_FIELD_MANAGER)?;
+    let writer = target.writer.as_ref().filter(|writer| writer.manager != FIELD_MANAGER)?;
     let changed = target.created? < settled_at && writer.time? > settled_at;
     changed.then_some([deployed.reference.as_str(), stage.reference.as_deref()?])
 }

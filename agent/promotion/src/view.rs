@@ -11,9 +11,6 @@ use voxsync_crds::{
 
 use crate::observed::{Observed, ObservedTarget};
 
-/// The field manager that voxsync itself writes with.
-pub(crate) const OUR_FIELD_MANAGER: &str = "voxsync";
-
 /// The inputs of one step.
 pub(crate) struct View<'a> {
     pub spec: &'a CodeSyncSpec,

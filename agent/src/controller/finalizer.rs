@@ -7,9 +7,9 @@ use kube::{
 use serde_json::json;
 use tracing::warn;
 use voxsync_cluster::Snapshot;
-use voxsync_crds::{CodeSync, annotations::GATES_FINALIZER};
+use voxsync_crds::{CodeSync, FIELD_MANAGER, annotations::GATES_FINALIZER};
 
-use super::pass::{Doer, FIELD_MANAGER, TaskOutcome};
+use super::pass::{Doer, TaskOutcome};
 use crate::call::call;
 
 impl Doer<'_> {

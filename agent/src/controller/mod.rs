@@ -13,6 +13,7 @@ mod finalizer;
 mod memory;
 mod pass;
 mod record;
+mod store;
 mod wake;
 
 use std::{

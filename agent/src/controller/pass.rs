@@ -16,17 +16,18 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::{Instrument as _, debug, info, warn};
 use voxsync_cluster::{Cluster, Object};
 use voxsync_crds::{
-    CodeRelease, CodeSync, Config, Server,
+    CodeRelease, CodeSync, Config, FIELD_MANAGER, Server,
     code_release::CodeReleaseSpec,
     code_sync::{CodeSyncStatus, TargetKind},
 };
 use voxsync_promotion::{EventKind, TargetKey};
 
-use super::{events, record};
+use super::{
+    events, record,
+    store::{Stored, store},
+};
 use crate::{call::call, key::CodeSyncKey, metrics::Metrics, trace};
 
-/// Our field manager: who sees it knows that it was us.
-pub(super) const FIELD_MANAGER: &str = "voxsync";
 /// The longest text of the API server in a message of ours.
 const FOREIGN_TEXT_LIMIT_BYTES: usize = 500;
 
@@ -153,38 +154,6 @@ pub(crate) async fn say_goodbye(client: &Client, key: CodeSyncKey, uid: String) 
         "deleted: its targets keep the code that they have, and nobody follows the source for them any more";
     events::publish(client, (&key, &uid), EventKind::Normal, "Deleted", message, Timestamp::now()).await;
     Ended::well(key)
-}
-
-enum Stored {
-    Yes,
-    Conflict,
-    No,
-}
-
-async fn store(client: &Client, cluster: &Cluster, code_sync: &CodeSync, status: CodeSyncStatus) -> Stored {
-    let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
-    let name = code_sync.metadata.name.as_deref().unwrap_or_default();
-    let api: Api<CodeSync> = Api::namespaced(client.clone(), namespace);
-    // With its resource version: a status is stored only in the place of the one that it was made from.
-    let wanted = CodeSync { status: Some(status), ..code_sync.clone() };
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    match call(api.replace_status(name, &parameters, &wanted)).await {
-        Ok(stored) => {
-            cluster.apply(stored);
-            Stored::Yes
-        }
-        Err(kube::Error::Api(refusal)) if refusal.is_conflict() || refusal.is_not_found() => {
-            debug!(namespace, name, "the CodeSync changed in between");
-            if let Ok(present) = call(api.get(name)).await {
-                cluster.apply(present);
-            }
-            Stored::Conflict
-        }
-        Err(error) => {
-            warn!(namespace, name, %error, "the status of the CodeSync could not be stored");
-            Stored::No
-        }
-    }
 }
 
 /// Carries out the tasks of one CodeSync.
