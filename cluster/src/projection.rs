@@ -93,6 +93,7 @@ pub(crate) fn deployment(object: &mut Deployment) {
             available_replicas: status.available_replicas,
             conditions: status.conditions.take(),
             observed_generation: status.observed_generation,
+            ready_replicas: status.ready_replicas,
             replicas: status.replicas,
             updated_replicas: status.updated_replicas,
             ..DeploymentStatus::default()

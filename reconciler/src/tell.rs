@@ -101,7 +101,7 @@ pub(crate) async fn follow(context: &Context, key: &ServerKey, server: &Server, 
             true
         }
     };
-    let Some(event) = rollout_event(state).filter(|_| is_news) else {
+    let Some(event) = rollout_event(state, &code).filter(|_| is_news) else {
         return;
     };
     // The same trouble has several names in turn (ErrImagePull, ImagePullBackOff): it is said once.
@@ -109,7 +109,7 @@ pub(crate) async fn follow(context: &Context, key: &ServerKey, server: &Server, 
     say(context, server, memory, &what, event).await;
 }
 
-fn rollout_event(state: RolloutState) -> Option<Event> {
+fn rollout_event(state: RolloutState, code: &str) -> Option<Event> {
     let event = |severity, reason, note| Some(Event { severity, reason, note });
     match state {
         RolloutState::Stuck(stuck) => {
@@ -123,7 +123,7 @@ fn rollout_event(state: RolloutState) -> Option<Event> {
         }
         RolloutState::TimedOut { message } => event(Severity::Warning, "RolloutTimedOut", message),
         RolloutState::Complete(progress) => {
-            event(Severity::Normal, "RolloutComplete", format!("all pods run the code: {progress}"))
+            event(Severity::Normal, "RolloutComplete", format!("all pods run {code}: {progress}"))
         }
         RolloutState::Pending
         | RolloutState::Gated(_)
