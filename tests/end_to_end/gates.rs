@@ -11,7 +11,7 @@ use crate::{
         gated::{assert_free, at_rest, half_way, has_gate, is_complete, is_held, pause, replay, rolls_to},
         recorder::version_number,
         rollouts::{code_images, revision},
-        status::{DEADLINE, assert_says, phase, reference_in, waits_for},
+        status::{DEADLINE, assert_says, phase, reference_in, text, waits_for},
         wait_for,
     },
 };
@@ -62,6 +62,24 @@ async fn ca_comes_last_and_alone(cluster: &Cluster) {
             assert!(runs(compile) && runs(other) && runs(ca), "one after the other");
         }
     });
+    let told = async |code: &str| {
+        let events = cluster.list("Event").await;
+        let is_meant = |event: &&Value| {
+            let [reason, about] = [&event["reason"], &event["involvedObject"]["name"]];
+            reason == "RolloutComplete" && about == "ca" && text(&event["message"]).contains(code)
+        };
+        events.iter().filter(is_meant).map(|event| event["series"].clone()).collect::<Vec<_>>()
+    };
+    wait_for("the rollout to be told", DEADLINE, async || {
+        let now = told("v1.1.0").await;
+        if now == [Value::Null] { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    let before = told("v1.0.0").await;
+    assert!(
+        before.iter().all(Value::is_null) && before.len() <= 1,
+        "to be held back completes nothing: {before:?}"
+    );
 }
 
 async fn a_bad_image_never_takes_the_ca_down(cluster: &Cluster) {
