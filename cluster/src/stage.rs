@@ -94,10 +94,15 @@ impl Snapshot {
     /// Whose Deployments are to be held back before the candidate is written.
     pub fn to_gate(&self, work: &Work<'_>) -> BTreeSet<&str> {
         // Only who has the candidate already counts, wherever its pods are.
-        let members = self.servers_of_stage(work).into_iter().map(|(name, (server, has_candidate))| {
-            let way = if has_candidate { Way::Under } else { Way::Before };
-            Member { name, is_authority: server.spec.is_ca(), is_gated: false, way }
-        });
+        let servers = self.servers_of_stage(work).into_iter();
+        let members = servers.filter(|(_, (server, _))| self.has_deployment(server)).map(
+            |(name, (server, has_candidate))| {
+                let way = if has_candidate { Way::Under } else { Way::Before };
+                let progress = self.measured(work.namespace(), name).map(|(_, progress)| progress);
+                let has_pods = progress.is_some_and(|progress| progress.wanted > 0);
+                Member { name, is_authority: server.spec.is_ca(), is_gated: false, has_pods, way }
+            },
+        );
         order::to_gate(&members.collect::<Vec<_>>(), work.max_concurrent)
     }
 
@@ -109,7 +114,7 @@ impl Snapshot {
     fn turn<'a>(&self, work: &Work<'_>, servers: &Servers<'a>) -> BTreeSet<&'a str> {
         let members = servers.iter().filter_map(|(name, (server, has_candidate))| {
             let mut member = self.member(work.namespace(), name, server)?;
-            if !has_candidate {
+            if !has_candidate && member.way != Way::Missing {
                 member.way = Way::Before;
             }
             Some(member)
@@ -120,7 +125,9 @@ impl Snapshot {
     /// Whether a Server takes its code from the stage, and all that the stage gives it is the candidate already; `None`
     /// where it takes nothing from the stage.
     pub fn has_candidate(&self, work: &Work<'_>, server: &str) -> Option<bool> {
-        let server = self.server(work.namespace(), server).filter(|server| self.is_member(server))?;
+        let server = self
+            .server(work.namespace(), server)
+            .filter(|server| server.spec.serves_code() && self.has_deployment(server))?;
         let mut targets = work.targets.iter().filter(|target| takes_from(server, target)).peekable();
         targets.peek()?;
         Some(targets.all(|target| self.is_given(work, target)))
@@ -185,8 +192,7 @@ impl Snapshot {
         self.gates_of(namespace).next().is_some()
     }
 
-    /// The Servers of a stage that serve code and have a Deployment, by name, and whether each has been given the
-    /// candidate.
+    /// The Servers of a stage that serve code, by name, and whether each has been given the candidate.
     fn servers_of_stage(&self, work: &Work<'_>) -> Servers<'_> {
         let namespace = work.namespace();
         let mut servers = Servers::new();
@@ -194,7 +200,7 @@ impl Snapshot {
             let is_given = self.is_given(work, target);
             for server in self.servers_of_target(namespace, target) {
                 let Some(name) = server.metadata.name.as_deref() else { continue };
-                if self.is_member(server) {
+                if server.spec.serves_code() {
                     // Several entries of a list are several targets with the same Servers.
                     let (_, has_candidate) = servers.entry(name).or_insert((server, true));
                     *has_candidate &= is_given;
@@ -202,11 +208,6 @@ impl Snapshot {
             }
         }
         servers
-    }
-
-    /// Whether the order of a stage counts a Server.
-    fn is_member(&self, server: &Server) -> bool {
-        server.spec.serves_code() && self.has_deployment(server)
     }
 
     /// Whether a target says the candidate.
@@ -238,10 +239,11 @@ impl Snapshot {
         (Some(&record.code_sync) == work.code_sync.metadata.uid.as_ref()).then_some(record)
     }
 
-    /// A Server by what its pods do; `None` where its Deployment is missing or somebody else's.
+    /// A Server by what its pods do; a Deployment that is somebody else's is none.
     fn member<'a>(&self, namespace: &str, name: &'a str, server: &Server) -> Option<Member<'a>> {
+        let is_authority = server.spec.is_ca();
         if !self.has_deployment(server) {
-            return None;
+            return Some(Member { name, is_authority, is_gated: false, has_pods: true, way: Way::Missing });
         }
         let (state, progress) = self.measured(namespace, name)?;
         let is_gated = self.is_gated(namespace, name);
@@ -257,7 +259,7 @@ impl Snapshot {
             | RolloutState::Gated(_)
             | RolloutState::Progressing(_) => Way::Under,
         };
-        Some(Member { name, is_authority: server.spec.is_ca(), is_gated, way })
+        Some(Member { name, is_authority, is_gated, has_pods: progress.wanted > 0, way })
     }
 
     /// Whether voxsync holds a Server's Deployment back: it is paused, and a gate is written on it.

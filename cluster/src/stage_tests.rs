@@ -168,7 +168,7 @@ fn who_serves_no_code_or_has_no_deployment_is_no_company() {
 #[rstest]
 #[case::others_roll("old", &[])]
 #[case::others_run_it("", &["ca"])]
-#[case::others_have_no_pods("empty", &["ca"])]
+#[case::others_have_no_pods_any_more("empty", &[])]
 fn an_authority_goes_when_the_others_run_it(#[case] compile: &str, #[case] wanted: &[&str]) {
     let mut snapshot = with_config(&json!({"image": NEW}));
     let runs = |words: &str| if words == "old" { OLD } else { NEW };

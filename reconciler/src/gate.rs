@@ -134,6 +134,10 @@ pub(crate) fn decide(facts: &GateFacts, now: Timestamp) -> GateStep {
             Some(gate) if *is_paused && gate.code_sync == *code_sync && gate.promotion != *promotion => {
                 return GateStep::Relabel(wanted(gate.since));
             }
+            // Placed, and let go by a person since: who does that on purpose wins.
+            Some(gate) if !is_paused && gate.code_sync == *code_sync && gate.promotion == *promotion => {
+                return GateStep::Keep;
+            }
             _ if !is_paused && *is_between => return GateStep::Keep,
             _ if !is_paused => return GateStep::Place(wanted(now.into())),
             _ => {}

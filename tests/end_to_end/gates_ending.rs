@@ -1,6 +1,8 @@
 //! Promotions that end while Deployments are held back: superseded, pinned away, deleted, too old; and stages in which
 //! nobody can hold anything back.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use voxsync_reconciler::Mode;
 use crate::harness::{
     Case, Cluster, Halves, Needs, Recorder, Voxsync, cases,
     estate::{Estate, PRODUCTION},
-    gated::{assert_free, at_rest, half_way, has_gate, is_held, pause},
+    gated::{assert_free, at_rest, half_way, has_gate, is_held, pause, replay, rolls_to},
     rollouts::code_images,
     status::{DEADLINE, assert_says, condition, phase, reference_in, waits_for},
     wait_for,
@@ -25,6 +27,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_server_without_code_before_has_none_again => Needs::BOTH_SHAPES,
     without_anybody_who_holds_back_the_stage_is_stalled,
     allow_unordered_rolls_all_at_once,
+    who_is_scaled_down_proves_nothing => Needs::BOTH_SHAPES,
 ];
 
 /// The agent alone: it waits for gates that nobody places.
@@ -211,4 +214,31 @@ async fn allow_unordered_rolls_all_at_once(cluster: &Cluster) {
     }
     let has_finalizer = |found: &Value| found["metadata"].get("finalizers").is_some();
     assert!(!recorder.versions("CodeSync", PRODUCTION).iter().any(has_finalizer));
+}
+
+/// What people do when a release looks bad: they take the others away. The authority stays held back until one ran it.
+async fn who_is_scaled_down_proves_nothing(cluster: &Cluster) {
+    let (_estate, wanted) = half_way(cluster).await;
+    let recorder = Recorder::start(cluster, &["Deployment"]).await;
+    cluster.patch("Deployment", "compile", json!({"spec": {"paused": null, "replicas": 0}})).await;
+    let is_empty = |found: &Value| {
+        found["status"]["observedGeneration"] == found["metadata"]["generation"]
+            && found["status"]["replicas"].is_null()
+    };
+    cluster.deployment_when("compile", "without pods", is_empty).await;
+    // Long enough to let the authority go, were that right.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(is_held(&cluster.get("Deployment", "ca").await), "nobody proved the code");
+
+    cluster.patch("Deployment", "compile", json!({"spec": {"replicas": 1}})).await;
+    cluster.deployed(PRODUCTION, "v1.1.0").await;
+    assert_free(cluster, "ca", &wanted, "2").await;
+    replay(&recorder, &["compile", "ca"], |all| {
+        let is_proven = all[0]["status"]["availableReplicas"] == 1;
+        assert!(
+            is_proven || !rolls_to(all[1], &wanted),
+            "the authority goes after a pod that is ready: {}",
+            all[0]
+        );
+    });
 }

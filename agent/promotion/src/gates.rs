@@ -46,8 +46,10 @@ pub(crate) fn held<'t>(
     targets: impl IntoIterator<Item = &'t ObservedTarget>,
 ) -> BTreeSet<&'t str> {
     let servers = targets.into_iter().flat_map(|target| &target.servers);
-    let is_ours =
-        |server: &&ServerRollout| server.gate().is_some_and(|gate| gate.code_sync == view.observed.uid);
+    // Who serves no code any more is not the stage's: the reconciler says what is left on it.
+    let is_ours = |server: &&ServerRollout| {
+        server.serves_code && server.gate().is_some_and(|gate| gate.code_sync == view.observed.uid)
+    };
     servers.filter(is_ours).map(|server| server.name.as_str()).collect()
 }
 
@@ -109,6 +111,7 @@ impl<'a> Visit<'a, '_> {
                     name: server.name.as_str(),
                     is_authority: server.is_authority,
                     is_gated: self.is_gated_for(server, promotion),
+                    has_pods: server.progress.wanted > 0,
                     way,
                 };
                 let (known, _) = members.entry(server.name.as_str()).or_insert((member, server));

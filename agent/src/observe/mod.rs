@@ -200,7 +200,8 @@ fn servers(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Vec<ServerR
             is_authority: server.spec.is_ca(),
             has_deployment: snapshot.has_deployment(server),
             why_not_held: deployment.and_then(|one| why_not_held(snapshot, server, one)),
-            paused: is_paused.then(|| gate(annotations).map_or(PausedBy::Person, PausedBy::Gate)),
+            // A gate that a person undid counts as placed: nobody places it again.
+            paused: gate(annotations).map(PausedBy::Gate).or(is_paused.then_some(PausedBy::Person)),
             progress,
             state,
         })

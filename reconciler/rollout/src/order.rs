@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroU32};
 
-/// A Server of a stage that serves code and has a Deployment.
+/// A Server of a stage that serves code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
     /// Its name.
@@ -18,6 +18,8 @@ pub struct Member<'a> {
     pub is_authority: bool,
     /// Whether voxsync holds its Deployment back.
     pub is_gated: bool,
+    /// Whether its Deployment is to have pods, which could prove the code.
+    pub has_pods: bool,
     /// Where it is on the way to the code that the stage is given.
     pub way: Way,
 }
@@ -29,6 +31,8 @@ pub enum Way {
     Before,
     /// Its pods go over, or will as soon as the template has the code or the gate is lifted.
     Under,
+    /// It has no Deployment: there is nothing to hold back, and nothing that proves the code.
+    Missing,
     /// A pod of it cannot start, or it waits for a person: nobody may follow.
     Stopped,
     /// All of its pods run it; how many are ready.
@@ -41,16 +45,18 @@ pub enum Way {
 /// Which Servers have to be held back before the stage's code is written.
 pub fn to_gate<'a>(members: &[Member<'a>], max_concurrent: Option<NonZeroU32>) -> BTreeSet<&'a str> {
     let is_bounded = max_concurrent.is_some_and(|most| members.len() > most.get() as usize);
-    let has_company = members.len() > 1;
+    // Who has no pods proves nothing that anybody could wait for.
+    let has_company = |name| members.iter().any(|other| other.name != name && other.has_pods);
     let before = members.iter().filter(|member| member.way == Way::Before);
-    let gated = before.filter(|member| has_company && (is_bounded || member.is_authority));
+    let gated = before.filter(|member| is_bounded || (member.is_authority && has_company(member.name)));
     gated.map(|member| member.name).collect()
 }
 
 /// Which Servers' gates may be lifted now, if their templates have the code. The answer is the same until one is
 /// lifted, so that several who ask at once do not lift more than one of them should.
 pub fn to_lift<'a>(members: &[Member<'a>], max_concurrent: Option<NonZeroU32>) -> BTreeSet<&'a str> {
-    let rolling = members.iter().filter(|member| !member.is_gated && !matches!(member.way, Way::Done { .. }));
+    let is_still = |way| matches!(way, Way::Done { .. } | Way::Missing);
+    let rolling = members.iter().filter(|member| !member.is_gated && !is_still(member.way));
     let (rolling, authority_rolls) = rolling
         .fold((0_u32, false), |(count, authority), member| (count + 1, authority || member.is_authority));
     if members.iter().any(|member| member.way == Way::Stopped) || authority_rolls {
@@ -70,11 +76,12 @@ pub fn to_lift<'a>(members: &[Member<'a>], max_concurrent: Option<NonZeroU32>) -
         let room = max_concurrent.map_or(u32::MAX, |most| most.get().saturating_sub(rolling));
         return others.into_iter().take(room as usize).collect();
     }
-    // Those without pods have proved nothing; where nobody has pods there is nobody to wait for.
     let has_proof = |member: &Member<'_>| matches!(member.way, Way::Done { ready } if ready > 0);
-    let mut company =
-        members.iter().filter(|member| !member.is_authority && member.way != Way::Done { ready: 0 });
-    if rolling > 0 || !company.all(has_proof) {
+    let company = || members.iter().filter(|member| !member.is_authority && member.has_pods);
+    // An authority alone is held back only if it had company: who was scaled down or deleted since proved nothing.
+    let is_sole = members.iter().filter(|member| member.is_authority).count() == 1;
+    let is_left_alone = is_sole && company().next().is_none();
+    if rolling > 0 || !company().all(has_proof) || is_left_alone {
         return BTreeSet::new();
     }
     waiting(true).into_iter().take(1).collect()
@@ -87,18 +94,20 @@ mod tests {
     use super::*;
 
     fn member(text: &str) -> Member<'_> {
-        // A name, `!` for an authority, `#` for a gate, and the first letter of: before, under, stopped, done, empty.
+        // A name, `!` for an authority, `#` for a gate, `0` for no pods, and the first letter of: before, under,
+        // missing, stopped, done.
         let (name, way) = text.rsplit_once(' ').unwrap();
         Member {
-            name: name.trim_end_matches(['!', '#']),
+            name: name.trim_end_matches(['!', '#', '0']),
             is_authority: name.contains('!'),
             is_gated: name.contains('#'),
+            has_pods: !name.ends_with('0'),
             way: match way {
                 "b" => Way::Before,
                 "u" => Way::Under,
+                "m" => Way::Missing,
                 "s" => Way::Stopped,
-                "d" => Way::Done { ready: 1 },
-                _ => Way::Done { ready: 0 },
+                _ => Way::Done { ready: u32::from(!name.ends_with('0')) },
             },
         }
     }
@@ -111,6 +120,7 @@ mod tests {
     #[case::no_order(&["a b", "b b"], None, &[])]
     #[case::an_authority_in_company(&["a b", "ca! b"], None, &["ca"])]
     #[case::an_authority_alone(&["ca! b"], None, &[])]
+    #[case::an_authority_beside_one_without_pods(&["a0 b", "ca! b"], None, &[])]
     #[case::two_authorities(&["ca1! b", "ca2! b"], None, &["ca1", "ca2"])]
     #[case::room_for_all(&["a b", "b b"], Some(2), &[])]
     #[case::one_at_a_time(&["a b", "b b"], Some(1), &["a", "b"])]
@@ -132,7 +142,11 @@ mod tests {
     #[case::authorities_one_by_one(&["a d", "ca1!# u", "ca2!# u"], None, &["ca1"])]
     #[case::alone(&["a d", "ca1! u", "ca2!# u"], None, &[])]
     #[case::nothing_beside_an_authority(&["a# u", "ca! u"], None, &[])]
-    #[case::servers_without_pods_are_no_company(&["a e", "ca!# u"], None, &["ca"])]
+    #[case::those_without_pods_are_no_company(&["a0 d", "b d", "ca!# u"], None, &["ca"])]
+    #[case::the_others_were_scaled_down(&["a0 d", "b0 d", "ca!# u"], None, &[])]
+    #[case::the_others_were_deleted(&["ca!# u"], None, &[])]
+    #[case::a_deployment_was_deleted(&["a m", "b d", "ca!# u"], None, &[])]
+    #[case::the_others_go_on_without_a_deployment(&["a m", "b# u", "ca!# u"], Some(1), &["b"])]
     #[case::authorities_only(&["ca1!# u", "ca2!# u"], None, &["ca1"])]
     #[case::not_written_yet(&["a b", "ca!# u"], None, &[])]
     #[case::who_waits_for_the_code_lets_others_by(&["a# b", "b# u", "c# u"], Some(1), &["b"])]

@@ -185,6 +185,7 @@ impl Simulation {
                 name,
                 is_authority: *is_authority,
                 is_gated: false,
+                has_pods: true,
                 way: *way,
             })
             .collect();

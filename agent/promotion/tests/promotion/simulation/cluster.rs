@@ -144,7 +144,7 @@ impl Simulation {
             let has_candidate = live.as_deref().is_some_and(|live| is_same_code(live, candidate));
             let way = if has_candidate { self.way(name, live.as_deref()) } else { Way::Before };
             let is_gated = self.deployments[name].is_gated();
-            Member { name, is_authority: self.is_authority(*place), is_gated, way }
+            Member { name, is_authority: self.is_authority(*place), is_gated, has_pods: true, way }
         };
         of_stage.map(member).collect()
     }

@@ -183,6 +183,7 @@ impl Simulation {
                 name,
                 is_authority: self.is_authority(*other),
                 is_gated: self.deployments[name].is_gated(),
+                has_pods: true,
                 way: self.way(name, self.live(*other).as_deref()),
             })
             .collect();
