@@ -1,10 +1,12 @@
 //! What can be said on the command line. Every option of `run` can be given in the environment too.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::run::ElectionOptions;
+mod run;
+
+pub use run::{LogFormat, ReconcilerMode, RunOptions, Switch};
 
 /// Gets Puppet code onto OpenVox servers in Kubernetes, safely and by itself.
 #[derive(Debug, Parser)]
@@ -25,17 +27,20 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
+/// Where `--help` says which cluster is meant: after what a verb has of its own.
+const CONNECTION: &str = "Connection";
+
 /// Which cluster, and where in it.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Connection {
     /// The kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = CONNECTION)]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub context: Option<String>,
     /// The namespace (default: that of the context)
-    #[arg(short, long, global = true, value_name = "NAME", env = "VOXSYNC_NAMESPACE")]
+    #[arg(short, long, global = true, value_name = "NAME", env = "VOXSYNC_NAMESPACE", help_heading = CONNECTION)]
     pub namespace: Option<String>,
 }
 
@@ -79,76 +84,6 @@ pub enum Verb {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  voxsync run --namespace puppet
-  voxsync run --all-namespaces --reconciler cooperative --log-format json
-  voxsync run --reconciler off --shard north --shard-selector shard=north")]
-pub struct RunOptions {
-    /// Serve all namespaces instead of one
-    #[arg(short = 'A', long, env = "VOXSYNC_ALL_NAMESPACES", conflicts_with = "namespace")]
-    pub all_namespaces: bool,
-    /// Whether to decide which code should run, and write it to Configs and Servers
-    #[arg(long, value_enum, default_value_t = Switch::On, env = "VOXSYNC_AGENT")]
-    pub agent: Switch,
-    /// Who brings the code into the Deployments
-    #[arg(long, value_enum, default_value_t = ReconcilerMode::Full, env = "VOXSYNC_RECONCILER")]
-    pub reconciler: ReconcilerMode,
-    /// The folder below which the files of `file` sources are
-    #[arg(long, default_value = "/etc/voxsync", env = "VOXSYNC_FILE_ROOT", value_name = "FOLDER")]
-    pub file_root: PathBuf,
-    /// The folder below which `file://` repositories are (default: none are read)
-    #[arg(long, env = "VOXSYNC_GIT_FILE_ROOT", value_name = "FOLDER")]
-    pub git_file_root: Option<PathBuf>,
-    /// Where Git objects are kept between looks (default: a temporary folder)
-    #[arg(long, env = "VOXSYNC_CACHE", value_name = "FOLDER")]
-    pub cache: Option<PathBuf>,
-    /// Where /healthz, /readyz and /metrics answer
-    #[arg(long, default_value = "127.0.0.1:8080", env = "VOXSYNC_LISTEN", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t = LogFormat::Human, env = "VOXSYNC_LOG_FORMAT")]
-    pub log_format: LogFormat,
-    /// What is logged, for instance info or voxsync=debug,kube=warn
-    #[arg(long, default_value = "info", env = "VOXSYNC_LOG", value_name = "FILTER")]
-    pub log: String,
-    /// Where /log answers, on loopback: GET shows the filter of the log, PUT changes it (default: nowhere)
-    #[arg(long, env = "VOXSYNC_ADMIN_LISTEN", value_name = "ADDRESS")]
-    pub admin_listen: Option<SocketAddr>,
-    /// Where traces are sent, by OTLP over HTTP, for instance `http://collector:4318` (default: nowhere)
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
-    pub otlp_endpoint: Option<String>,
-    #[command(flatten)]
-    pub election: ElectionOptions,
-    /// How long work that is under way may take to end after SIGTERM
-    #[arg(long, default_value = "10s", env = "VOXSYNC_GRACE", value_name = "DURATION", value_parser = duration)]
-    pub grace: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReconcilerMode {
-    /// The reconciler writes Deployments, as the operator would
-    Full,
-    /// It asks the operator, and never writes a Deployment
-    Cooperative,
-    /// It only reports
-    Observe,
-    /// It does not run
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Human,
-    Json,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
   voxsync demo                       watch it, then play on with kubectl and git
   voxsync demo --once -o json        for programs: exit code 0 if every step came true")]
 pub struct DemoOptions {
@@ -176,10 +111,15 @@ pub enum DemoOutput {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit status:
+  0    no server has one of the verdicts of --fail-on
+  1    a server has one of them
+  2    it cannot be told: wrong arguments, no right to read; with --fail-on also where there is no server at all
+
+Examples:
   voxsync audit -A
   voxsync audit -n puppet -o json
-  voxsync audit -A --fail-on NotRolledOut,Mixed      exit code 1 if a server has such a verdict")]
+  voxsync audit -A --fail-on Stuck,NotRolledOut,Mixed      for CI")]
 pub struct AuditOptions {
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
@@ -187,7 +127,7 @@ pub struct AuditOptions {
     /// What is printed
     #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
     pub output: TableOutput,
-    /// End with exit code 1 if a server has one of these verdicts
+    /// End with exit code 1 if a server has one of these verdicts, and with 2 if there is no server at all
     #[arg(long, value_delimiter = ',', value_enum, value_name = "VERDICT,…", ignore_case = true)]
     pub fail_on: Vec<crate::audit::Verdict>,
 }
@@ -199,7 +139,12 @@ pub enum TableOutput {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit status:
+  0    nothing is wrong: it is deployed, or waits for what comes by itself
+  1    something is to look at: a failure, a hold, a source that cannot be read
+  2    the question cannot be answered: wrong arguments, no such CodeSync, no right to read it
+
+Examples:
   voxsync status                           all CodeSyncs of the namespace
   voxsync status production -n puppet")]
 pub struct StatusOptions {

@@ -7,6 +7,7 @@ mod connect;
 mod crds;
 mod demo;
 mod halves;
+mod kinds;
 mod man;
 mod output;
 mod paced;
@@ -31,11 +32,17 @@ fn main() -> ExitCode {
         output::error("another TLS provider is installed already: this is a defect of voxsync");
         return ExitCode::FAILURE;
     }
-    match start(Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let unanswerable = match arguments.verb {
+        // Of these, 1 is an answer.
+        Verb::Audit(_) | Verb::Status(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    };
+    match start(arguments) {
         Ok(code) => code,
         Err(error) => {
             output::error(&describe(&error));
-            ExitCode::FAILURE
+            unanswerable
         }
     }
 }

@@ -1,10 +1,13 @@
 //! `voxsync man`: the manual pages, made from the same words as `--help`.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Command;
-use clap_mangen::Man;
+use clap_mangen::{
+    Man,
+    roff::{Roff, roman},
+};
 
 use crate::output;
 
@@ -39,8 +42,46 @@ fn page(command: &Command) -> anyhow::Result<(String, String)> {
         .source(concat!("voxsync ", env!("CARGO_PKG_VERSION")))
         .manual("voxsync manual");
     let mut text = Vec::new();
-    page.render(&mut text).context("a manual page")?;
+    render(&page, command, &mut text).context("a manual page")?;
     Ok((page.get_filename(), String::from_utf8(text).context("a manual page")?))
+}
+
+/// As [`Man::render`], but that what follows the options has sections of its own instead of one named EXTRA.
+fn render(page: &Man, command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
+    page.render_title(text)?;
+    page.render_name_section(text)?;
+    page.render_synopsis_section(text)?;
+    page.render_description_section(text)?;
+    page.render_options_section(text)?;
+    if command.has_subcommands() {
+        page.render_subcommands_section(text)?;
+    }
+    if let Some(after) = command.get_after_help() {
+        after_help(&after.to_string()).to_writer(text)?;
+    }
+    if command.get_version().is_some() {
+        page.render_version_section(text)?;
+    }
+    Ok(())
+}
+
+/// The text after the options: a line with a colon at its end begins a section, as it does in `--help`. Its lines stay as
+/// they are, for they have columns.
+fn after_help(text: &str) -> Roff {
+    let mut page = Roff::new();
+    let section = |page: &mut Roff, title: &str| {
+        page.control("SH", [title]);
+        page.control("nf", []);
+    };
+    for line in text.lines() {
+        match line.strip_suffix(':').filter(|_| !line.starts_with(' ')) {
+            Some("Example") => section(&mut page, "EXAMPLES"),
+            Some(title) => section(&mut page, &title.to_uppercase()),
+            None => _ = page.text([roman(line)]),
+        }
+    }
+    page.control("fi", []);
+    page
 }
 
 #[cfg(test)]
@@ -61,18 +102,41 @@ mod tests {
             let (_, page) =
                 pages.iter().find(|(page, _)| *page == name).unwrap_or_else(|| panic!("{names:?}"));
             let example = format!("voxsync {}", verb.get_name());
-            assert!(page.contains("Example") && page.contains(&example), "{name} has an example:\n{page}");
+            assert!(
+                page.contains(".SH EXAMPLES") && page.contains(&example),
+                "{name} has an example:\n{page}"
+            );
             assert!(page.contains(".SH SYNOPSIS") && page.contains("kubeconfig"), "{name}:\n{page}");
         }
     }
 
     #[test]
-    fn the_page_of_wait_has_its_exit_statuses() {
+    fn pages_of_verbs_that_scripts_ask_have_their_exit_statuses() {
         let pages = pages(&Arguments::command()).unwrap();
-        let (_, page) = pages.iter().find(|(name, _)| name == "voxsync-wait.1").unwrap();
-        let (_, statuses) = page.split_once("Exit status").unwrap();
-        for status in ["0", "1", "2", "3", "124"] {
-            assert!(statuses.lines().any(|line| line.trim().starts_with(status)), "{status}:\n{statuses}");
+        for (verb, statuses) in [
+            ("wait", &["0", "1", "2", "3", "124"][..]),
+            ("status", &["0", "1", "2"]),
+            ("audit", &["0", "1", "2"]),
+        ] {
+            let (_, page) = pages.iter().find(|(name, _)| *name == format!("voxsync-{verb}.1")).unwrap();
+            let (_, section) = page.split_once(".SH \"EXIT STATUS\"").unwrap_or_else(|| panic!("{page}"));
+            let (section, _) = section.split_once(".SH").unwrap();
+            for status in statuses {
+                assert!(section.lines().any(|line| line.trim().starts_with(status)), "{status}:\n{section}");
+            }
+            assert!(!page.contains(".SH EXTRA"), "{page}");
+        }
+    }
+
+    #[test]
+    fn what_all_verbs_share_comes_after_their_own_options() {
+        for verb in ["audit", "run", "wait"] {
+            let mut program = Arguments::command();
+            program.build();
+            let help = program.find_subcommand_mut(verb).unwrap().render_help().to_string();
+            let (own, shared) = help.split_once("Connection:").unwrap_or_else(|| panic!("{help}"));
+            assert!(shared.contains("--kubeconfig") && !own.contains("--kubeconfig"), "{help}");
+            assert!(own.contains("--help"), "{help}");
         }
     }
 }

@@ -1,6 +1,10 @@
-//! Printing to a terminal: tables, colour only where a terminal reads, and text from outside made harmless.
+//! Printing to a terminal: tables, colour only where a terminal reads, times and texts as people read them, and text
+//! from outside made harmless.
 
 use std::io::{IsTerminal as _, Write as _};
+
+use jiff::{Timestamp, tz::TimeZone};
+use voxsync_crds::reference::{is_digest, short_digest};
 
 /// Prints a line to standard output. A reader that went away (`| head`) is no error.
 pub fn line(text: &str) {
@@ -67,6 +71,39 @@ pub fn shorten(text: &str, characters: usize) -> String {
     head.chain(['…']).chain(tail).collect()
 }
 
+/// The longest sentence from a pod or a source, in characters; all of it is in the objects and in `-o json`.
+const SENTENCE_CHARACTERS: usize = 240;
+/// The longest last sentence that is kept whole: it says what to do.
+const ADVICE_CHARACTERS: usize = 160;
+/// What a digest begins with, and how many digits follow.
+const DIGEST_START: &str = "sha256:";
+const DIGEST_DIGITS: usize = 64;
+
+/// A message of a pod or a source as it fits a screen: short digests, and the middle left out of what is still long.
+pub fn sentence(text: &str) -> String {
+    let text = with_short_digests(&harmless(text));
+    match text.rsplit_once(". ") {
+        Some((why, advice)) if advice.chars().count() <= ADVICE_CHARACTERS => {
+            format!("{}. {advice}", shorten(why, SENTENCE_CHARACTERS))
+        }
+        _ => shorten(&text, SENTENCE_CHARACTERS),
+    }
+}
+
+fn with_short_digests(text: &str) -> String {
+    let mut pieces = text.split(DIGEST_START);
+    let mut short = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        short.push_str(DIGEST_START);
+        let digest = piece.get(..DIGEST_DIGITS).filter(|it| is_digest(&format!("{DIGEST_START}{it}")));
+        match digest.zip(piece.get(DIGEST_DIGITS..)) {
+            Some((digest, rest)) => short.extend([short_digest(digest), "…", rest]),
+            None => short.push_str(piece),
+        }
+    }
+    short
+}
+
 /// The widest cell of a table, in characters.
 const CELL_CHARACTERS: usize = 60;
 
@@ -108,16 +145,22 @@ pub fn table(headers: &[&str], rows: &[Vec<Cell>], colourful: bool) -> String {
     text
 }
 
-/// A span of time in its two largest units, as people say it: `8d`, `3m12s`, `0.61s`.
-pub fn age(span: std::time::Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..10 => format!("{:.2}s", span.as_secs_f64()),
-        10..120 => format!("{seconds}s"),
-        120..600 => format!("{}m{}s", seconds / 60, seconds % 60),
-        600..7_200 => format!("{}m", seconds / 60),
-        7_200..172_800 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
+/// A moment in UTC, as in all messages; with its date where that is not today's.
+pub fn clock(time: Timestamp, now: Timestamp) -> String {
+    let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
+    time.strftime(if day(time) == day(now) { "%H:%M:%SZ" } else { "%F %H:%MZ" }).to_string()
+}
+
+/// The time since a moment, as people say it: `42s`, `3m`, `8d`.
+pub fn age(since: Timestamp, now: Timestamp) -> String {
+    let milliseconds = u64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
+    let rounded = |unit_seconds: u64| (milliseconds + unit_seconds * 500) / (unit_seconds * 1_000);
+    let (minute, hour, day) = (60, 3_600, 86_400);
+    match rounded(1) {
+        0..60 => format!("{}s", rounded(1)),
+        60..7_200 => format!("{}m", rounded(minute)),
+        7_200..172_800 => format!("{}h", rounded(hour)),
+        _ => format!("{}d", rounded(day)),
     }
 }
 
@@ -139,11 +182,48 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_message_the_beginning_the_cause_and_the_advice_are_left() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let long = format!(
+            "Server canary cannot run it: ImagePullBackOff: pod canary-1: the code image: Back-off pulling image \"127.0.0.1:5000/code:v1@{digest}\": \
+             ErrImagePull: failed to pull and unpack image: manifest for puppet-code:{digest} has a layer that is not there: {digest}"
+        );
+        let advised = format!("{long}. Go on with `voxsync resume production`");
+        for text in [&long, &advised] {
+            let short = sentence(text);
+            assert!(short.starts_with("Server canary cannot run it: ImagePullBackOff"), "{short}");
+            assert!(short.contains("a layer that is not there: sha256:aaaaaaaaaa…"), "{short}");
+            assert!(short.chars().count() < 300 && !short.contains(&digest), "{short}");
+        }
+        assert!(sentence(&advised).ends_with(". Go on with `voxsync resume production`"));
+        assert_eq!(sentence("sha256:é and sha256:abc"), "sha256:é and sha256:abc");
+    }
+
+    #[test]
+    fn says_moments_in_utc_with_the_date_of_another_day() {
+        let now = "2026-11-22T22:50:46Z".parse().unwrap();
+        let at = |text: &str| clock(text.parse().unwrap(), now);
+        assert_eq!(at("2026-11-22T00:00:01.9Z"), "00:00:01Z");
+        assert_eq!(at("2026-11-21T23:59:59Z"), "2026-11-21 23:59Z");
+    }
+
+    #[test]
     fn says_spans_as_people_do() {
-        for (seconds, wanted) in
-            [(0.61, "0.61s"), (42.0, "42s"), (192.0, "3m12s"), (3_000.0, "50m"), (700_000.0, "8d")]
-        {
-            assert_eq!(age(std::time::Duration::from_secs_f64(seconds)), wanted);
+        let now: Timestamp = "2026-11-22T22:50:46Z".parse().unwrap();
+        for (seconds, wanted) in [
+            (-5.0, "0s"),
+            (0.61, "1s"),
+            (1.99, "2s"),
+            (42.0, "42s"),
+            (59.6, "1m"),
+            (118.0, "2m"),
+            (192.0, "3m"),
+            (3_000.0, "50m"),
+            (7_300.0, "2h"),
+            (700_000.0, "8d"),
+        ] {
+            let since = now - jiff::SignedDuration::from_secs_f64(seconds);
+            assert_eq!(age(since, now), wanted);
         }
     }
 }

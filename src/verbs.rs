@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use voxsync_crds::{
     CodeReference, CodeSync,
     annotations::{REQUESTED_AT, RESUME},
-    code_sync::Outcome,
+    code_sync::{Outcome, Pin},
     reference::{is_digest, is_tag},
 };
 
 use crate::{
     arguments::{Connection, NamedOptions, PromoteOptions, SuspendOptions},
     connect::connect,
-    output,
+    kinds, output,
 };
 
 /// Names the command line as the writer, apart from the agent's `voxsync`.
@@ -37,16 +37,37 @@ pub async fn reconcile(connection: &Connection, options: NamedOptions) -> anyhow
 pub async fn promote(connection: &Connection, options: PromoteOptions) -> anyhow::Result<ExitCode> {
     let (api, code_sync) = find(connection, &options.name).await?;
     let reference = complete(&code_sync, &options.reference)?;
-    let mut pin = json!({"reference": reference.to_string(), "reason": null});
-    if let Some(reason) = &options.reason {
-        pin["reason"] = json!(reason);
-    }
+    let reference = reference.to_string();
+    let (reason, dropped) = reason(code_sync.spec.pin.as_ref(), &reference, options.reason.as_deref());
+    let pin = json!({"reference": reference, "reason": reason});
     patch(&api, &options.name, &json!({"spec": {"pin": pin}})).await?;
+    let name = &options.name;
     output::line(&format!(
-        "codesync {} is pinned to {reference}; back to its source with `voxsync resume {}`",
-        options.name, options.name
+        "codesync {name} is pinned to {reference}; back to its source with `voxsync resume {name}`"
     ));
+    if let Some(dropped) = dropped {
+        let dropped = output::harmless(dropped);
+        output::line(&format!(
+            "codesync {name}: the reason of the pin before it is gone: {dropped:?}; --reason gives this one its own"
+        ));
+    }
+    output::line(&format!("codesync {name}: it is not checked yet; follow it with `voxsync wait {name}`"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The reason of a new pin, and the one that is lost with the pin before it. The same pin once more keeps its reason; of
+/// another reference it would be a lie.
+fn reason<'a>(
+    before: Option<&'a Pin>,
+    reference: &str,
+    given: Option<&'a str>,
+) -> (Option<&'a str>, Option<&'a str>) {
+    let old = before.and_then(|pin| pin.reason.as_deref());
+    match given {
+        Some(_) => (given, None),
+        None if before.is_some_and(|pin| pin.reference == reference) => (old, None),
+        None => (None, old),
+    }
 }
 
 /// `voxsync resume NAME`: undoes what stops it, the innermost thing only, so that going on after a hold does not
@@ -120,7 +141,7 @@ pub async fn suspend(connection: &Connection, options: SuspendOptions) -> anyhow
 async fn find(connection: &Connection, name: &str) -> anyhow::Result<(Api<CodeSync>, CodeSync)> {
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client, &namespace);
-    let found = api.get_opt(name).await.with_context(|| format!("codesync {namespace}/{name}"))?;
+    let found = kinds::found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))?;
     let Some(code_sync) = found else {
         bail!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`");
     };
@@ -192,6 +213,17 @@ mod tests {
         assert_eq!(innermost_stop(&pinned(held, false)), Stop::Held);
         assert_eq!(innermost_stop(&pinned(resumed, false)), Stop::Pinned);
         assert_eq!(innermost_stop(&code_sync(&json!({"file": {"path": "x"}}))), Stop::Nothing);
+    }
+
+    #[test]
+    fn another_pin_does_not_take_over_the_reason() {
+        let before: Pin =
+            serde_json::from_value(json!({"reference": "r.io/a:1", "reason": "freeze"})).unwrap();
+        let of = |reference, given| reason(Some(&before), reference, given);
+        assert_eq!(of("r.io/a:1", None), (Some("freeze"), None), "the same once more");
+        assert_eq!(of("r.io/a:2", None), (None, Some("freeze")));
+        assert_eq!(of("r.io/a:2", Some("new")), (Some("new"), None));
+        assert_eq!(reason(None, "r.io/a:2", None), (None, None));
     }
 
     #[test]

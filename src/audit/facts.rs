@@ -1,16 +1,13 @@
 //! From what the cluster says to one row a Server.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde::Serialize;
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
-    CodeReference, CodeSync, Server,
+    CodeSync, Server,
     annotations::{Gate, gate, obstacle},
-    code_sync::{CandidateStatus, Hold, TargetKind},
-    reference::is_same_code,
+    code_sync::{Hold, TargetKind},
 };
 use voxsync_rollout::{
     resolve::{CodeSource, Origin, ServerCode},
@@ -19,8 +16,11 @@ use voxsync_rollout::{
     template,
 };
 
-use super::verdict::{Evidence, Verdict, judge};
-use crate::output::age;
+use super::{
+    commits::Commits,
+    verdict::{Evidence, Verdict, judge},
+};
+use crate::output::{age, clock};
 
 /// What an audit says of one Server. Serialised, it is a row of `voxsync audit -o json`.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +44,11 @@ pub struct Row {
     pub running: Vec<String>,
     /// When the oldest ready pod on the present template started.
     pub since: Option<Timestamp>,
-    /// The commit of the declared code, as its image claims; only where a CodeSync knows it.
-    pub commit: Option<String>,
+    /// The commit of the declared code, as its image claims; only where a CodeSync or CodeRelease knows it.
+    pub declared_commit: Option<String>,
+    /// The commit of the code that the ready pods run, likewise; none where they run different code, or a tag without
+    /// a digest.
+    pub running_commit: Option<String>,
     /// Which CodeSync and which of its stages, from 1, the declaration follows: `production/2`.
     pub followed_by: Option<String>,
     /// Since when voxsync holds its Deployment back, if it does.
@@ -58,11 +61,11 @@ pub struct Row {
 }
 
 /// One row a Server, by namespace and name.
-pub fn rows(snapshot: &Snapshot, now: Timestamp) -> Vec<Row> {
-    snapshot.servers().map(|server| row(snapshot, server, now)).collect()
+pub fn rows(snapshot: &Snapshot, commits: &Commits, now: Timestamp) -> Vec<Row> {
+    snapshot.servers().map(|server| row(snapshot, commits, server, now)).collect()
 }
 
-fn row(snapshot: &Snapshot, server: &Server, now: Timestamp) -> Row {
+fn row(snapshot: &Snapshot, commits: &Commits, server: &Server, now: Timestamp) -> Row {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let rollout = snapshot.rollout_of(&namespace, &name).unwrap_or(RolloutState::Pending);
     let (code, problem) = match snapshot.server_code(&namespace, &name) {
@@ -111,9 +114,10 @@ fn row(snapshot: &Snapshot, server: &Server, now: Timestamp) -> Row {
         template: deployment.as_ref().map_or_else(Vec::new, |it| {
             template::present_references(it).into_iter().map(str::to_owned).collect()
         }),
+        declared_commit: commits.of_declared(&namespace, &declared),
+        running_commit: commits.of_running(&namespace, &each_once),
         running: each_once,
         since: deployment.as_ref().and_then(|deployment| running::since(deployment, &replica_sets, &pods)),
-        commit: follower.as_ref().and_then(|follower| commit(follower.code_sync, &declared)),
         followed_by: follower.map(|it| format!("{}/{}", it.code_sync.name_any(), it.stage)),
         declared,
         gated_since: gate.map(|gate| gate.since.timestamp()),
@@ -187,24 +191,9 @@ fn held_back(snapshot: &Snapshot, server: &Server, gate: &Gate, now: Timestamp) 
     let code_sync =
         code_sync.map_or_else(|| format!("of uid {}", gate.code_sync), kube::ResourceExt::name_any);
     let since = gate.since.timestamp();
-    let long = age(Duration::try_from(now.duration_since(since)).unwrap_or_default());
+    let (at, long) = (clock(since, now), age(since, now));
     format!(
-        "voxsync holds its Deployment back since {} ({long}), until it is its turn in promotion {} of CodeSync {code_sync}",
-        since.strftime("%F %H:%M:%SZ"),
+        "voxsync holds its Deployment back since {at} ({long}), until it is its turn in promotion {} of CodeSync {code_sync}",
         gate.promotion
     )
-}
-
-/// The commit that an image claims to be of: images are not asked here, a CodeSync's status knows some.
-fn commit(code_sync: &CodeSync, declared: &[String]) -> Option<String> {
-    let status = code_sync.status.as_ref()?;
-    let promoted = status.promotion.as_ref().map(|promotion| &promotion.candidate);
-    let known = |candidate: &CandidateStatus| (candidate.reference.clone(), candidate.commit.clone());
-    let deployed =
-        status.deployed.iter().map(|deployed| (deployed.reference.clone(), deployed.commit.clone()));
-    let all = status.candidate.iter().chain(promoted).map(known).chain(deployed);
-    let is_declared = |reference: &str| {
-        declared.iter().any(|image| CodeReference::parse(image).is_ok() && is_same_code(image, reference))
-    };
-    all.filter(|(reference, _)| is_declared(reference)).find_map(|(_, commit)| commit)
 }

@@ -1,16 +1,13 @@
 //! Rows as a table for people and as JSON for programs.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use voxsync_crds::CodeReference;
 
 use super::{Row, Verdict};
-use crate::output::{self, Cell, Tone, age, paint, shorten};
-
-/// The longest sentence below a table, in characters; all of it is in `-o json`.
-const SENTENCE_CHARACTERS: usize = 240;
+use crate::output::{self, Cell, Tone, age, paint, sentence};
 
 /// The table, what to do about each Server that is not in sync, and a line that sums it up.
 ///
@@ -25,13 +22,13 @@ pub fn table(rows: &[Row], now: Timestamp, colourful: bool) -> String {
     text.push('\n');
     for row in rows.iter().filter(|row| !row.message.is_empty()) {
         let name = if several { format!("{}/{}", row.namespace, row.server) } else { row.server.clone() };
-        let sentence = paint(&shorten(&row.message, SENTENCE_CHARACTERS), Tone::Faint, colourful);
+        let sentence = paint(&sentence(&row.message), Tone::Faint, colourful);
         let _ = writeln!(text, "{name}: {sentence}");
     }
     let well = rows.iter().filter(|row| row.verdict == Verdict::InSync).count();
     let noun = if rows.len() == 1 { "server" } else { "servers" };
     let _ = write!(text, "{} {noun}: {well} in sync, {} to look at.", rows.len(), rows.len() - well);
-    if rows.iter().any(|row| row.commit.is_some()) {
+    if rows.iter().any(|row| row.running_commit.is_some()) {
         text.push_str(" ? = commit only claimed by the image's annotation.");
     }
     text
@@ -45,14 +42,16 @@ pub fn json(rows: &[Row]) -> Value {
 fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
     let tone = match row.verdict {
         Verdict::InSync => Tone::Good,
-        Verdict::NotRolledOut | Verdict::Mixed | Verdict::Held => Tone::Bad,
+        Verdict::Stuck | Verdict::NotRolledOut | Verdict::Mixed | Verdict::Held => Tone::Bad,
         Verdict::Rolling | Verdict::Gated | Verdict::PausedByPerson | Verdict::Unpinned => Tone::Attention,
         Verdict::NoCode | Verdict::External => Tone::Faint,
     };
     let verdict = format!("{:?}", row.verdict);
-    let since = row.since.map(|since| age(Duration::try_from(now.duration_since(since)).unwrap_or_default()));
-    let commit =
-        row.commit.as_deref().map(|commit| format!("{}?", commit.chars().take(7).collect::<String>()));
+    let since = row.since.map(|since| age(since, now));
+    let commit = row
+        .running_commit
+        .as_deref()
+        .map(|commit| format!("{}?", commit.chars().take(7).collect::<String>()));
     let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
     vec![
         Cell::new(&row.namespace),

@@ -12,6 +12,8 @@ pub enum Verdict {
     InSync,
     /// Pods go from the old code to the declared code.
     Rolling,
+    /// A pod of the declared code cannot start, or the Deployment's time for it is over.
+    Stuck,
     /// voxsync holds its Deployment back until it is its turn.
     Gated,
     /// A person paused its Deployment before its pods had the declared code.
@@ -93,12 +95,9 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, String) {
         }
         RolloutState::Progressing(progress) => return (Verdict::Rolling, progress.to_string()),
         RolloutState::Stuck(stuck) => {
-            return (
-                Verdict::Rolling,
-                format!("stuck: {} of pod {}: {}", stuck.reason, stuck.pod, stuck.message),
-            );
+            return (Verdict::Stuck, format!("{} of pod {}: {}", stuck.reason, stuck.pod, stuck.message));
         }
-        RolloutState::TimedOut { message } => return (Verdict::Rolling, format!("stuck: {message}")),
+        RolloutState::TimedOut { message } => return (Verdict::Stuck, message.clone()),
         RolloutState::Complete(_) => {}
     }
     if running.iter().any(|images| !is_same(images, declared)) {
@@ -134,13 +133,17 @@ mod tests {
             message: "not found".into(),
             image: StuckImage::Code,
         });
+        let timed_out = RolloutState::TimedOut { message: "has timed out progressing".into() };
+        let moving = RolloutState::Progressing(Progress::default());
         let one = |images: &Vec<String>| vec![images.clone()];
         let cases = [
             (true, &pinned, false, one(&pinned), &complete, None, Verdict::InSync),
             (true, &tag, false, one(&tag), &complete, None, Verdict::Unpinned),
             (true, &pinned, false, vec![pinned.clone(), other.clone()], &complete, None, Verdict::Mixed),
             (true, &pinned, false, one(&other), &RolloutState::Pending, None, Verdict::NotRolledOut),
-            (true, &pinned, false, one(&other), &stuck, None, Verdict::Rolling),
+            (true, &pinned, false, one(&other), &stuck, None, Verdict::Stuck),
+            (true, &pinned, false, one(&other), &timed_out, None, Verdict::Stuck),
+            (true, &pinned, false, one(&other), &moving, None, Verdict::Rolling),
             (
                 true,
                 &pinned,

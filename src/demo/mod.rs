@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use voxsync_cluster::{Cluster, Scope, Snapshot};
+use voxsync_cluster::{Cluster, Scope};
 
 use crate::{
     arguments::{DemoOptions, DemoOutput, Switch},
@@ -166,10 +166,10 @@ fn introduce(world: &World, narrator: &Narrator, first: &Push) {
 
 async fn show_audit(world: &World, narrator: &Narrator) -> anyhow::Result<()> {
     let scope = Scope::Namespace(NAMESPACE.to_owned());
-    let snapshot = Snapshot::fetch(world.client.clone(), &scope).await?;
-    narrator.line("\nvoxsync audit");
     let now = jiff::Timestamp::now();
-    narrator.line(&audit::table(&audit::rows(&snapshot, now), now, narrator.is_colourful()));
+    let rows = audit::look(world.client.clone(), &scope, now).await?;
+    narrator.line("\nvoxsync audit");
+    narrator.line(&audit::table(&rows, now, narrator.is_colourful()));
     Ok(())
 }
 
@@ -178,9 +178,25 @@ fn play_on(world: &World, narrator: &Narrator) {
     let repository = world.control_repository();
     narrator.line("\nIt goes on until Ctrl-C. Play on, in another terminal:");
     narrator.line(&format!("  export KUBECONFIG={}", kubeconfig.display()));
-    narrator.line("  kubectl get csync,crel; voxsync status; voxsync audit");
+    // The program is seldom in PATH after `cargo run`.
+    let program = std::env::current_exe().ok();
+    if let Some(program) = program.as_deref().and_then(std::path::Path::to_str) {
+        narrator.line(&format!("  alias voxsync='{}'", quoted(program)));
+    }
+    narrator.line("  kubectl get csync,crel");
+    narrator.line("  voxsync status; voxsync audit");
     narrator.line(&format!("  cd {} && git revert --no-edit HEAD", repository.display()));
     narrator
         .line(&format!("  podman push --tls-verify=false … {}/{REPOSITORY}:v1.99.0", world.registry_address));
     narrator.line("  voxsync promote production <a tag that ran before> --reason 'because I can'");
+}
+
+/// A text as it stands between two `'` of a shell, twice: once for the alias, once for the command that it is.
+fn quoted(text: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/._-+@%:,=".contains(char);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    let once = |text: &str| text.replace('\'', r"'\''");
+    once(&format!("'{}'", once(text)))
 }

@@ -2,12 +2,10 @@
 
 use tokio::time::Instant;
 
-use crate::output::{self, Tone, paint, shorten};
+use crate::output::{self, Tone, paint, sentence};
 
 /// Who something happened to; the second column.
 const ACTOR_WIDTH: usize = 10;
-/// The longest third column, in characters.
-const WHAT_CHARACTERS: usize = 200;
 
 /// Prints the demo's lines.
 pub struct Narrator {
@@ -43,7 +41,7 @@ impl Narrator {
 
     /// Something happened.
     pub fn happened(&self, actor: &str, what: &str, tone: Tone) {
-        let what = paint(&shorten(what, WHAT_CHARACTERS), tone, self.colourful);
+        let what = paint(&sentence(what), tone, self.colourful);
         self.line(&format!("  {:6.2} s  {actor:ACTOR_WIDTH$} {what}", self.seconds()));
     }
 

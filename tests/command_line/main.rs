@@ -15,6 +15,8 @@ use std::{
 
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use voxsync_sandbox::{Sandbox, SandboxOptions};
 
 /// How long anything here may take to come true.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -96,7 +98,19 @@ fn a_person_plays_on_after_the_demo() {
 
     let status = demo.run(&["status", "production"]);
     assert_eq!(status.status.code(), Some(1), "the demo ends with a failed canary: {}", text(&status.stdout));
-    for wanted in ["puppet/production", "deployed", &tag, "1 canary", "failed", "ImagePullBackOff"] {
+    let release = format!("{tag}  v");
+    for wanted in [
+        "puppet/production",
+        "deployed",
+        "1 canary",
+        "failed   0 of 1 ready on v",
+        &format!("5 of 5 ready on {tag}@"),
+        "ImagePullBackOff",
+        "a layer that is not there",
+        "WHY\n",
+        &release,
+        "canary: ImagePullBackOff of canary",
+    ] {
         assert!(text(&status.stdout).contains(wanted), "{wanted}: {}", text(&status.stdout));
     }
 
@@ -106,12 +120,13 @@ fn a_person_plays_on_after_the_demo() {
         let servers = audit["servers"].as_array().unwrap();
         servers.iter().find(|server| server["server"] == name).unwrap()["verdict"].clone()
     };
-    assert_eq!((verdict("ca"), verdict("canary")), ("InSync".into(), "Rolling".into()), "{audit}");
-    assert_eq!(demo.run(&["audit", "--fail-on", "rolling"]).status.code(), Some(1));
-    assert_eq!(demo.run(&["audit", "--fail-on", "Mixed,Held"]).status.code(), Some(0));
+    assert_eq!((verdict("ca"), verdict("canary")), ("InSync".into(), "Stuck".into()), "{audit}");
+    assert_eq!(demo.run(&["audit", "--fail-on", "stuck"]).status.code(), Some(1));
+    assert_eq!(demo.run(&["audit", "--fail-on", "Mixed,Held,Rolling"]).status.code(), Some(0));
 
     let promoted = demo.run(&["promote", "production", &tag, "--reason", "back to what ran"]);
     assert!(promoted.status.success(), "{}", text(&promoted.stderr));
+    assert!(text(&promoted.stdout).contains("`voxsync wait production`"), "{}", text(&promoted.stdout));
     demo.wait_for("the pin to be deployed", || demo.run(&["status", "production"]).status.success());
     let status = text(&demo.run(&["status", "production"]).stdout);
     assert!(status.contains("pinned") && status.contains("back to what ran"), "{status}");
@@ -126,16 +141,48 @@ fn a_person_plays_on_after_the_demo() {
     assert!(resumed.contains("no longer pinned"), "{resumed}");
     assert!(demo.run(&["reconcile", "production"]).status.success());
 
+    demo.plays_on_as_it_says();
+
     let missing = demo.run(&["resume", "nobody"]);
+    assert_eq!(demo.run(&["status", "nobody"]).status.code(), Some(2));
     assert!(text(&missing.stderr).contains("there is no codesync \"nobody\""), "{}", text(&missing.stderr));
     let odd = demo.run(&["promote", "production", "not a ref !!"]);
     assert!(text(&odd.stderr).contains("nor a whole reference"), "{}", text(&odd.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_kinds_are_not_installed_each_verb_says_how_to_install_them() {
+    let sandbox = Sandbox::new(SandboxOptions::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, sandbox.kubeconfig(listener.local_addr().unwrap(), "puppet")).unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(sandbox.serve(listener, stop.clone()));
+    for (arguments, code) in [
+        (&["status"][..], 2),
+        (&["status", "production"], 2),
+        (&["status", "-A"], 2),
+        (&["suspend", "production"], 1),
+        (&["resume", "production"], 1),
+        (&["promote", "production", "v1"], 1),
+        (&["reconcile", "production"], 1),
+    ] {
+        let arguments = [&["--kubeconfig", kubeconfig.to_str().unwrap()], arguments].concat();
+        let output = voxsync(&arguments);
+        let said = text(&output.stderr);
+        assert!(said.contains("`voxsync crds | kubectl apply --server-side -f -`"), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    }
+    stop.cancel();
 }
 
 /// A demo that stays up after its steps.
 struct Demo {
     child: Child,
     folder: tempfile::TempDir,
+    /// The lines about playing on.
+    hints: Vec<String>,
 }
 
 impl Demo {
@@ -148,16 +195,30 @@ impl Demo {
             .spawn()
             .unwrap();
         // From here on it is ended with the test, however the test ends.
-        let mut demo = Self { child, folder };
-        let lines = BufReader::new(demo.child.stdout.take().unwrap()).lines();
-        let mut seen = Vec::new();
+        let mut demo = Self { child, folder, hints: Vec::new() };
+        let mut lines = BufReader::new(demo.child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let seen: Vec<String> = lines.by_ref().take_while(|line| !line.contains("Play on")).collect();
         for line in lines {
-            seen.push(line.unwrap());
-            if seen.last().unwrap().contains("Play on") {
+            demo.hints.push(line);
+            if demo.hints.last().unwrap().contains("promote") {
                 return demo;
             }
         }
         panic!("the demo ended before its last line:\n{}", seen.join("\n"));
+    }
+
+    /// What it says to a shell works there, without the program in PATH.
+    fn plays_on_as_it_says(&self) {
+        let hint = |start: &str| self.hints.iter().find(|line| line.trim_start().starts_with(start)).unwrap();
+        let script = [hint("export "), hint("alias "), hint("voxsync status")].map(String::as_str).join("\n");
+        let output = Command::new("/bin/bash")
+            .args(["-O", "expand_aliases", "-c", &script])
+            .env("PATH", "/nowhere")
+            .env_remove("VOXSYNC_NAMESPACE")
+            .output()
+            .unwrap();
+        assert!(text(&output.stdout).contains("puppet/production"), "{script}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("5 servers"), "{script}: {}", text(&output.stdout));
     }
 
     fn run(&self, arguments: &[&str]) -> Output {

@@ -3,16 +3,19 @@
 use std::{collections::BTreeMap, process::Command};
 
 use serde_json::{Value, json};
+use voxsync_fixtures::CodeImage;
 
 use crate::harness::{
     Case, Cluster, Needs, NewServer, cases,
-    estate::{Estate, PRODUCTION},
+    estate::{Estate, PRODUCTION, REPOSITORY},
     wait_for,
 };
 
 pub(crate) const CASES: &[Case] = cases![
     each_situation_has_its_verdict => Needs::BOTH_SHAPES,
     a_held_target_is_named_with_its_follower,
+    what_runs_has_its_own_commit,
+    no_server_at_all_passes_no_check,
 ];
 
 /// A digest that no registry knows: simulated nodes do not care.
@@ -46,7 +49,7 @@ async fn each_situation_has_its_verdict(cluster: &Cluster) {
         })
         .await;
     let missing = format!("registry.example/missing:v2@{DIGEST}");
-    let stuck = NewServer { name: "rolling", config: "broken", code: Some(cluster.code(&missing)), ..server };
+    let stuck = NewServer { name: "stuck", config: "broken", code: Some(cluster.code(&missing)), ..server };
     cluster.create_server(&stuck).await;
     cluster.set_code("changed", image("v2")).await;
 
@@ -56,7 +59,7 @@ async fn each_situation_has_its_verdict(cluster: &Cluster) {
         ("in-sync", "InSync"),
         ("no-code", "NoCode"),
         ("not-rolled-out", "NotRolledOut"),
-        ("rolling", "Rolling"),
+        ("stuck", "Stuck"),
         ("unpinned", "Unpinned"),
     ];
     let wanted: BTreeMap<String, String> =
@@ -89,6 +92,49 @@ async fn a_held_target_is_named_with_its_follower(cluster: &Cluster) {
     assert!(held["message"].as_str().expect("text").contains("voxsync resume production"), "{held}");
 }
 
+/// A canary runs what it got on the way, which was never deployed everywhere: only its CodeRelease knows the commit.
+async fn what_runs_has_its_own_commit(cluster: &Cluster) {
+    let estate = Estate::staged(cluster, "0s").await;
+    cluster.change_code_sync(PRODUCTION, estate.stages("1h")).await;
+    let commit = |digit: &str| digit.repeat(40);
+    let push = async |tag: &str, commit: String| {
+        let annotations = vec![("org.opencontainers.image.revision".to_owned(), commit)];
+        let image = CodeImage { annotations, ..CodeImage::with_site(tag) };
+        estate.registry.push(REPOSITORY, tag, &image).await;
+    };
+    push("v1.1.0", commit("1")).await;
+    let canary_runs = |rows: &[Value], tag: &str| {
+        let canary = rows.iter().find(|row| row["server"] == "canary");
+        canary.is_some_and(|row| row["verdict"] == "InSync" && row["running"].to_string().contains(tag))
+    };
+    audit_when(cluster, "the canary runs v1.1.0", |_, rows| canary_runs(rows, ":v1.1.0@")).await;
+    push("v1.2.0-missing", commit("2")).await;
+    let rows = audit_when(cluster, "the canary is stuck", |verdicts, rows| {
+        verdicts["canary"] == "Stuck" && rows.iter().any(|row| row["declaredCommit"] == *commit("2"))
+    })
+    .await;
+    let canary = rows.iter().find(|row| row["server"] == "canary").expect("one row a Server");
+    assert_eq!(canary["runningCommit"], *commit("1"), "{canary}");
+    let table = audit(cluster, &[]);
+    let line = table.lines().find(|line| line.starts_with("canary ")).expect("a line a Server");
+    assert!(line.contains("1111111?") && !line.contains("2222222"), "{table}");
+}
+
+async fn no_server_at_all_passes_no_check(cluster: &Cluster) {
+    let asked = |arguments: &[&str]| {
+        let output = command(cluster, arguments).output().expect("the binary starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (code, said) = asked(&[]);
+    let namespace = cluster.namespace();
+    assert_eq!(said, format!("no Servers in namespace {namespace}; `voxsync audit -A` looks in all\n"));
+    assert_eq!(code, Some(0));
+    assert_eq!(asked(&["--fail-on", "Mixed"]).0, Some(2));
+    let (code, said) = asked(&["--fail-on", "Mixed", "-o", "json"]);
+    let report: Value = serde_json::from_str(&said).expect("one JSON value");
+    assert_eq!((code, &report["servers"]), (Some(2), &json!([])));
+}
+
 /// The rows, once they are as wanted.
 pub(crate) async fn audit_when(
     cluster: &Cluster,
@@ -106,13 +152,14 @@ pub(crate) async fn audit_when(
 }
 
 fn audit(cluster: &Cluster, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_voxsync"))
-        .args(["audit", "--namespace", cluster.namespace()])
-        .arg("--kubeconfig")
-        .arg(cluster.kubeconfig())
-        .args(arguments)
-        .output()
-        .expect("the binary starts");
+    let output = command(cluster, arguments).output().expect("the binary starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn command(cluster: &Cluster, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voxsync"));
+    command.args(["audit", "--namespace", cluster.namespace(), "--kubeconfig"]);
+    command.arg(cluster.kubeconfig()).args(arguments);
+    command
 }

@@ -1,0 +1,60 @@
+//! The last releases of a CodeSync: what its status says of them, and what their CodeReleases add.
+
+use futures::future::join_all;
+use kube::{Api, Client};
+use voxsync_crds::{
+    CodeRelease, CodeSync,
+    code_release::CodeReleaseSpec,
+    code_sync::{CodeSyncStatus, Outcome, PromotionFailure, ReleaseSummary},
+    time::Time,
+};
+
+/// How many are shown.
+const RELEASES_LIMIT: usize = 5;
+
+/// One release, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    pub ended_at: Time,
+    /// The short name of what was deployed before.
+    pub from: Option<String>,
+    /// The candidate's short name.
+    pub to: String,
+    pub outcome: Outcome,
+    /// Where and why it failed; else the reason that a person gave with it.
+    pub why: Option<String>,
+}
+
+/// The records of those releases that the status itself does not tell all of. What cannot be read is left out.
+pub async fn records(client: Client, namespace: &str, code_sync: &CodeSync) -> Vec<CodeReleaseSpec> {
+    let Some(status) = &code_sync.status else { return Vec::new() };
+    let promotion = status.promotion.as_ref().map(|promotion| &promotion.id);
+    let api: Api<CodeRelease> = Api::namespaced(client, namespace);
+    let open = status.history.iter().take(RELEASES_LIMIT).filter(|release| Some(&release.id) != promotion);
+    let asked = join_all(open.map(|release| api.get(&release.id))).await;
+    asked.into_iter().filter_map(Result::ok).map(|release| release.spec).collect()
+}
+
+/// The last releases, newest first.
+pub fn releases(status: &CodeSyncStatus, records: &[CodeReleaseSpec]) -> Vec<Release> {
+    let release = |(index, summary): (usize, &ReleaseSummary)| {
+        let promotion = status.promotion.as_ref().filter(|promotion| promotion.id == summary.id);
+        let record = records.iter().find(|record| record.promotion == summary.id);
+        let known = promotion
+            .map(|it| (&it.from_name, &it.failure, &it.reason))
+            .or(record.map(|it| (&it.from_name, &it.failure, &it.reason)));
+        let (from, why) = if let Some((from, failure, reason)) = known {
+            (from.clone(), failure.as_ref().map(failed).or_else(|| reason.clone()))
+        } else {
+            // Then it took the place of the release before it, if that is still known.
+            let mut older = status.history.iter().skip(index + 1);
+            (older.find(|it| it.outcome == Outcome::Released).map(|it| it.name.clone()), None)
+        };
+        Release { ended_at: summary.ended_at, from, to: summary.name.clone(), outcome: summary.outcome, why }
+    };
+    status.history.iter().take(RELEASES_LIMIT).enumerate().map(release).collect()
+}
+
+fn failed(failure: &PromotionFailure) -> String {
+    format!("{}: {} of {}", failure.stage, failure.reason, failure.server)
+}

@@ -1,0 +1,146 @@
+use serde_json::{Value, json};
+
+use super::{releases, view::View};
+use voxsync_crds::{CodeSync, code_release::CodeReleaseSpec, code_sync::CodeSyncStatus};
+
+const OLD: &str = "r.io/code:v1.0.0@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const NEW: &str = "r.io/code:v1.1.0@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const COMMIT: &str = "85e7bb0c9f2c1ab04d4be01c7a9f2c1ab04d4be0";
+
+fn view() -> View {
+    View { now: "2026-11-22T22:51:00Z".parse().unwrap(), colourful: false }
+}
+
+fn screen(source: &Value, status: &Value) -> String {
+    let code_sync: CodeSync = serde_json::from_value(json!({
+        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
+        "metadata": {"name": "production", "namespace": "puppet"},
+        "spec": {"source": source, "target": {"kind": "Config", "name": "production"}},
+        "status": status,
+    }))
+    .unwrap();
+    view().code_sync(&code_sync)
+}
+
+fn registry() -> Value {
+    json!({"registry": {"repository": "r.io/code", "tag": {"semver": "*"}}})
+}
+
+fn promotion(outcome: &str) -> Value {
+    json!({
+        "id": "p-2", "trigger": "Source", "startedAt": "2026-11-22T22:50:00Z", "outcome": outcome,
+        "candidate": {"name": "v1.1.0", "reference": NEW}, "fromName": "v1.0.0",
+        "failure": {"stage": "canary", "server": "canary-1", "reason": "ImagePullBackOff", "message": "m"},
+    })
+}
+
+#[test]
+fn says_of_which_code_pods_are_counted() {
+    let stage = |name: &str, phase: &str, ready: u32| json!({"name": name, "phase": phase, "reference": OLD, "ready": ready, "desired": 1});
+    let failed = json!({
+        "promotion": promotion("Failed"),
+        "stages": [stage("canary", "Failed", 0), stage("production", "Pending", 1)],
+    });
+    let screen_of_failed = screen(&registry(), &failed);
+    assert!(screen_of_failed.contains("failed   0 of 1 ready on v1.1.0@bbbbbbbbbb\n"), "{screen_of_failed}");
+    assert!(screen_of_failed.contains("pending   1 of 1 ready on v1.0.0@aaaaaaaaaa\n"), "{screen_of_failed}");
+
+    let given_back = json!({"promotion": promotion("RolledBack"), "stages": [stage("canary", "Failed", 1)]});
+    let given_back = screen(&registry(), &given_back);
+    let wanted = "failed v1.1.0@bbbbbbbbbb   1 of 1 ready on v1.0.0@aaaaaaaaaa\n";
+    assert!(given_back.contains(wanted), "{given_back}");
+
+    let new = json!({"stages": [{"name": "all", "phase": "Pending", "ready": 1, "desired": 1}]});
+    let new = screen(&registry(), &new);
+    assert!(new.contains("1 of 1 ready on the code that they have\n"), "{new}");
+}
+
+#[test]
+fn says_which_commit_of_the_control_repository_named_the_candidate() {
+    let git = json!({"git": {"url": "https://git.example/control-repo.git", "ref": {"branch": "main"},
+        "reference": {"path": "version"}}});
+    let status = |revision: &str| {
+        json!({
+            "source": {"revision": revision},
+            "candidate": {"name": "v1.1.0", "reference": NEW, "sourceRevision": COMMIT},
+        })
+    };
+    let same = screen(&git, &status(COMMIT));
+    assert!(same.contains("named by main@85e7bb0"), "{same}");
+    assert!(same.starts_with("puppet/production  ·  following git control-repo@main\n"), "{same}");
+    let newer = screen(&git, &status(&COMMIT.replace("85e7bb0", "e4832e9")));
+    assert!(
+        newer.starts_with("puppet/production  ·  following git control-repo@main, now main@e4832e9\n"),
+        "{newer}"
+    );
+    let registry = screen(&registry(), &status("v1.1.0"));
+    assert!(!registry.contains("named by") && !registry.contains(", now"), "{registry}");
+}
+
+#[test]
+fn says_a_hold_once() {
+    let message = "Config/production was changed by \"kubectl-edit\": held, nothing will be written";
+    let hold = |target: &str| json!({"target": target, "found": OLD, "manager": "kubectl-edit", "changedAt": "2026-11-21T13:58:02Z"});
+    let status = json!({
+        "stages": [{"name": "all", "phase": "Held", "ready": 0, "desired": 1}],
+        "waiting": [{"stage": "all", "reason": "Held", "message": message}],
+        "holds": [hold("Config/production"), hold("Server/canary")],
+    });
+    let screen = screen(&registry(), &status);
+    assert_eq!(screen.matches("Config/production").count(), 1, "{screen}");
+    assert!(!screen.contains("Held: Config"), "{screen}");
+    let other =
+        "held: Server/canary was changed by \"kubectl-edit\" at 2026-11-21 13:58Z to v1.0.0@aaaaaaaaaa";
+    assert!(screen.contains(other), "a row names only one of several: {screen}");
+}
+
+#[test]
+fn shortens_what_a_pod_says() {
+    let message =
+        format!("Server canary cannot run it: {}: not found. Go on with `voxsync resume a`", NEW.repeat(6));
+    let status = json!({
+        "stages": [{"name": "all", "phase": "Failed", "ready": 0, "desired": 1}],
+        "waiting": [{"stage": "all", "reason": "Failed", "message": message}],
+    });
+    let screen = screen(&registry(), &status);
+    let row = screen.lines().find(|line| line.contains("Failed:")).unwrap();
+    assert!(row.chars().count() < 340, "{row}");
+    assert!(row.ends_with(": not found. Go on with `voxsync resume a`"), "{row}");
+}
+
+#[test]
+fn shows_the_last_releases_newest_first() {
+    let release = |id: &str, name: &str, outcome: &str, ended: &str| {
+        json!({
+            "id": id, "name": name, "reference": OLD, "outcome": outcome, "endedAt": ended,
+        })
+    };
+    let status: CodeSyncStatus = serde_json::from_value(json!({
+        "promotion": promotion("Failed"),
+        "history": [
+            release("p-2", "v1.1.0", "Failed", "2026-11-22T22:50:46Z"),
+            release("p-1", "v1.0.0", "Released", "2026-11-22T22:50:44Z"),
+            release("p-0", "v0.9.0", "Released", "2026-11-20T10:00:00Z"),
+        ],
+    }))
+    .unwrap();
+    let table = |records: &[CodeReleaseSpec]| view().releases(&releases::releases(&status, records));
+    assert_eq!(
+        table(&[]),
+        "  ENDED              FROM    TO      OUTCOME   WHY
+  22:50:46Z          v1.0.0  v1.1.0  Failed    canary: ImagePullBackOff of canary-1
+  22:50:44Z          v0.9.0  v1.0.0  Released  -
+  2026-11-20 10:00Z  -       v0.9.0  Released  -"
+    );
+    let record: CodeReleaseSpec = serde_json::from_value(json!({
+        "codeSync": "production", "codeSyncUid": "u", "promotion": "p-1", "trigger": "Pin", "reason": "back to what ran",
+        "candidate": {"name": "v1.0.0", "reference": OLD}, "fromName": "v0.8.0", "outcome": "Released",
+        "startedAt": "2026-11-22T22:50:40Z", "endedAt": "2026-11-22T22:50:44Z",
+    }))
+    .unwrap();
+    assert!(
+        table(&[record]).contains("v0.8.0  v1.0.0  Released  back to what ran\n"),
+        "its own record knows better"
+    );
+    assert_eq!(view().releases(&[]), "  no releases yet");
+}

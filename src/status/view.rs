@@ -1,0 +1,222 @@
+//! What a screen shows of a CodeSync. Pure.
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use voxsync_crds::{
+    CodeReference, CodeSync,
+    code_sync::{CodeSyncStatus, Hold, Outcome, Source, StagePhase, StageStatus, Waiting},
+    time::Time,
+};
+
+use super::{releases::Release, trouble};
+use crate::output::{self, Cell, Tone, age, clock, harmless, paint, sentence};
+
+/// The reason of a row that says that somebody else changed a target.
+const HELD: &str = "Held";
+/// How much of a commit is shown, in characters.
+const COMMIT_CHARACTERS: usize = 7;
+
+/// How and when somebody looks.
+pub struct View {
+    pub now: Timestamp,
+    pub colourful: bool,
+}
+
+impl View {
+    /// All but the last releases.
+    pub fn code_sync(&self, code_sync: &CodeSync) -> String {
+        let mut lines = Vec::new();
+        let namespace = code_sync.namespace().unwrap_or_default();
+        let title = paint(&format!("{namespace}/{}", code_sync.name_any()), Tone::Strong, self.colourful);
+        let source = &code_sync.spec.source;
+        let seen = code_sync.status.as_ref().and_then(|status| seen(source, status));
+        let seen = seen.map_or(String::new(), |seen| format!(", now {seen}"));
+        lines.push(format!("{title}  ·  following {}{seen}", harmless(&source.summary())));
+        let Some(status) = &code_sync.status else {
+            lines
+                .push("  the agent has not seen it yet: does `voxsync run` serve this namespace?".to_owned());
+            return lines.join("\n");
+        };
+        lines.push(String::new());
+        lines.extend(self.candidate(source, status));
+        lines.push(self.deployed(status));
+        if let Some(pin) = &code_sync.spec.pin {
+            let reason = pin.reason.as_deref().unwrap_or("no reason given");
+            lines.push(format!("  pinned     {} ({})", harmless(&pin.reference), harmless(reason)));
+        }
+        lines.push(String::new());
+        let width = status.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0);
+        for (index, stage) in status.stages.iter().enumerate() {
+            lines.push(self.stage(index + 1, stage, status, width));
+            let rows = status.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
+            lines.extend(rows.map(|row| self.waiting(row, width + 8)));
+        }
+        lines.extend(status.waiting.iter().filter(|row| row.stage.is_none()).map(|row| self.waiting(row, 2)));
+        let is_said = |hold: &Hold| {
+            status.waiting.iter().any(|row| row.reason == HELD && row.message.contains(&hold.target))
+        };
+        let holds = status.holds.iter().filter(|hold| !hold.resumed && !is_said(hold));
+        lines.extend(holds.map(|hold| self.hold(hold)));
+        lines.push(String::new());
+        lines.push(format!("  {}", self.verdict(status)));
+        lines.join("\n")
+    }
+
+    /// The last releases as a table, as `helm history` has it.
+    pub fn releases(&self, releases: &[Release]) -> String {
+        if releases.is_empty() {
+            return "  no releases yet".to_owned();
+        }
+        let or_dash = |text: Option<&str>| Cell::new(text.unwrap_or("-"));
+        let row = |release: &Release| {
+            let tone = match release.outcome {
+                Outcome::Released => Tone::Good,
+                Outcome::Failed | Outcome::RolledBack => Tone::Bad,
+                Outcome::Superseded | Outcome::Abandoned => Tone::Faint,
+            };
+            vec![
+                Cell::new(self.at(release.ended_at)),
+                or_dash(release.from.as_deref()),
+                Cell::new(&release.to),
+                Cell::toned(format!("{:?}", release.outcome), tone),
+                or_dash(release.why.as_deref()),
+            ]
+        };
+        let rows: Vec<Vec<Cell>> = releases.iter().map(row).collect();
+        let table = output::table(&["ENDED", "FROM", "TO", "OUTCOME", "WHY"], &rows, self.colourful);
+        format!("  {}", table.trim_end().replace('\n', "\n  "))
+    }
+
+    fn candidate(&self, source: &Source, status: &CodeSyncStatus) -> Option<String> {
+        let candidate = status.candidate.as_ref()?;
+        let mut parts = vec![format!("  candidate  {}", short(&candidate.reference, &candidate.name))];
+        let commit = candidate.commit.as_deref();
+        parts.extend(commit.map(|commit| format!("commit {} (claimed)", short_commit(commit))));
+        let named = candidate.source_revision.as_deref().and_then(|revision| named(source, revision));
+        parts.extend(named.map(|named| format!("named by {named}")));
+        parts.extend(candidate.author.as_deref().map(|author| format!("by {}", harmless(author))));
+        parts.extend(candidate.created.map(|time| format!("built {}", self.at(time))));
+        parts.extend(candidate.first_seen.map(|time| format!("first seen {}", self.at(time))));
+        Some(parts.join("   "))
+    }
+
+    fn deployed(&self, status: &CodeSyncStatus) -> String {
+        let Some(deployed) = &status.deployed else {
+            return "  deployed   nothing that all stages run, yet".to_owned();
+        };
+        let since = deployed.since.map(|time| format!("   since {}, {}", self.at(time), self.since(time)));
+        format!("  deployed   {}{}", short(&deployed.reference, &deployed.name), since.unwrap_or_default())
+    }
+
+    fn stage(&self, number: usize, stage: &StageStatus, status: &CodeSyncStatus, width: usize) -> String {
+        let (mark, tone) = match stage.phase {
+            StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
+            StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
+            StagePhase::Gating | StagePhase::Writing | StagePhase::Rolling | StagePhase::RollingBack => {
+                ("▸", Tone::Attention)
+            }
+            StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
+        };
+        let phase = format!("{:?}", stage.phase).to_lowercase();
+        let promotion = status.promotion.as_ref();
+        let candidate = promotion.map(|promotion| promotion.candidate.reference.as_str());
+        let is_given_back = promotion.is_some_and(|promotion| promotion.outcome == Some(Outcome::RolledBack));
+        // Pods are counted on what the stage should run: while it is worked on the candidate, else what it last
+        // passed with.
+        let (about, counted) = match stage.phase {
+            StagePhase::Deployed | StagePhase::Pending => (None, stage.reference.as_deref()),
+            StagePhase::RollingBack => (candidate, stage.reference.as_deref()),
+            StagePhase::Failed if is_given_back => (candidate, stage.reference.as_deref()),
+            _ => (None, candidate),
+        };
+        let about = about.map_or(String::new(), |text| format!(" {}", short(text, text)));
+        let counted = counted.map(|text| short(text, text));
+        let pods = match (stage.desired, counted) {
+            (0, counted) => counted.map_or(String::new(), |code| format!("   {code}, no pods wanted")),
+            (desired, Some(code)) => format!("   {} of {desired} ready on {code}", stage.ready),
+            (desired, None) => format!("   {} of {desired} ready on the code that they have", stage.ready),
+        };
+        let mark = paint(mark, tone, self.colourful);
+        format!("  {number} {:width$}  {mark} {phase}{about}{pods}", stage.name)
+    }
+
+    fn waiting(&self, row: &Waiting, indent: usize) -> String {
+        let until = row.until.map_or(String::new(), |time| format!(" (until {})", self.at(time)));
+        format!("{:indent$}{}{until}", "", reason_and_message(row))
+    }
+
+    fn hold(&self, hold: &Hold) -> String {
+        let manager = hold.manager.as_deref().unwrap_or("an unknown tool");
+        let when = hold.changed_at.map_or(String::new(), |time| format!(" at {}", self.at(time)));
+        let found = hold.found.as_deref().map_or("no code".to_owned(), |text| short(text, text));
+        let text = format!("  held: {} was changed by {manager:?}{when} to {found}", harmless(&hold.target));
+        paint(&text, Tone::Bad, self.colourful)
+    }
+
+    fn verdict(&self, status: &CodeSyncStatus) -> String {
+        if let Some(condition) = trouble(status) {
+            // What a row or a hold said already is not said again.
+            let is_said = !status.waiting.is_empty() || !status.holds.is_empty();
+            let summary = status.summary.as_deref().filter(|_| is_said);
+            let text =
+                summary.map_or_else(|| format!("{}: {}", condition.reason, condition.message), str::to_owned);
+            return paint(&format!("to look at: {}", sentence(&text)), Tone::Bad, self.colourful);
+        }
+        let next = status
+            .waiting
+            .iter()
+            .filter_map(|row| row.until.map(|until| (until, row)))
+            .min_by_key(|row| row.0);
+        match next {
+            Some((until, row)) => {
+                format!("nothing is wrong; next thing to happen: {} {} ends", self.at(until), row.reason)
+            }
+            None => format!(
+                "nothing is wrong; {}",
+                harmless(status.summary.as_deref().unwrap_or("nothing to do"))
+            ),
+        }
+    }
+
+    fn at(&self, time: Time) -> String {
+        clock(time.timestamp(), self.now)
+    }
+
+    fn since(&self, time: Time) -> String {
+        age(time.timestamp(), self.now)
+    }
+}
+
+/// Where a Git source is now, if that is not what named the candidate.
+fn seen(source: &Source, status: &CodeSyncStatus) -> Option<String> {
+    let revision = status.source.as_ref()?.revision.as_deref()?;
+    let candidate = status.candidate.as_ref().and_then(|candidate| candidate.source_revision.as_deref());
+    named(source, revision).filter(|_| candidate != Some(revision))
+}
+
+fn short(reference: &str, otherwise: &str) -> String {
+    CodeReference::parse(reference).map_or_else(|_| harmless(otherwise), |reference| reference.short())
+}
+
+/// A tag as it is; a commit in its first digits.
+fn short_commit(text: &str) -> String {
+    let is_commit = text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let kept = if is_commit { COMMIT_CHARACTERS } else { text.chars().count() };
+    harmless(text).chars().take(kept).collect()
+}
+
+/// What a Git source named: the tag, or the branch and its commit.
+fn named(source: &Source, revision: &str) -> Option<String> {
+    let git = source.git.as_ref()?;
+    let short = short_commit(revision);
+    Some(match &git.revision.branch {
+        Some(branch) => format!("{}@{short}", harmless(branch)),
+        None => short,
+    })
+}
+
+fn reason_and_message(row: &Waiting) -> String {
+    let message = sentence(&row.message);
+    let is_said = row.reason == HELD || message.to_lowercase().starts_with(&row.reason.to_lowercase());
+    if is_said { message } else { format!("{}: {message}", row.reason) }
+}
