@@ -29,9 +29,7 @@ pub async fn connect_counted(
     connection: &Connection,
     requests: &ApiRequests,
 ) -> anyhow::Result<(Client, String)> {
-    let (mut config, namespace) = configure(connection).await?;
-    // Who runs for months tries again by its own plan, which people see; the client's own would hide minutes of it.
-    config.default_retry = false;
+    let (config, namespace) = configure(connection).await?;
     let address = config.cluster_url.to_string();
     let builder = ClientBuilder::try_from(config).with_context(|| format!("a client for {address}"))?;
     Ok((paced(builder.with_layer(requests).build()), namespace))
