@@ -3,7 +3,7 @@
 
 use kube::{
     Client,
-    api::PostParams,
+    api::{DeleteParams, PostParams, PropagationPolicy},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
@@ -20,7 +20,13 @@ use crate::{
 
 pub(crate) const CASES: &[Case] = cases![
     people_do_what_their_verbs_allow => Needs::OBJECT.on_control_plane_only(),
+    whose_work_it_is_changes_owners_and_finalizers => Needs::OBJECT.on_control_plane_only(),
+    the_cluster_still_collects_code_syncs => Needs::OBJECT.on_control_plane_only(),
 ];
+
+/// A finalizer that nobody takes off.
+const KEPT: &str = "other.example/kept";
+const OWNER: &str = "owner";
 
 /// Somebody, and the verbs on codesyncs that policies ask for.
 struct Person {
@@ -36,6 +42,9 @@ async fn people_do_what_their_verbs_allow(cluster: &Cluster) {
     // Its own name is all that even the test may sign with.
     pinned["metadata"]["annotations"] =
         json!({"voxsync.dev/approve": "sha256:a", "voxsync.dev/approved-by": "admin"});
+    let owner = owner(cluster).await;
+    pinned["metadata"]["ownerReferences"] = json!([owner]);
+    pinned["metadata"]["finalizers"] = json!([KEPT]);
     cluster.create(pinned).await;
     for Person { name: person, rules, verbs } in people() {
         let client = become_person(cluster, person, rules).await;
@@ -43,6 +52,7 @@ async fn people_do_what_their_verbs_allow(cluster: &Cluster) {
         for row in rows("people") {
             let what = format!("{person}: {}", text(&row["what"]));
             let change = row["change"].to_string().replace("\"ME\"", &format!("{person:?}"));
+            let change = change.replace("\"OWNER\"", &owner.to_string());
             let change = serde_json::from_str(&change).expect("JSON");
             let result = patch(&code_syncs, text(&row["on"]), &change).await;
             let lacks = row["needs"].as_str().filter(|verb| !verbs.contains(verb));
@@ -70,6 +80,76 @@ async fn people_do_what_their_verbs_allow(cluster: &Cluster) {
             created.expect_err("create");
         }
     }
+    cluster.patch("CodeSync", "pinned", json!({"metadata": {"finalizers": null}})).await;
+}
+
+/// By their names: none of them has a verb.
+async fn whose_work_it_is_changes_owners_and_finalizers(cluster: &Cluster) {
+    cluster.create(code_sync("plain")).await;
+    let by_owner = json!({"metadata": {"ownerReferences": [owner(cluster).await]}});
+    let finalizer = |name: &str| json!({"metadata": {"finalizers": [name]}});
+    let voxsync = format!("system:serviceaccount:{}:voxsync", cluster.namespace());
+    let namesake = format!("system:serviceaccount:{}:generic-garbage-collector", cluster.namespace());
+    let collectors = [
+        "system:serviceaccount:kube-system:generic-garbage-collector",
+        "system:serviceaccount:kube-system:namespace-controller",
+        "system:kube-controller-manager",
+    ];
+    for name in collectors.into_iter().chain([&*voxsync, &*namesake]) {
+        let client = become_person(cluster, name, only(&["get", "patch"])).await;
+        let code_syncs = cluster.api_of(client, "CodeSync");
+        let owned = patch(&code_syncs, "plain", &by_owner).await;
+        let gated = patch(&code_syncs, "plain", &finalizer("voxsync.dev/gates")).await;
+        let kept = patch(&code_syncs, "plain", &finalizer(KEPT)).await;
+        if collectors.contains(&name) {
+            owned.and(gated).and(kept).unwrap_or_else(|error| panic!("{name}: {error}"));
+        } else if name == voxsync {
+            gated.expect("voxsync's own finalizer");
+            assert_refused("an owner, by voxsync", owned, "");
+            assert_refused("another finalizer, by voxsync", kept, "only the finalizer voxsync.dev/gates");
+        } else {
+            assert_refused(name, owned, "ownerReferences needs the RBAC verb configure");
+            assert_refused(name, gated, "finalizers needs the RBAC verb configure");
+        }
+    }
+}
+
+/// The garbage collector takes off an owner that leaves its dependents behind, and its own finalizer.
+async fn the_cluster_still_collects_code_syncs(cluster: &Cluster) {
+    let owner = owner(cluster).await;
+    for name in ["orphan", "dependent"] {
+        let mut dependent = code_sync(name);
+        dependent["metadata"]["ownerReferences"] = json!([owner]);
+        cluster.create(dependent).await;
+    }
+    let delete = async |kind: &str, name: &str, propagation_policy: PropagationPolicy| {
+        let how = DeleteParams { propagation_policy: Some(propagation_policy), ..DeleteParams::default() };
+        cluster.api(kind).delete(name, &how).await.expect("to delete");
+    };
+    // The collector comes to know a new kind only after a while: until then it takes an orphan for a dependent.
+    delete("CodeSync", "dependent", PropagationPolicy::Foreground).await;
+    wait_for("a CodeSync is gone", DEADLINE, async || match cluster.try_get("CodeSync", "dependent").await {
+        Some(found) => Err(found["metadata"].to_string()),
+        None => Ok(()),
+    })
+    .await;
+    delete("ConfigMap", OWNER, PropagationPolicy::Orphan).await;
+    wait_for("a CodeSync without its owner", DEADLINE, async || {
+        let orphan = cluster.get("CodeSync", "orphan").await["metadata"].take();
+        if orphan.get("ownerReferences").is_none() { Ok(()) } else { Err(orphan.to_string()) }
+    })
+    .await;
+}
+
+/// An object that owns CodeSyncs, as a reference to it.
+async fn owner(cluster: &Cluster) -> Value {
+    let owner = cluster.create(json!({"kind": "ConfigMap", "metadata": {"name": OWNER}})).await;
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": owner["metadata"]["uid"]})
+}
+
+/// Rights on codesyncs.
+fn only(verbs: &[&str]) -> Value {
+    json!([{"apiGroups": ["voxsync.dev"], "resources": ["codesyncs"], "verbs": verbs}])
 }
 
 /// Those of the shipped roles, and some with less.
@@ -79,8 +159,6 @@ fn people() -> Vec<Person> {
         let role = shipped.iter().find(|object| object["metadata"]["name"] == name);
         role.expect("a shipped role")["rules"].clone()
     };
-    let only =
-        |verbs: &[&str]| json!([{"apiGroups": ["voxsync.dev"], "resources": ["codesyncs"], "verbs": verbs}]);
     vec![
         Person { name: "patcher", rules: only(&["get", "create", "patch"]), verbs: &[] },
         Person { name: "approver", rules: only(&["get", "patch", "approve"]), verbs: &["approve"] },

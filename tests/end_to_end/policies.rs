@@ -16,7 +16,10 @@ use crate::harness::{
 
 pub(crate) const CASES: &[Case] = cases![
     of_a_config_or_server_voxsync_changes_only_code => Needs::BOTH_SHAPES.on_control_plane_only(),
+    a_claim_of_a_config_or_server_is_never_changed => Needs::BOTH_SHAPES.on_control_plane_only(),
     of_a_deployment_voxsync_changes_only_the_code_part => Needs::BOTH_SHAPES.on_control_plane_only(),
+    code_stays_where_a_person_has_it => Needs::BOTH_SHAPES.on_control_plane_only(),
+    a_pause_of_voxsync_has_its_gate => Needs::OBJECT.on_control_plane_only(),
     of_a_codesync_voxsync_changes_only_status_and_its_finalizer => Needs::OBJECT.on_control_plane_only(),
 ];
 
@@ -35,7 +38,8 @@ async fn of_a_config_or_server_voxsync_changes_only_code(cluster: &Cluster) {
         cluster.patch(kind, name, json!({"spec": {field: "set"}})).await;
         check(cluster, &account, (kind, name), "targets", |change| {
             let change = change.to_string().replace("FIELD", field);
-            change.replace("\"CODE\"", &cluster.code(SECOND).to_string())
+            let change = change.replace("\"CODE\"", &cluster.code(SECOND).to_string());
+            change.replace("\"CLAIM\"", &claim(cluster, "ca").to_string())
         })
         .await;
         let never = "never creates or deletes a Config or Server, nor writes its status";
@@ -43,6 +47,43 @@ async fn of_a_config_or_server_voxsync_changes_only_code(cluster: &Cluster) {
         let status = Patch::Merge(json!({"status": {"phase": "Running"}}));
         assert_refused("status", targets.patch_status(name, &dry_run(), &status).await, never);
         neither_created_nor_deleted(&targets, name, never).await;
+    }
+}
+
+/// A claim that a person put there stays, or gives way to an image.
+async fn a_claim_of_a_config_or_server_is_never_changed(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    cluster.create_config(PRODUCTION, Some(claim(cluster, "shared"))).await;
+    let own = NewServer { name: "own", code: Some(claim(cluster, "shared")), ..NewServer::default() };
+    cluster.create_server_alone(&own).await;
+    let mut several = json!([
+        {"claimName": "shared", "mountPath": "/srv/shared"}, {"image": FIRST, "environment": "production"},
+    ]);
+    for (kind, name) in [("Config", PRODUCTION), ("Server", "own")] {
+        let targets = cluster.api_of(account.clone(), kind);
+        let try_code = async |code: &Value| {
+            patch(&targets, name, &json!([{"op": "add", "path": "/spec/code", "value": code}])).await
+        };
+        let never = "never sets or changes claimName";
+        assert_refused("another claim", try_code(&claim(cluster, "ca")).await, never);
+        try_code(&cluster.code(SECOND)).await.expect("a claim gives way to an image");
+        patch(&targets, name, &json!({"metadata": {"annotations": {"voxsync.dev/applied": "{}"}}}))
+            .await
+            .expect("a record beside a claim");
+        if cluster.code(FIRST).is_array() {
+            cluster.patch(kind, name, json!({"spec": {"code": several}})).await;
+            several[1]["image"] = json!(SECOND);
+            try_code(&several).await.expect("an image beside a claim");
+            for (field, value) in [("claimName", "ca"), ("mountPath", "/srv/other")] {
+                let mut changed = several.clone();
+                changed[0][field] = json!(value);
+                assert_refused(field, try_code(&changed).await, never);
+            }
+            let claim_more = json!([several[0], several[1], {"claimName": "ca", "environment": "leak"}]);
+            assert_refused("a claim more", try_code(&claim_more).await, never);
+            try_code(&json!([several[1]])).await.expect("a claim less");
+            several[1]["image"] = json!(FIRST);
+        }
     }
 }
 
@@ -65,6 +106,57 @@ async fn of_a_deployment_voxsync_changes_only_the_code_part(cluster: &Cluster) {
     cluster.create(json!({"kind": "Deployment", "metadata": {"name": "other"}, "spec": spec})).await;
     let paused = patch(&deployments, "other", &json!({"spec": {"paused": true}})).await;
     assert_refused("of no Server", paused, "only Deployments that select openvox.voxpupuli.org/server");
+}
+
+/// Where a person has mounted code elsewhere already, voxsync changes the code there.
+async fn code_stays_where_a_person_has_it(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    cluster.create_config(PRODUCTION, Some(cluster.code(FIRST))).await;
+    let elsewhere = json!({"spec": {"puppet": {"environmentPath": "/opt/site"}}});
+    cluster.patch("Config", PRODUCTION, elsewhere).await;
+    cluster.create_server(&NewServer { name: "compile", ..NewServer::default() }).await;
+    let deployments = cluster.api_of(account, "Deployment");
+    let volume = "/spec/template/spec/volumes/1";
+    let mount = "/spec/template/spec/containers/0/volumeMounts/1";
+    let to = |volume_name: &str, path: &str| {
+        let image = json!({"name": volume_name, "image": {"reference": SECOND}});
+        let mounted = json!({"name": volume_name, "mountPath": path, "readOnly": true});
+        json!([
+            {"op": "test", "path": format!("{mount}/mountPath"), "value": "/opt/site"},
+            {"op": "replace", "path": volume, "value": image},
+            {"op": "replace", "path": mount, "value": mounted},
+        ])
+    };
+    for (volume_name, path) in [("code", "/opt/site"), ("code-0", "/opt/site"), ("code", "/srv/site")] {
+        let written = patch(&deployments, "compile", &to(volume_name, path)).await;
+        written.unwrap_or_else(|error| panic!("{volume_name} at {path}: {error}"));
+    }
+    for path in ["/opt", "/opt/site/below", "/opt/other"] {
+        let written = patch(&deployments, "compile", &to("code", path)).await;
+        assert_refused(path, written, "only where code is mounted already");
+    }
+}
+
+async fn a_pause_of_voxsync_has_its_gate(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    cluster.create_config(PRODUCTION, Some(cluster.code(FIRST))).await;
+    cluster.create_server(&NewServer { name: "compile", ..NewServer::default() }).await;
+    let deployments = cluster.api_of(account, "Deployment");
+    let gate = |gate: Value| json!({"metadata": {"annotations": {"voxsync.dev/gate": gate}}});
+    let lifted = json!({"metadata": {"annotations": {"voxsync.dev/gate": null}}, "spec": {"paused": null}});
+
+    cluster.patch("Deployment", "compile", json!({"spec": {"paused": true}})).await;
+    let code = json!({"spec": {"template": {"metadata": {"annotations": {"openvox.voxpupuli.org/code-image": "x:2"}}}}});
+    patch(&deployments, "compile", &code).await.expect("new code where a person paused");
+
+    cluster.patch("Deployment", "compile", gate(json!("{}"))).await;
+    patch(&deployments, "compile", &gate(json!("{\"a\": 1}"))).await.expect("the gate of another promotion");
+    patch(&deployments, "compile", &lifted).await.expect("lifting a gate");
+    let left = patch(&deployments, "compile", &gate(Value::Null)).await;
+    assert_refused("a pause that is left", left, "only together with its annotation voxsync.dev/gate");
+
+    cluster.patch("Deployment", "compile", json!({"spec": {"paused": null}})).await;
+    patch(&deployments, "compile", &gate(Value::Null)).await.expect("clearing what a person lifted");
 }
 
 async fn of_a_codesync_voxsync_changes_only_status_and_its_finalizer(cluster: &Cluster) {
@@ -162,6 +254,11 @@ pub(crate) fn assert_refused<T: std::fmt::Debug>(what: &str, result: kube::Resul
     let said = result.expect_err(what).to_string();
     let is_policy = said.contains("ValidatingAdmissionPolicy");
     assert!(is_policy && said.contains(message), "{what}: {message:?} is not in {said:?}");
+}
+
+/// Code from a claim, in the cluster's shape of `spec.code`.
+fn claim(cluster: &Cluster, name: &str) -> Value {
+    cluster.code_entry(json!({"claimName": name}))
 }
 
 /// A CodeSync that never gets anywhere.
