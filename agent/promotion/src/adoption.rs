@@ -1,17 +1,24 @@
 //! Adoption: what all targets run already counts as deployed, without a promotion, once all Servers run it.
 
+use std::fmt;
+
 use voxsync_crds::code_sync::{CodeSyncStatus, DeployedStatus, StagePhase, StageStatus};
-use voxsync_rollout::state::RolloutState;
+use voxsync_rollout::state::{RolloutState, Stuck};
 
 use crate::{
     candidate::{Wanted, is_only_tag},
     observed::ServerRollout,
+    text::{NAME_LIMIT_BYTES, cut},
     view::View,
     walk::plan,
 };
 
 /// What runs already, if all of it is the candidate and nothing was ever deployed by us: how far its rollouts are.
-pub(crate) fn adoption(view: &View<'_>, after: &CodeSyncStatus, wanted: Option<&Wanted>) -> Option<Adoption> {
+pub(crate) fn adoption<'a>(
+    view: &View<'a>,
+    after: &CodeSyncStatus,
+    wanted: Option<&Wanted>,
+) -> Option<Adoption<'a>> {
     if after.deployed.is_some() || after.promotion.is_some() || !after.history.is_empty() {
         return None;
     }
@@ -20,21 +27,57 @@ pub(crate) fn adoption(view: &View<'_>, after: &CodeSyncStatus, wanted: Option<&
     if planned.is_empty() || !planned.iter().all(|planned| planned.all_settled) {
         return None;
     }
-    let servers = view.observed.stages.iter().flatten().flat_map(|target| &target.servers);
-    let is_open = |server: &&ServerRollout| {
-        let is_done = matches!(server.state, RolloutState::Complete(_) | RolloutState::Impossible { .. });
-        server.serves_code && !is_done
+    let servers = || view.observed.stages.iter().flatten().flat_map(|target| &target.servers);
+    let open = || {
+        servers().filter(|server| server.serves_code && !matches!(server.state, RolloutState::Complete(_)))
     };
-    let open = servers.filter(is_open).map(|server| server.name.clone()).next();
-    Some(open.map_or(Adoption::Complete, |server| Adoption::Rolling { server }))
+    // What goes on by itself is not the news where another one does not.
+    let told = open().find(|server| why_not(server).is_some()).or_else(|| open().next());
+    Some(told.map_or(Adoption::Complete, |server| Adoption::Rolling { server: Open(server) }))
 }
 
 /// How far what is adopted is rolled out.
-pub(crate) enum Adoption {
+pub(crate) enum Adoption<'a> {
     /// All run it.
     Complete,
     /// This one does not yet.
-    Rolling { server: String },
+    Rolling { server: Open<'a> },
+}
+
+/// A Server that does not run what it should; it is shown with the reason, where it has one.
+pub(crate) struct Open<'a>(&'a ServerRollout);
+
+impl Open<'_> {
+    /// Whether it does not get further by itself.
+    pub(crate) fn is_stopped(&self) -> bool {
+        why_not(self.0).is_some()
+    }
+}
+
+impl fmt::Display for Open<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&cut(&self.0.name, NAME_LIMIT_BYTES))?;
+        why_not(self.0).map_or(Ok(()), |why| write!(formatter, " ({why})"))
+    }
+}
+
+/// Why a Server does not get further by itself.
+fn why_not(server: &ServerRollout) -> Option<String> {
+    match &server.state {
+        RolloutState::Stuck(Stuck { reason, pod, message, .. }) => {
+            Some(format!("{reason}: pod {pod}: {message}"))
+        }
+        RolloutState::TimedOut { message } => Some(format!("ProgressDeadlineExceeded: {message}")),
+        RolloutState::Impossible { reason, message } => Some(format!("{reason}: {message}")),
+        RolloutState::PausedByPerson => Some(format!(
+            "PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume deployment/{}`",
+            server.name
+        )),
+        RolloutState::Pending
+        | RolloutState::Gated(_)
+        | RolloutState::Progressing(_)
+        | RolloutState::Complete(_) => None,
+    }
 }
 
 /// Takes what runs already as deployed.

@@ -60,7 +60,9 @@ fn adopting(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Ro
     let message = format!(
         "all targets have {name} already; it counts as deployed as soon as all Servers run it, which {server} does not yet"
     );
-    Some(row(Weight::Moves, "Adopting", message, &format!("{server} does not run {name} yet")))
+    // What does not go on by itself needs somebody.
+    let weight = if server.is_stopped() { Weight::Blocks } else { Weight::Moves };
+    Some(row(weight, "Adopting", message, &format!("{server} does not run {name} yet")))
 }
 
 /// What is newer than what is promoted, and has to wait.

@@ -3,6 +3,7 @@
 use super::world::{Fate, REPOSITORY, Target, World, canary_and_production, reference};
 use rstest::rstest;
 use voxsync_crds::code_sync::{Adopt, TargetKind};
+use voxsync_rollout::state::{RolloutState, Stuck, StuckImage};
 
 fn adopting(live: Option<String>, adopt: Option<Adopt>) -> World {
     let mut world = World::new(
@@ -152,4 +153,78 @@ fn what_is_adopted_in_the_middle_of_a_rollout_is_not_deployed_before_its_end() {
     world.settle();
     assert_eq!((world.deployed(), world.condition("Ready")), ("v1.4.2", "True Deployed".into()));
     assert_eq!((world.writes.len(), world.releases.len()), (0, 0));
+}
+
+fn stuck(reason: &str) -> RolloutState {
+    RolloutState::Stuck(Stuck {
+        reason: reason.into(),
+        pod: "compile-5d8f-x2x".into(),
+        message: "manifest unknown".into(),
+        image: StuckImage::Code,
+    })
+}
+
+#[rstest]
+#[case::missing(RolloutState::Impossible { reason: "DeploymentMissing", message: "the Server has no Deployment yet".into() },
+    "compile (DeploymentMissing: the Server has no Deployment yet) does not yet")]
+#[case::paused_by_annotation(RolloutState::Impossible { reason: "Paused", message: "there is no Deployment".into() },
+    "compile (Paused: there is no Deployment) does not yet")]
+#[case::stuck(
+    stuck("ImagePullBackOff"),
+    "compile (ImagePullBackOff: pod compile-5d8f-x2x: manifest unknown) does not yet"
+)]
+#[case::may_heal(stuck("Unschedulable"), "compile (Unschedulable: pod compile-5d8f-x2x: manifest unknown)")]
+#[case::timed_out(RolloutState::TimedOut { message: "no progress for 600 s".into() },
+    "compile (ProgressDeadlineExceeded: no progress for 600 s) does not yet")]
+#[case::paused(
+    RolloutState::PausedByPerson,
+    "compile (PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume deployment/compile`)"
+)]
+fn what_a_server_cannot_run_is_not_deployed_and_the_row_says_why(
+    #[case] state: RolloutState,
+    #[case] says: &str,
+) {
+    let mut world = World::canary_and_production();
+    world.status = voxsync_crds::code_sync::CodeSyncStatus::default();
+    world.forget();
+    // That one is on its way is not the news.
+    world.server("canary").fate = Fate::Rolls;
+    world.server("canary").runs = None;
+    world.server("compile").fate = Fate::Is(state);
+    world.settle();
+    assert_eq!((world.deployed(), world.reasons()), ("-", vec!["Adopting"]));
+    assert_eq!(
+        (world.condition("Ready"), world.condition("Deployed")),
+        ("False Adopting".into(), "False NeverDeployed".into())
+    );
+    assert!(world.message("Adopting").contains(says), "{}", world.message("Adopting"));
+    assert!(world.summary().starts_with("Adopting: compile ("), "{}", world.summary());
+    assert!(!world.told().contains(&"Adopted"), "{:?}", world.events);
+    for server in ["canary", "compile"] {
+        world.server(server).fate = Fate::Runs;
+    }
+    world.settle();
+    assert_eq!((world.deployed(), world.condition("Ready")), ("v1.4.2", "True Deployed".into()));
+    assert_eq!((world.writes.len(), world.told()), (0, vec!["CandidateFound", "Adopted"]));
+}
+
+#[test]
+fn a_server_that_can_never_run_keeps_no_new_candidate_from_the_others() {
+    let mut world = World::canary_and_production();
+    world.status = voxsync_crds::code_sync::CodeSyncStatus::default();
+    world.forget();
+    let foreign =
+        RolloutState::Impossible { reason: "ForeignOwner", message: "it is owned by others".into() };
+    world.server("compile").fate = Fate::Is(foreign);
+    world.settle();
+    assert_eq!((world.deployed(), world.reasons()), ("-", vec!["Adopting"]));
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.writes, ["Server/canary=v1.5.0", "Config/production=v1.5.0"]);
+    assert_eq!(world.message("ForeignOwner"), "Server compile: it is owned by others");
+    world.server("compile").fate = Fate::Runs;
+    world.settle();
+    assert_eq!((world.deployed(), world.condition("Ready")), ("v1.5.0", "True Deployed".into()));
 }
