@@ -160,7 +160,7 @@ pub struct StatusOptions {
   0    it is deployed: in all stages, or in the stage that was named
   1    it failed, or was rolled back
   2    the question cannot be answered: wrong arguments, no such CodeSync or stage, no right to read it
-  3    it was superseded: another candidate took its place before all stages ran it
+  3    another candidate took its place, before or after all stages ran it (the message says which)
   124  it was none of these within --timeout
 
 A hold, a suspend and a spec that is not valid are waited out too, and said: a person may mend them in time.

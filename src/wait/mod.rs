@@ -4,8 +4,12 @@
 //! asked, an API server that is away for a while is waited out. CodeReleases are read for what is further back than
 //! the CodeSync's own status; without the right to list them, that is all that is known.
 
+#[cfg(test)]
+mod past_tests;
+mod record;
 mod runs;
 mod selector;
+mod source;
 mod taken_up;
 mod verdict;
 #[cfg(test)]
@@ -29,7 +33,7 @@ use voxsync_crds::{
 use crate::{
     arguments::{Connection, WaitOptions, WaitOutput},
     connect::connect,
-    output,
+    kinds, output,
 };
 use selector::Selector;
 use verdict::{Answer, Question, Verdict, answer};
@@ -91,6 +95,12 @@ pub async fn run(connection: &Connection, options: WaitOptions) -> anyhow::Resul
 /// The last answer within the time that was given, and the namespace.
 async fn wait(connection: &Connection, options: WaitOptions) -> anyhow::Result<(String, Answer)> {
     let WaitOptions { name, commit, digest, tag, stage, timeout, output: _ } = options;
+    // An unset variable of a script would wait for what nothing ever has.
+    if tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
+        bail!(
+            "--tag is empty: give the tag to wait for, or leave it out to wait for whatever is the candidate"
+        );
+    }
     let selector = commit.map(Selector::Commit).or(digest.map(Selector::Digest)).or(tag.map(Selector::Tag));
     let (client, namespace) = connect(connection).await?;
     let mut watcher = Watcher {
@@ -137,7 +147,7 @@ impl Watcher {
     /// Asks once, and gives the version from which to watch.
     async fn look(&mut self) -> anyhow::Result<String> {
         let (namespace, name) = (&self.namespace, &self.name);
-        let found = within(self.code_syncs.get_opt(name)).await;
+        let found = kinds::found(within(self.code_syncs.get(name)).await);
         let found = found.with_context(|| format!("codesync {namespace}/{name}"))?;
         let Some(code_sync) = found else { return Err(self.gone()) };
         let version = code_sync.resource_version().unwrap_or_default();

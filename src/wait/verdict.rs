@@ -1,21 +1,20 @@
 //! Whether what is waited for is deployed, from what a CodeSync says of itself. Pure: nothing is asked, no clock is read.
 //!
-//! What is under way or at rest now goes before what is recorded of the past; and as long as the agent has not taken
-//! up what it was told last (a spec, a request for a look, a resume), nothing of the past is an answer.
-
-use std::cmp::Ordering;
+//! It is deployed if `status.deployed` names it. What is under way or at rest now goes before what is recorded of the
+//! past; and as long as the agent has not taken up what it was told last (a spec, a request for a look, a resume),
+//! nothing of the past is an answer.
 
 use voxsync_crds::{
     CodeSync,
     annotations::RESUME,
     code_release::CodeReleaseSpec,
-    code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcome, PromotionFailure, PromotionStatus},
+    code_sync::{CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, Outcome, PromotionStatus},
     reference::is_same_code,
     time::Time,
 };
-use voxsync_policy::{TagPolicy, TagRule};
 
 use super::{
+    record::ended,
     runs::{is_candidate, is_done, runs},
     selector::{Facts, Selector},
     taken_up::{is_echo, taken_up},
@@ -32,13 +31,13 @@ pub struct Question {
 /// How it is with what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All stages ran it, or the one that is asked for.
+    /// It is what `status.deployed` names, or the stage that is asked for has passed.
     Deployed,
     /// A stage could not run it.
     Failed,
     /// A stage could not run it, and was given back what it had.
     RolledBack,
-    /// Another candidate took its place.
+    /// Another candidate took its place, before or after all stages ran it.
     Superseded,
     /// It is on its way, or something is in its way.
     Waiting,
@@ -75,7 +74,8 @@ pub fn answer(
     }
     let status = match taken_up(code_sync) {
         Ok(status) => status,
-        Err(what) => return say(Verdict::Waiting, what),
+        // It may be about anything, so nothing of what is waited for was seen.
+        Err(what) => return say(Verdict::Unseen, what),
     };
     let releases: Vec<&CodeReleaseSpec> =
         releases.iter().filter(|release| is_of(release, code_sync)).collect();
@@ -100,10 +100,10 @@ fn all_facts<'a>(
 }
 
 /// A question to a status that is about all that the agent was told.
-struct Asked<'a> {
-    question: &'a Question,
-    code_sync: &'a CodeSync,
-    status: &'a CodeSyncStatus,
+pub(super) struct Asked<'a> {
+    pub question: &'a Question,
+    pub code_sync: &'a CodeSync,
+    pub status: &'a CodeSyncStatus,
 }
 
 impl Asked<'_> {
@@ -117,19 +117,12 @@ impl Asked<'_> {
         // What a pin names has no revision of the source.
         let is_sourced = candidate.is_none_or(|candidate| candidate.source_revision.is_some());
         if code_sync.spec.pin.is_some() && is_sourced {
-            return say(Verdict::Waiting, self.reason());
+            return say(Verdict::Unseen, self.reason());
         }
         if let Some(deployed) =
             status.deployed.as_ref().filter(|deployed| selector.fits(&Facts::from(*deployed)))
         {
-            return if runs(status, deployed, stage) {
-                self.deployed(&deployed.name, deployed.since)
-            } else if is_candidate(status, deployed) {
-                say(Verdict::Waiting, self.reason())
-            } else {
-                let newer = status.promotion.as_ref().map(|promotion| &promotion.candidate).or(candidate);
-                superseded(&deployed.name, newer.map(|newer| newer.name.as_str()))
-            };
+            return self.is_deployed(deployed);
         }
         if *selector == Selector::Present || candidate.is_some_and(|it| selector.fits(&Facts::from(it))) {
             return match &status.deployed {
@@ -139,7 +132,44 @@ impl Asked<'_> {
                 _ => say(Verdict::Waiting, self.reason()),
             };
         }
-        self.recorded(releases).unwrap_or_else(|| self.unknown(was_seen))
+        self.past(releases, was_seen)
+    }
+
+    /// What is said of what is deployed: that it is, unless it is to run and does not.
+    pub(super) fn is_deployed(&self, deployed: &DeployedStatus) -> Answer {
+        let DeployedStatus { name, since, .. } = deployed;
+        let stage = self.question.stage.as_deref();
+        let runs = runs(self.status, deployed, stage);
+        if !runs && is_candidate(self.status, deployed) {
+            return say(Verdict::Waiting, self.reason());
+        }
+        let Answer { verdict, message } = match stage {
+            Some(stage) if !runs => {
+                let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+                say(Verdict::Deployed, format!("{name} passed stage {stage}, and is what is deployed{since}"))
+            }
+            _ => self.deployed(name, *since),
+        };
+        Answer { verdict, message: format!("{message}{}", self.other(deployed)) }
+    }
+
+    /// What came after what is deployed.
+    fn other(&self, deployed: &DeployedStatus) -> String {
+        let is_other = |reference: &str| !is_same_code(reference, &deployed.reference);
+        let promotion = self.status.promotion.as_ref().filter(|it| is_other(&it.candidate.reference));
+        if let Some(PromotionStatus { candidate, outcome, failure, .. }) = promotion {
+            let stage = failure.as_ref().map_or_else(String::new, |it| format!(" in stage {}", it.stage));
+            let name = &candidate.name;
+            match outcome {
+                None => return format!("; {name} is on its way"),
+                Some(Outcome::Failed) => return format!("; {name} failed{stage}"),
+                Some(Outcome::RolledBack) => return format!("; {name} was rolled back{stage}"),
+                // What comes instead of it is the candidate.
+                Some(Outcome::Superseded | Outcome::Released | Outcome::Abandoned) => {}
+            }
+        }
+        let candidate = self.status.candidate.as_ref().filter(|it| is_other(&it.reference));
+        candidate.map_or_else(String::new, |candidate| format!("; {} is the candidate", candidate.name))
     }
 
     /// Whether a promotion is that of what is waited for.
@@ -170,90 +200,7 @@ impl Asked<'_> {
             return say(Verdict::Waiting, "the resume is not taken up yet".to_owned());
         }
         let newer = self.status.candidate.as_ref().map(|candidate| candidate.name.as_str());
-        Self::ended(name, outcome, promotion.failure.as_ref(), promotion.ended_at, newer)
-    }
-
-    /// What the last record of it says.
-    fn recorded(&self, releases: &[&CodeReleaseSpec]) -> Option<Answer> {
-        type Record<'a> = (Facts, Outcome, Option<&'a PromotionFailure>, Time);
-        let whole = releases.iter().map(|release| -> Record<'_> {
-            (Facts::from(&release.candidate), release.outcome, release.failure.as_ref(), release.ended_at)
-        });
-        let short =
-            self.status.history.iter().map(|it| -> Record<'_> { (it.into(), it.outcome, None, it.ended_at) });
-        // Whole records come first, so that they win over the short ones of the same promotion.
-        let mut records: Vec<Record<'_>> = whole.chain(short).collect();
-        records.sort_by_key(|(.., ended_at)| std::cmp::Reverse(*ended_at));
-        let place = records.iter().position(|(facts, ..)| self.question.selector.fits(facts))?;
-        let (facts, outcome, failure, ended_at) = records.get(place)?;
-        let newer = records.iter().take(place).rev().find(|(.., ended)| ended > ended_at);
-        let newer = newer.map(|(facts, ..)| facts.name.as_str());
-        let newer = newer.or_else(|| self.status.candidate.as_ref().map(|candidate| candidate.name.as_str()));
-        Some(Self::ended(&facts.name, *outcome, *failure, Some(*ended_at), newer))
-    }
-
-    fn ended(
-        name: &str,
-        outcome: Outcome,
-        failure: Option<&PromotionFailure>,
-        at: Option<Time>,
-        newer: Option<&str>,
-    ) -> Answer {
-        let at = at.map_or_else(String::new, |at| format!(" at {at}"));
-        let why = failure.map_or_else(String::new, |failure| {
-            let PromotionFailure { stage, server, reason, message } = failure;
-            format!(" in stage {stage}: Server {server}: {reason}: {message}")
-        });
-        match outcome {
-            Outcome::Released => say(Verdict::Deployed, format!("{name} was deployed in all stages{at}")),
-            Outcome::Failed => say(Verdict::Failed, format!("{name} failed{at}{why}")),
-            Outcome::RolledBack => say(Verdict::RolledBack, format!("{name} was rolled back{at}{why}")),
-            Outcome::Superseded => superseded(name, newer),
-            Outcome::Abandoned => {
-                say(Verdict::Failed, format!("{name} was given up{at}: its CodeSync was deleted"))
-            }
-        }
-    }
-
-    /// What is to say of something that no record is about.
-    fn unknown(&self, was_seen: bool) -> Answer {
-        let what = self.question.selector.sentence();
-        let candidate = self.status.candidate.as_ref().map(|candidate| candidate.name.as_str());
-        if candidate.is_some() && (was_seen || self.is_lower()) {
-            return superseded(&what, candidate);
-        }
-        let source = self.status.source.clone().unwrap_or_default();
-        let problem = source.message.map_or_else(String::new, |message| format!(": {message}"));
-        if let Some(since) = source.unreachable_since {
-            return say(Verdict::Unseen, format!("the source cannot be asked since {since}{problem}"));
-        }
-        let revision = source.revision.map(|revision| Facts::of_source(&revision));
-        if revision.as_ref().is_some_and(|revision| self.question.selector.fits(revision)) {
-            return say(
-                Verdict::Waiting,
-                format!("the source names {what}, which is no candidate yet{problem}"),
-            );
-        }
-        let seen = revision.map_or(String::new(), |revision| revision.name);
-        let names = if seen.is_empty() { "nothing".to_owned() } else { seen };
-        let since = source.changed_at.map_or_else(String::new, |at| format!(" since {at}"));
-        say(Verdict::Unseen, format!("the source has not named {what} yet; it names {names}{since}{problem}"))
-    }
-
-    /// Whether the source orders its tags, and the candidate's is higher than the one that is waited for: that one will
-    /// never be taken.
-    fn is_lower(&self) -> bool {
-        let Selector::Tag(wanted) = &self.question.selector else { return false };
-        let source = &self.code_sync.spec.source;
-        let registry = source.registry.as_ref();
-        let of_git = source.git.as_ref().and_then(|git| git.revision.tag.as_ref());
-        let range = registry.and_then(|it| it.tag.semver.as_ref()).or(of_git.map(|tag| &tag.semver));
-        let Some(Ok(rule)) = range.map(|range| TagRule::semver(range)) else { return false };
-        let matching = registry.and_then(|registry| registry.matching.as_deref());
-        let Ok(policy) = TagPolicy::new(rule, matching, &[]) else { return false };
-        let candidate = self.status.candidate.as_ref().map(Facts::from);
-        let tag = candidate.as_ref().and_then(|facts| facts.ordering_tag(of_git.is_some()));
-        tag.is_some_and(|tag| policy.compare(wanted, tag) == Some(Ordering::Less))
+        ended(name, outcome, promotion.failure.as_ref(), promotion.ended_at, newer)
     }
 
     fn deployed(&self, name: &str, since: Option<Time>) -> Answer {
@@ -287,11 +234,6 @@ impl Asked<'_> {
     }
 }
 
-fn superseded(name: &str, newer: Option<&str>) -> Answer {
-    let newer = newer.unwrap_or("another candidate");
-    say(Verdict::Superseded, format!("{name} was superseded: {newer} took its place"))
-}
-
-fn say(verdict: Verdict, message: String) -> Answer {
+pub(super) fn say(verdict: Verdict, message: String) -> Answer {
     Answer { verdict, message }
 }

@@ -12,16 +12,16 @@ use super::{
     },
 };
 
-const AT: &str = "2026-03-01T10:00:00Z";
-const LATER: &str = "2026-03-01T11:00:00Z";
+pub(super) const AT: &str = "2026-03-01T10:00:00Z";
+pub(super) const LATER: &str = "2026-03-01T11:00:00Z";
 const COMMIT: &str = "4be01c7a4be01c7a4be01c7a4be01c7a4be01c7a";
 
-fn digest(tag: &str) -> String {
+pub(super) fn digest(tag: &str) -> String {
     let digits = tag.bytes().cycle().take(64).map(|byte| char::from_digit(u32::from(byte) % 16, 16).unwrap());
     format!("sha256:{}", digits.collect::<String>())
 }
 
-fn candidate(tag: &str) -> Value {
+pub(super) fn candidate(tag: &str) -> Value {
     let digest = digest(tag);
     json!({
         "name": tag, "reference": format!("r.io/code:{tag}@{digest}"), "repository": "r.io/code", "tag": tag,
@@ -53,14 +53,14 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": AT})
 }
 
-fn summary(tag: &str, outcome: &str, at: &str) -> Value {
+pub(super) fn summary(tag: &str, outcome: &str, at: &str) -> Value {
     json!({
         "id": format!("p-{tag}"), "name": tag, "reference": candidate(tag)["reference"], "outcome": outcome,
         "endedAt": at,
     })
 }
 
-fn release(tag: &str, outcome: &str, at: &str) -> Value {
+pub(super) fn release(tag: &str, outcome: &str, at: &str) -> Value {
     json!({
         "codeSync": "production", "codeSyncUid": "u", "promotion": format!("p-{tag}"), "trigger": "Source",
         "candidate": candidate(tag), "outcome": outcome, "startedAt": AT, "endedAt": at,
@@ -87,7 +87,7 @@ fn code_sync(status: &Value) -> Value {
     code_sync
 }
 
-fn ask(
+pub(super) fn ask(
     selector: Selector,
     stage: Option<&str>,
     code_sync: &Value,
@@ -101,18 +101,18 @@ fn ask(
     answer(&question, &code_sync, &releases, was_seen)
 }
 
-fn tag(tag: &str) -> Selector {
+pub(super) fn tag(tag: &str) -> Selector {
     Selector::Tag(tag.to_owned())
 }
 
 #[track_caller]
-fn expect(answer: &Answer, verdict: Verdict, says: &str) {
+pub(super) fn expect(answer: &Answer, verdict: Verdict, says: &str) {
     assert_eq!(answer.verdict, verdict, "{}", answer.message);
     assert!(answer.message.contains(says), "{says:?} is not in {:?}", answer.message);
 }
 
 /// v2.0.0 is on its way, v1.0.0 runs.
-fn on_its_way(outcome: Option<&str>) -> Value {
+pub(super) fn on_its_way(outcome: Option<&str>) -> Value {
     code_sync(&json!({
         "candidate": candidate("v2.0.0"), "promotion": promotion("v2.0.0", outcome), "deployed": deployed("v1.0.0"),
         "stages": [stage("canary", "Deployed", "p-v2.0.0"), stage("production", "Rolling", "p-v1.0.0")],
@@ -120,7 +120,7 @@ fn on_its_way(outcome: Option<&str>) -> Value {
     }))
 }
 
-fn at_rest(tag: &str) -> Value {
+pub(super) fn at_rest(tag: &str) -> Value {
     let promotion = format!("p-{tag}");
     code_sync(&json!({
         "candidate": candidate(tag), "deployed": deployed(tag),
@@ -179,15 +179,23 @@ fn what_runs_is_deployed() {
 }
 
 #[test]
-fn what_was_deployed_is_superseded_where_something_newer_runs_or_comes() {
-    for outcome in [None, Some("Failed")] {
-        for stage in [None, Some("canary"), Some("production")] {
+fn what_is_deployed_stays_so_while_another_comes_or_fails() {
+    for (outcome, other) in [
+        (None, "; v2.0.0 is on its way"),
+        (Some("Failed"), "; v2.0.0 failed in stage canary"),
+        (Some("RolledBack"), "; v2.0.0 was rolled back in stage canary"),
+        (Some("Superseded"), "; v2.0.0 is the candidate"),
+    ] {
+        for (stage, says) in [
+            (None, "v1.0.0 is deployed in all stages since 2026-03-01T10:00:00Z"),
+            (
+                Some("canary"),
+                "v1.0.0 passed stage canary, and is what is deployed since 2026-03-01T10:00:00Z",
+            ),
+        ] {
             let mut found = on_its_way(outcome);
-            expect(
-                &ask(tag("v1.0.0"), stage, &found, &[], false),
-                Superseded,
-                "v1.0.0 was superseded: v2.0.0 took its place",
-            );
+            let by_tag = ask(tag("v1.0.0"), stage, &found, &[], false);
+            expect(&by_tag, Deployed, &format!("{says}{other}"));
             // It is what should run again, but nothing began yet.
             found["status"]["candidate"] = candidate("v1.0.0");
             for name in [tag("v1.0.0"), Selector::Present] {
@@ -195,11 +203,14 @@ fn what_was_deployed_is_superseded_where_something_newer_runs_or_comes() {
             }
         }
     }
-    // Not where nothing newer came yet.
+    // What is on its way has not reached this stage.
     let mut found = on_its_way(None);
     found["status"]["stages"][0]["promotion"] = json!("p-v1.0.0");
     let production = ask(tag("v1.0.0"), Some("production"), &found, &[], false);
-    expect(&production, Deployed, "v1.0.0 is deployed in stage production");
+    expect(&production, Deployed, "v1.0.0 is deployed in stage production since");
+    // Nothing of what comes next began yet.
+    found["status"]["promotion"] = Value::Null;
+    expect(&ask(tag("v1.0.0"), None, &found, &[], false), Deployed, "; v2.0.0 is the candidate");
 }
 
 #[test]
@@ -224,16 +235,12 @@ fn nothing_is_an_answer_that_the_agent_gave_before_it_was_told() {
         *place = json!(value);
         ask(tag("v2.0.0"), None, &found, &[], false)
     };
-    expect(
-        &ask(Selector::Present, None, &code_sync(&Value::Null), &[], false),
-        Waiting,
-        "does `voxsync run`",
-    );
+    expect(&ask(Selector::Present, None, &code_sync(&Value::Null), &[], false), Unseen, "does `voxsync run`");
     let mut found = at_rest("v2.0.0");
     found["metadata"]["generation"] = json!(3);
-    expect(&ask(Selector::Present, None, &found, &[], false), Waiting, "has not taken up the present spec");
+    expect(&ask(Selector::Present, None, &found, &[], false), Unseen, "has not taken up the present spec");
     let requested = ["metadata", "annotations", "voxsync.dev/requestedAt"];
-    expect(&told(&requested, "now"), Waiting, "the look that was asked for");
+    expect(&told(&requested, "now"), Unseen, "the look that was asked for");
     expect(&told(&["metadata", "annotations", "voxsync.dev/resume"], "now"), Waiting, "the resume");
 
     let mut found = on_its_way(Some("Failed"));
@@ -250,69 +257,9 @@ fn a_pin_that_is_not_resolved_is_waited_for_whatever_was_before() {
     found["spec"]["pin"] = json!({"reference": "r.io/code:v1.0.0"});
     found["status"]["conditions"] = json!([condition("Ready", "False", "Pin", "the pin is being resolved")]);
     let releases = [release("v1.0.0", "Failed", AT)];
-    expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Waiting, "Pin: the pin is being resolved");
+    expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Unseen, "Pin: the pin is being resolved");
     found["status"]["candidate"]["sourceRevision"] = Value::Null;
     expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Failed, "CrashLoopBackOff");
-}
-
-#[test]
-fn the_last_record_answers_for_what_is_past() {
-    for (outcome, verdict, says) in [
-        ("Released", Deployed, "v1.0.0 was deployed in all stages at 2026-03-01T10:00:00Z"),
-        ("Failed", Failed, "CrashLoopBackOff: it ends"),
-        ("RolledBack", RolledBack, "v1.0.0 was rolled back"),
-        ("Superseded", Superseded, "v1.5.0 took its place"),
-    ] {
-        let releases = [release("v1.0.0", outcome, AT), release("v1.5.0", "Released", LATER)];
-        let found = at_rest("v2.0.0");
-        let commit = candidate("v1.0.0")["commit"].as_str().unwrap()[..8].to_owned();
-        for name in [tag("v1.0.0"), Selector::Digest(digest("v1.0.0")), Selector::Commit(commit)] {
-            expect(&ask(name, None, &found, &releases, false), verdict, says);
-        }
-        let mut of_another = releases.clone();
-        of_another[0]["codeSyncUid"] = json!("another");
-        let other = ask(Selector::Digest(digest("v1.0.0")), None, &found, &of_another, false);
-        expect(&other, Unseen, "the source has not named digest");
-        // Without the right to read them, the CodeSync's own short records answer, but know no commit.
-        let mut found = found;
-        found["status"]["history"] =
-            json!([summary("v1.5.0", "Released", LATER), summary("v1.0.0", outcome, AT)]);
-        expect(&ask(tag("v1.0.0"), None, &found, &[], false), verdict, "v1.0.0");
-        expect(&ask(Selector::Digest(digest("v1.0.0")), None, &found, &[], false), verdict, "v1.0.0");
-    }
-    // Tried again, the newer record counts.
-    let releases = [release("v1.0.0", "Released", LATER), release("v1.0.0", "Failed", AT)];
-    expect(&ask(tag("v1.0.0"), None, &at_rest("v2.0.0"), &releases, false), Deployed, LATER);
-}
-
-#[test]
-fn what_no_record_is_about_is_waited_for_unless_its_turn_is_over() {
-    let unknown = Selector::Commit("1234567".to_owned());
-    let mut found = at_rest("v2.0.0");
-    found["status"]["source"] = json!({"summary": "r.io/code", "revision": "v2.0.0", "changedAt": AT});
-    expect(
-        &ask(unknown.clone(), None, &found, &[], false),
-        Unseen,
-        "it names v2.0.0 since 2026-03-01T10:00:00Z",
-    );
-    expect(&ask(unknown.clone(), None, &found, &[], true), Superseded, "v2.0.0 took its place");
-    expect(&ask(tag("v2.1.0"), None, &found, &[], false), Unseen, "has not named tag v2.1.0 yet");
-    expect(&ask(tag("v1.9.0"), None, &found, &[], false), Superseded, "v2.0.0 took its place");
-    expect(&ask(tag("main"), None, &found, &[], false), Unseen, "has not named tag main yet");
-
-    let source = &mut found["status"]["source"];
-    source["revision"] = json!("12345678");
-    source["message"] = json!("the image is not there");
-    expect(
-        &ask(unknown.clone(), None, &found, &[], false),
-        Waiting,
-        "no candidate yet: the image is not there",
-    );
-    found["status"]["source"]["unreachableSince"] = json!(AT);
-    expect(&ask(unknown.clone(), None, &found, &[], false), Unseen, "cannot be asked since");
-    // A spec that was changed leaves no candidate until the next look: nothing took the place of anything.
-    found["status"]["candidate"] = Value::Null;
-    expect(&ask(unknown, None, &found, &[], true), Unseen, "cannot be asked since");
 }
 
 #[test]

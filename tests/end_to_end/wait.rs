@@ -11,11 +11,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use voxsync_fixtures::CodeImage;
+use voxsync_fixtures::{Access, CodeImage, GitRepository, GitServer, Registry, Transport};
 
 use crate::harness::{
-    Case, Cluster, Needs, cases,
-    estate::{Estate, PRODUCTION, REPOSITORY, stages},
+    Case, Cluster, Needs, Voxsync, cases,
+    estate::{Estate, PRODUCTION, REPOSITORY, bare_server, commit, git_spec, stages},
     status::{assert_says, phase, text},
     wait_for,
 };
@@ -26,6 +26,8 @@ const COMMIT: &str = "4be01c7a9f2c1ab04d4be01c7a9f2c1ab04d4be0";
 
 pub(crate) const CASES: &[Case] = cases![
     wait_ends_well_when_it_is_deployed => Needs::BOTH_SHAPES,
+    wait_ends_well_for_what_is_deployed_while_another_fails,
+    wait_does_not_take_the_past_for_what_a_file_names_again,
     wait_ends_with_the_first_stage_that_is_asked_for,
     wait_ends_with_1_when_it_failed,
     wait_ends_with_3_when_another_took_its_place,
@@ -57,15 +59,63 @@ async fn wait_ends_well_when_it_is_deployed(cluster: &Cluster) {
     assert_says(&ended.output, &[&format!("{}/production: Deployed: v1.1.0", cluster.namespace())]);
     cluster.deployed(PRODUCTION, "v1.1.0").await;
 
-    // What is deployed already is answered at once, also by what only its record knows.
+    // What is deployed already is answered at once, and what is no more by its record.
     estate.push("v1.2.0").await;
     cluster.deployed(PRODUCTION, "v1.2.0").await;
-    for arguments in
-        [&["--digest", &digest, "--timeout", "0s"][..], &["--commit", COMMIT], &[], &["--tag", "v1.2.0"]]
-    {
+    for arguments in [&[][..], &["--tag", "v1.2.0", "--timeout", "0s"]] {
         let ended = Waiting::start(cluster, arguments).end().await;
         assert_eq!(ended.code, 0, "{arguments:?}: {ended:?}");
     }
+    for arguments in [["--digest", &digest], ["--commit", COMMIT], ["--tag", "v1.1.0"]] {
+        let ended = Waiting::start(cluster, &arguments).end().await;
+        assert_eq!(ended.code, 3, "{arguments:?}: {ended:?}");
+        assert_says(&ended.output, &["v1.1.0 was deployed in all stages at", "; v1.2.0 took its place"]);
+    }
+}
+
+async fn wait_ends_well_for_what_is_deployed_while_another_fails(cluster: &Cluster) {
+    let estate = Estate::staged(cluster, "1s").await;
+    estate.push("v1.1.0-missing").await;
+    let failed = Waiting::start(cluster, &["--tag", "v1.1.0-missing"]).end().await;
+    assert_eq!(failed.code, 1, "{failed:?}");
+    let ended = Waiting::start(cluster, &["--tag", "v1.0.0"]).end().await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let says = ["v1.0.0 is deployed in all stages since", "; v1.1.0-missing failed in stage canary"];
+    assert_says(&ended.output, &says);
+    estate.push("v1.2.0").await;
+    cluster.deployed(PRODUCTION, "v1.2.0").await;
+    // It was adopted: there is no record of it, but its version is lower.
+    let later = Waiting::start(cluster, &["--tag", "v1.0.0"]).end().await;
+    assert_eq!(later.code, 3, "{later:?}");
+}
+
+async fn wait_does_not_take_the_past_for_what_a_file_names_again(cluster: &Cluster) {
+    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+    let repository = GitRepository::create();
+    let server = GitServer::daemon(&repository);
+    let _voxsync = Voxsync::start(cluster);
+    bare_server(cluster, PRODUCTION).await;
+    let (_, first) = commit(&registry, &repository, "v1.0.0").await;
+    cluster.create_code_sync(PRODUCTION, git_spec(&server.url(), PRODUCTION)).await;
+    cluster.deployed(PRODUCTION, "v1.0.0").await;
+    for tag in ["v1.1.0", "v1.0.0"] {
+        commit(&registry, &repository, tag).await;
+        cluster.look(PRODUCTION).await;
+        cluster.deployed(PRODUCTION, tag).await;
+    }
+    // It was deployed before, and nothing tells whether it was named again a moment ago.
+    let again = Waiting::start(cluster, &["--tag", "v1.1.0"]);
+    again.says("the source names v1.0.0 now: waiting for it to name v1.1.0 again").await;
+    let (_, last) = commit(&registry, &repository, "v1.1.0").await;
+    let ended = again.end().await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_says(&ended.output, &["Deployed: v1.1.0 "]);
+    let by_commit = Waiting::start(cluster, &["--commit", &last]).end().await;
+    assert_eq!(by_commit.code, 0, "{by_commit:?}");
+    // A commit is not made twice: its record is an answer.
+    let of_the_first = Waiting::start(cluster, &["--commit", &first]).end().await;
+    assert_eq!(of_the_first.code, 3, "{of_the_first:?}");
+    assert_says(&of_the_first.output, &["v1.0.0 was deployed in all stages at", "; v1.1.0 took its place"]);
 }
 
 async fn wait_ends_with_the_first_stage_that_is_asked_for(cluster: &Cluster) {
@@ -115,7 +165,7 @@ async fn wait_ends_with_3_when_another_took_its_place(cluster: &Cluster) {
     estate.push("v1.2.0").await;
     let ended = waiting.end().await;
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert_says(&ended.output, &["Superseded", "v1.1.0 was superseded: v1.2.0 took its place"]);
+    assert_says(&ended.output, &["Superseded", "v1.1.0 was superseded: v1.2.0 took its place before"]);
     // Never a candidate, and never to be one.
     let lower = Waiting::start(cluster, &["--tag", "v1.0.5"]).end().await;
     assert_eq!(lower.code, 3, "{lower:?}");
@@ -140,7 +190,11 @@ async fn wait_ends_with_2_when_it_cannot_be_answered(cluster: &Cluster) {
         (&["--stage", "blue"][..], "canary, production"),
         (&["--tag", "v1.0.0", "--commit", COMMIT], "cannot be used with"),
         (&["--commit", "4be01c"], "7 to 64 hexadecimal digits"),
+        (&["--commit", ""], "7 to 64 hexadecimal digits"),
         (&["--digest", "sha256:1"], "a digest is"),
+        (&["--digest", ""], "a digest is"),
+        (&["--tag", ""], "--tag is empty"),
+        (&["--tag", " "], "--tag is empty"),
         (&["--context", "elsewhere"], "elsewhere"),
     ] {
         let ended = Waiting::start(cluster, arguments).end().await;

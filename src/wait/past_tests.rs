@@ -1,0 +1,154 @@
+//! What is answered of the past, and of what nothing is known of, as tables.
+
+use serde_json::{Value, json};
+
+use super::{
+    selector::Selector,
+    verdict::Verdict::{Deployed, Failed, RolledBack, Superseded, Unseen, Waiting},
+    verdict_tests::{AT, LATER, ask, at_rest, candidate, digest, expect, on_its_way, release, summary, tag},
+};
+
+#[test]
+fn the_last_record_answers_for_what_is_past() {
+    for (outcome, verdict, says) in [
+        (
+            "Released",
+            Superseded,
+            "v1.0.0 was deployed in all stages at 2026-03-01T10:00:00Z; v1.5.0 took its place",
+        ),
+        ("Failed", Failed, "CrashLoopBackOff: it ends"),
+        ("RolledBack", RolledBack, "v1.0.0 was rolled back"),
+        ("Superseded", Superseded, "v1.0.0 was superseded: v1.5.0 took its place before all stages ran it"),
+    ] {
+        let releases = [release("v1.0.0", outcome, AT), release("v1.5.0", "Released", LATER)];
+        let found = at_rest("v2.0.0");
+        let commit = candidate("v1.0.0")["commit"].as_str().unwrap()[..8].to_owned();
+        for name in [tag("v1.0.0"), Selector::Digest(digest("v1.0.0")), Selector::Commit(commit)] {
+            expect(&ask(name, None, &found, &releases, false), verdict, says);
+        }
+        let mut of_another = releases.clone();
+        of_another[0]["codeSyncUid"] = json!("another");
+        let other = ask(Selector::Digest(digest("v1.0.0")), None, &found, &of_another, false);
+        expect(&other, Unseen, "the source has not named digest");
+        // Without the right to read them, the CodeSync's own short records answer, but know no commit.
+        let mut found = found;
+        found["status"]["history"] =
+            json!([summary("v1.5.0", "Released", LATER), summary("v1.0.0", outcome, AT)]);
+        expect(&ask(tag("v1.0.0"), None, &found, &[], false), verdict, "v1.0.0");
+        expect(&ask(Selector::Digest(digest("v1.0.0")), None, &found, &[], false), verdict, "v1.0.0");
+    }
+    // Tried again, the newer record counts.
+    let releases = [release("v1.0.0", "Released", LATER), release("v1.0.0", "Failed", AT)];
+    let says = format!("v1.0.0 was deployed in all stages at {LATER}; v2.0.0 took its place");
+    expect(&ask(tag("v1.0.0"), None, &at_rest("v2.0.0"), &releases, false), Superseded, &says);
+    // What failed in between took no place.
+    let releases = [release("v1.0.0", "Released", AT), release("v1.5.0", "Failed", LATER)];
+    expect(&ask(tag("v1.0.0"), None, &at_rest("v2.0.0"), &releases, false), Superseded, "; v2.0.0 took");
+}
+
+#[test]
+fn what_a_commit_brought_is_deployed_as_long_as_its_code_is() {
+    let commit = |digits: &str| Selector::Commit(digits.repeat(10));
+    let mut released = release("v1.0.0", "Released", AT);
+    released["candidate"]["sourceRevision"] = json!("a1b2".repeat(10));
+    // Another commit names the same, or something that fails.
+    for mut found in [at_rest("v1.0.0"), on_its_way(Some("Failed"))] {
+        found["status"]["candidate"]["sourceRevision"] = json!("c3d4".repeat(10));
+        let says = "v1.0.0 is deployed in all stages since";
+        expect(&ask(commit("a1b2"), None, &found, &[released.clone()], false), Deployed, says);
+    }
+    let gone = ask(commit("a1b2"), None, &at_rest("v2.0.0"), &[released.clone()], false);
+    expect(&gone, Superseded, "; v2.0.0 took its place");
+    // It is to run again, and does not yet.
+    let mut found = on_its_way(Some("Failed"));
+    found["status"]["candidate"] = candidate("v1.0.0");
+    expect(&ask(commit("a1b2"), None, &found, &[released], false), Waiting, "1 of 2 pods ready");
+}
+
+/// The same CodeSync with a source that may name any tag at any time.
+fn unordered(mut found: Value, source: &Value) -> Value {
+    found["spec"]["source"] = source.clone();
+    found["status"]["source"] = json!({"summary": "s", "revision": "0000000", "changedAt": AT});
+    found
+}
+
+#[test]
+fn where_a_source_may_name_it_again_the_past_proves_nothing_but_a_failure() {
+    let file =
+        json!({"git": {"url": "https://g.io/r.git", "ref": {"branch": "main"}, "reference": {"path": "v"}}});
+    let sources = [
+        file.clone(),
+        json!({"registry": {"repository": "r.io/code", "tag": {"follow": "stable"}}}),
+        json!({"file": {"path": "v"}}),
+    ];
+    let names = [
+        (tag("v1.0.0"), "v1.0.0".to_owned()),
+        (Selector::Digest(digest("v1.0.0")), format!("digest {}", digest("v1.0.0"))),
+    ];
+    for source in sources {
+        let found = unordered(at_rest("v2.0.0"), &source);
+        for (name, what) in names.clone() {
+            let asked = |outcome: &str, was_seen: bool| {
+                ask(name.clone(), None, &found, &[release("v1.0.0", outcome, AT)], was_seen)
+            };
+            for (outcome, was, past) in [
+                ("Released", "deployed", "v1.0.0 was deployed in all stages at"),
+                ("Superseded", "superseded", "v1.0.0 was superseded: v2.0.0 took its place"),
+            ] {
+                let says = format!(
+                    "v1.0.0 was {was} at {AT}; the source names v2.0.0 now: waiting for it to name {what} again (to ask \
+                     for one commit: --commit)"
+                );
+                expect(&asked(outcome, false), Unseen, &says);
+                // It was on its way while this waited.
+                expect(&asked(outcome, true), Superseded, past);
+                let commit = candidate("v1.0.0")["commit"].as_str().unwrap().to_owned();
+                let releases = [release("v1.0.0", outcome, AT)];
+                expect(&ask(Selector::Commit(commit), None, &found, &releases, false), Superseded, past);
+            }
+            for was_seen in [false, true] {
+                expect(&asked("Failed", was_seen), Failed, "CrashLoopBackOff");
+                expect(&asked("RolledBack", was_seen), RolledBack, "CrashLoopBackOff");
+            }
+        }
+    }
+    // What is deployed is, however old its record.
+    let found = unordered(on_its_way(Some("Failed")), &file);
+    let releases = [release("v1.0.0", "Released", AT)];
+    expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Deployed, "; v2.0.0 failed");
+    // Git tags are ordered as those of a registry are.
+    let mut tags = file;
+    tags["git"]["ref"] = json!({"tag": {"semver": "*"}});
+    let found = unordered(at_rest("v2.0.0"), &tags);
+    expect(&ask(tag("v1.0.0"), None, &found, &releases, false), Superseded, "; v2.0.0 took its place");
+}
+
+#[test]
+fn what_no_record_is_about_is_waited_for_unless_its_turn_is_over() {
+    let unknown = Selector::Commit("1234567".to_owned());
+    let mut found = at_rest("v2.0.0");
+    found["status"]["source"] = json!({"summary": "r.io/code", "revision": "v2.0.0", "changedAt": AT});
+    expect(
+        &ask(unknown.clone(), None, &found, &[], false),
+        Unseen,
+        "it names v2.0.0 since 2026-03-01T10:00:00Z",
+    );
+    expect(&ask(unknown.clone(), None, &found, &[], true), Superseded, "v2.0.0 took its place");
+    expect(&ask(tag("v2.1.0"), None, &found, &[], false), Unseen, "has not named tag v2.1.0 yet");
+    expect(&ask(tag("v1.9.0"), None, &found, &[], false), Superseded, "v2.0.0 took its place");
+    expect(&ask(tag("main"), None, &found, &[], false), Unseen, "has not named tag main yet");
+
+    let source = &mut found["status"]["source"];
+    source["revision"] = json!("12345678");
+    source["message"] = json!("the image is not there");
+    expect(
+        &ask(unknown.clone(), None, &found, &[], false),
+        Waiting,
+        "no candidate yet: the image is not there",
+    );
+    found["status"]["source"]["unreachableSince"] = json!(AT);
+    expect(&ask(unknown.clone(), None, &found, &[], false), Unseen, "cannot be asked since");
+    // A spec that was changed leaves no candidate until the next look: nothing took the place of anything.
+    found["status"]["candidate"] = Value::Null;
+    expect(&ask(unknown, None, &found, &[], true), Unseen, "cannot be asked since");
+}

@@ -1,0 +1,77 @@
+//! What the source has to do with what is waited for: whether it names it, and whether it ever may again. Pure.
+
+use std::cmp::Ordering;
+
+use voxsync_policy::{TagPolicy, TagRule};
+
+use super::{
+    record::superseded,
+    selector::{Facts, Selector},
+    verdict::{Answer, Asked, Verdict, say},
+};
+
+impl Asked<'_> {
+    /// What is to say of something that no record answers for; `past` is what a record said of it.
+    pub(super) fn unknown(&self, was_seen: bool, past: Option<&str>) -> Answer {
+        let what = self.question.selector.sentence();
+        let candidate = self.candidate();
+        if candidate.is_some() && (was_seen || self.is_lower()) {
+            return superseded(&what, candidate.map(String::as_str));
+        }
+        let source = self.status.source.clone().unwrap_or_default();
+        let problem = source.message.map_or_else(String::new, |message| format!(": {message}"));
+        if let Some(since) = source.unreachable_since {
+            return say(Verdict::Unseen, format!("the source cannot be asked since {since}{problem}"));
+        }
+        let revision = source.revision.map(|revision| Facts::of_source(&revision));
+        if revision.as_ref().is_some_and(|revision| self.question.selector.fits(revision)) {
+            return say(
+                Verdict::Waiting,
+                format!("the source names {what}, which is no candidate yet{problem}"),
+            );
+        }
+        let seen = revision.map_or(String::new(), |revision| revision.name);
+        let names = if seen.is_empty() { "nothing".to_owned() } else { seen };
+        if let Some(past) = past {
+            let names = candidate.unwrap_or(&names);
+            let what = if let Selector::Tag(tag) = &self.question.selector { tag } else { &what };
+            let message = format!(
+                "{past}; the source names {names} now: waiting for it to name {what} again (to ask for one commit: \
+                 --commit){problem}"
+            );
+            return say(Verdict::Unseen, message);
+        }
+        let since = source.changed_at.map_or_else(String::new, |at| format!(" since {at}"));
+        say(Verdict::Unseen, format!("the source has not named {what} yet; it names {names}{since}{problem}"))
+    }
+
+    /// The name of what is to run.
+    pub(super) fn candidate(&self) -> Option<&String> {
+        self.status.candidate.as_ref().map(|candidate| &candidate.name)
+    }
+
+    /// The range of versions by which the source orders its tags: then none of them comes back by itself.
+    fn range(&self) -> Option<&str> {
+        let source = &self.code_sync.spec.source;
+        let registry = source.registry.as_ref().and_then(|registry| registry.tag.semver.as_deref());
+        let git = source.git.as_ref().and_then(|git| git.revision.tag.as_ref());
+        registry.or(git.map(|tag| tag.semver.as_str()))
+    }
+
+    pub(super) fn is_ordered(&self) -> bool {
+        self.range().is_some()
+    }
+
+    /// Whether the source orders its tags, and the candidate's is higher than the one that is waited for: that one will
+    /// never be taken.
+    fn is_lower(&self) -> bool {
+        let Selector::Tag(wanted) = &self.question.selector else { return false };
+        let Some(Ok(rule)) = self.range().map(TagRule::semver) else { return false };
+        let source = &self.code_sync.spec.source;
+        let matching = source.registry.as_ref().and_then(|registry| registry.matching.as_deref());
+        let Ok(policy) = TagPolicy::new(rule, matching, &[]) else { return false };
+        let candidate = self.status.candidate.as_ref().map(Facts::from);
+        let tag = candidate.as_ref().and_then(|facts| facts.ordering_tag(source.git.is_some()));
+        tag.is_some_and(|tag| policy.compare(wanted, tag) == Some(Ordering::Less))
+    }
+}
