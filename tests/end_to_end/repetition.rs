@@ -27,7 +27,13 @@ async fn a_restart_says_nothing_again(cluster: &Cluster) {
     let by_hand = json!({"spec": {"code": cluster.code(&estate.tagged("v0.9.0"))}});
     cluster.patch("Config", PRODUCTION, by_hand).await;
     cluster.event(PRODUCTION, "Held").await;
-    cluster.event("compile", "RolloutComplete").await;
+    wait_for("the code of the person to be told of", DEADLINE, async || {
+        let said = events(cluster).await;
+        let is_meant =
+            |what: &String| what.starts_with("compile: RolloutComplete") && what.contains("v0.9.0");
+        if said.keys().any(is_meant) { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
     estate.kill();
     let before = events(cluster).await;
     for restart in ["the first restart", "the second restart"] {
