@@ -91,26 +91,22 @@ async fn an_authority_is_held_back_until_the_others_run_the_code(
     .await;
 }
 
+/// While gates are placed its annotation stays, and says to the agent that it is not to come again.
 #[rstest]
 #[case::undone_later("Rolling", false)]
 #[case::undone_before_anything_is_written("Gating", true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gate_undone_by_hand_is_placed_again_only_before_the_code_is_written(
-    #[case] phase: &str,
-    #[case] again: bool,
-) {
+async fn a_gate_undone_by_hand_is_not_placed_again(#[case] phase: &str, #[case] is_kept: bool) {
     let mut world = world(Shape::Object, MadeBy::Hand).await;
     let code_sync = world.code_sync("a:2", phase).await;
     hold(&world, &code_sync.uid().unwrap(), "production-1").await;
     world.reconcile(Mode::Full).await;
     world.merge::<Deployment>(NAMESPACE, "ca", json!({"spec": {"paused": null}})).await;
-    let found = ca_when(&world, "what becomes of it", |found| {
-        is_paused(found) == found.annotations().contains_key(GATE)
-    })
-    .await;
-    assert_eq!(is_held(&found), again);
+    let has_gate = |found: &Deployment| found.annotations().contains_key(GATE);
+    ca_when(&world, "what becomes of it", |found| has_gate(found) == is_kept).await;
     world.another_pass().await;
-    assert_eq!(is_held(&world.deployment(NAMESPACE, "ca").await), again);
+    let found = world.deployment(NAMESPACE, "ca").await;
+    assert_eq!((is_paused(&found), has_gate(&found)), (false, is_kept));
 }
 
 #[tokio::test(flavor = "multi_thread")]
