@@ -232,7 +232,8 @@ impl Candidate {
     fn complain(&mut self, error: &kube::Error) {
         let LeaseOptions { namespace, name, .. } = &self.options;
         let text = match error {
-            kube::Error::Api(status) if status.is_conflict() => return,
+            // Somebody else was first, with the Lease or with its first version.
+            kube::Error::Api(status) if status.code == 409 => return,
             kube::Error::Api(status) if status.is_forbidden() => format!(
                 "this account may not use the Lease {namespace}/{name} ({}): give it get, create and update on \
                  leases.coordination.k8s.io there, or run a single replica with --leader-elect=off",

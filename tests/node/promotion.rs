@@ -36,7 +36,7 @@ pub(crate) async fn an_image_that_cannot_be_pulled_stops_and_the_old_code_is_ser
     }
     println!("  {:.1} s after the commit: {}", began.elapsed().as_secs_f32(), text(&failure["message"]));
     let report: Value = serde_json::from_str(&audit(estate, &["-o", "json"])).expect("one JSON value");
-    assert_eq!(report["servers"][0]["verdict"], "Rolling", "{report}");
+    assert_eq!(report["servers"][0]["verdict"], "Stuck", "{report}");
     assert!(text(&report["servers"][0]["message"]).contains(text(&failure["reason"])), "{report}");
     assert_eq!(estate.read_pods(PODS).await, ["# v2", "# v2"]);
     reader.end().await.stayed("# v2");
