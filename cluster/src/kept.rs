@@ -54,6 +54,8 @@ pub(crate) struct KeptDeployment {
     pub(crate) packed: Packed<Deployment>,
     /// The gate that is written on it, be it paused or not.
     pub(crate) gate: Option<Gate>,
+    /// It is to have pods.
+    pub(crate) has_pods: bool,
     /// Whose it is.
     pub(crate) ownership: Ownership,
 }
@@ -114,13 +116,20 @@ impl Content {
             Object::Deployment(object) if !selects_by_server(&object) => {
                 let object = projection::foreign_deployment(*object);
                 let ownership = Ownership::of(&object);
-                Self::Deployment(KeptDeployment { packed: Packed::new(&object), gate: None, ownership })
+                Self::Deployment(KeptDeployment {
+                    packed: Packed::new(&object),
+                    gate: None,
+                    has_pods: false,
+                    ownership,
+                })
             }
             Object::Deployment(mut object) => {
                 let gate = gate(object.metadata.annotations.as_ref());
+                let replicas = object.spec.as_ref().and_then(|spec| spec.replicas);
+                let has_pods = replicas.unwrap_or(1) > 0;
                 projection::deployment(&mut object);
                 let ownership = Ownership::of(&object);
-                Self::Deployment(KeptDeployment { packed: Packed::new(&object), gate, ownership })
+                Self::Deployment(KeptDeployment { packed: Packed::new(&object), gate, has_pods, ownership })
             }
             Object::ReplicaSet(mut object) => {
                 let annotations = object.metadata.annotations.as_ref();

@@ -51,7 +51,7 @@ impl Snapshot {
         Some((state, progress))
     }
 
-    fn code_of(&self, namespace: &str, server: &Server) -> Result<ServerCode, ResolveProblem> {
+    pub(crate) fn code_of(&self, namespace: &str, server: &Server) -> Result<ServerCode, ResolveProblem> {
         resolve(server, self.config_of(namespace, server))
     }
 

@@ -105,6 +105,11 @@ impl Snapshot {
         found.is_some_and(|deployment| deployment.ownership.is_of(server))
     }
 
+    /// Whether a Server's Deployment is to have pods. Nothing is unpacked for it.
+    pub(crate) fn is_to_have_pods(&self, namespace: &str, server: &str) -> bool {
+        self.deployments.get(namespace, server).is_some_and(|deployment| deployment.has_pods)
+    }
+
     /// The gate that is written on a Server's Deployment, be it paused or not.
     pub(crate) fn gate_on(&self, namespace: &str, server: &str) -> Option<&Gate> {
         self.deployments.get(namespace, server)?.gate.as_ref()

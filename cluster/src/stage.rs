@@ -98,8 +98,9 @@ impl Snapshot {
         let members = servers.filter(|(_, (server, _))| self.has_deployment(server)).map(
             |(name, (server, has_candidate))| {
                 let way = if has_candidate { Way::Under } else { Way::Before };
-                let progress = self.measured(work.namespace(), name).map(|(_, progress)| progress);
-                let has_pods = progress.is_some_and(|progress| progress.wanted > 0);
+                let namespace = work.namespace();
+                let has_pods =
+                    self.is_to_have_pods(namespace, name) && self.code_of(namespace, server).is_ok();
                 Member { name, is_authority: server.spec.is_ca(), is_gated: false, has_pods, way }
             },
         );

@@ -165,6 +165,16 @@ fn who_serves_no_code_or_has_no_deployment_is_no_company() {
     assert!(snapshot.to_gate(&work).is_empty(), "the authority is alone");
 }
 
+#[test]
+fn who_is_to_have_no_pods_is_no_company() {
+    let mut snapshot = with_config(&json!({"image": OLD}));
+    add(&mut snapshot, "ca", "ca", OLD);
+    add(&mut snapshot, "compile", "empty", OLD);
+    let code_sync = code_sync(&json!({}));
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert!(snapshot.to_gate(&work).is_empty(), "the authority has nobody to wait for");
+}
+
 #[rstest]
 #[case::others_roll("old", &[])]
 #[case::others_run_it("", &["ca"])]

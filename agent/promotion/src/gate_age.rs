@@ -19,6 +19,7 @@ use crate::{
 
 /// How long as many Deployments may be held back as before; then the stage has failed.
 const GATE_LIMIT_SECONDS: u64 = 3600;
+
 /// Whether pods go over in a stage whose Deployments were let go a short while ago.
 pub(crate) fn rolls_after_gates(
     view: &View<'_>,
