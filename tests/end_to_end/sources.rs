@@ -41,6 +41,7 @@ async fn a_file_names_the_code_and_is_watched(cluster: &Cluster) {
     let status = cluster.condition(PRODUCTION, "SourceReady", "False", "BadReference").await;
     assert!(!status.to_string().contains("a-password"), "a file's text is never in a message: {status}");
     assert_eq!(status["deployed"]["name"], "v1.1.0");
+    assert!(!holds(&status, "Ready") && holds(&status, "Deployed"), "somebody must mend it: {status}");
 }
 
 async fn a_configmap_like_swap_of_symlinks_is_a_change(cluster: &Cluster) {

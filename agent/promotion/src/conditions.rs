@@ -6,7 +6,7 @@ use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcom
 
 use crate::{
     candidate::{Sight, is_deployed},
-    rows::{DOWNGRADE, GATING, HELD, ROLLING_BACK, Rows, Weight},
+    rows::{DOWNGRADE, GATING, HELD, ROLLING_BACK, Row, Rows, Weight},
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
     view::View,
 };
@@ -80,8 +80,12 @@ fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>
 
 fn deployed_or_pinned(view: &View<'_>, after: &CodeSyncStatus) -> (Vec<Says>, String) {
     let name = after.deployed.as_ref().map_or("", |deployed| deployed.name.as_str());
-    let line = if view.spec.pin.is_some() { "Deployed: pinned" } else { "Deployed" };
-    (vec![Says::new("Ready", true, "Deployed", format!("all stages run {name}"))], line.to_owned())
+    let line = match &view.observed.source.problem {
+        _ if view.spec.pin.is_some() => "Deployed: pinned".to_owned(),
+        Some(problem) => format!("Deployed: source {}", problem.reason),
+        None => "Deployed".to_owned(),
+    };
+    (vec![Says::new("Ready", true, "Deployed", format!("all stages run {name}"))], line)
 }
 
 fn source_ready(view: &View<'_>, sight: &Sight) -> Says {
@@ -139,7 +143,9 @@ fn deployed(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Says {
         let message = format!("{} is deployed, {} is the candidate", deployed.name, candidate.name);
         return Says::new("Deployed", false, "CandidateNotDeployed", message);
     }
-    match rows.worst_of(|row| row.weight != Weight::Tells && row.reason != DOWNGRADE) {
+    let of_source = view.observed.source.problem.as_ref().map(|problem| problem.reason.as_str());
+    let is_of_source = |row: &Row| row.reason == DOWNGRADE || Some(row.reason.as_str()) == of_source;
+    match rows.worst_of(|row| row.weight != Weight::Tells && !is_of_source(row)) {
         Some((_, message)) => Says::new("Deployed", false, "NotEverywhere", message),
         None => Says::new("Deployed", true, "Deployed", format!("all stages run {}", deployed.name)),
     }

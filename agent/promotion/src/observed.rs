@@ -83,6 +83,16 @@ pub struct SourceProblem {
     pub unreachable: bool,
 }
 
+/// Reasons of problems that end without anybody who does something: an outage, or what is on its way.
+const PASSING_REASONS: [&str; 3] = ["Unreachable", "TooManyRequests", "ImageUnavailable"];
+
+impl SourceProblem {
+    /// Whether somebody has to do something; the others end by themselves.
+    pub(crate) fn needs_somebody(&self) -> bool {
+        !PASSING_REASONS.contains(&self.reason.as_str())
+    }
+}
+
 /// Why a named image is no candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageProblem {

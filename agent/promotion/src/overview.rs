@@ -32,6 +32,7 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
         rows.push(row(Weight::Tells, PINNED, message, "pinned"));
     }
     choice(view, &sight.choice, after, &mut rows);
+    rows.extend(source_problem(view, sight, after));
     rows.extend(adopting(view, sight, after));
     rows.extend(after.promotion.as_ref().and_then(|promotion| waits_its_turn(sight, promotion)));
     rows.extend(after.promotion.as_ref().and_then(|promotion| ended(view, promotion, after)));
@@ -115,8 +116,7 @@ fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut R
             rows.push(row(Weight::Moves, "Pin", "the pin is being resolved".to_owned(), "resolving the pin"));
         }
         Choice::Unknown => match &view.observed.source.problem {
-            // What runs is known, and so is what is under way: nothing waits for a look.
-            _ if after.promotion.is_some() || (after.deployed.is_some() && is_settled(after)) => {}
+            _ if is_known(after) => {}
             Some(problem) => {
                 rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "no candidate"));
             }
@@ -132,6 +132,29 @@ fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut R
             )),
         },
     }
+}
+
+/// A source that gives nothing new. What is deployed stays, so an outage is only told; but what needs somebody is not
+/// ready, or nobody would see it before the next release is missed.
+fn source_problem(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Row> {
+    let problem = view.observed.source.problem.as_ref()?;
+    let is_said = view.spec.pin.is_some() || matches!(sight.choice, Choice::Unknown) && !is_known(after);
+    if is_said {
+        return None;
+    }
+    let is_under_way = after.promotion.as_ref().is_some_and(|promotion| promotion.outcome.is_none());
+    let weight = match problem.needs_somebody() {
+        true if !is_under_way => Weight::Blocks,
+        false if !problem.unreachable => Weight::Waits,
+        _ => Weight::Tells,
+    };
+    let brief = if weight == Weight::Waits { &problem.reason } else { "the source" };
+    Some(row(weight, &problem.reason, problem.message.clone(), brief))
+}
+
+/// What runs is known, or what is under way: nothing waits for a look.
+fn is_known(after: &CodeSyncStatus) -> bool {
+    after.promotion.is_some() || (after.deployed.is_some() && is_settled(after))
 }
 
 /// What a promotion that ended leaves to say, where no stage says it.

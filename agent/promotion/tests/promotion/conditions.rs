@@ -9,6 +9,10 @@ fn fresh(world: &mut World) {
     world.observed.source = ObservedSource { looked: true, ..ObservedSource::default() };
 }
 
+fn problem(reason: &str, unreachable: bool) -> SourceProblem {
+    SourceProblem { reason: reason.into(), message: "it was so and so".into(), unreachable }
+}
+
 #[rstest]
 #[case::deployed(|_: &mut World| (), "True Deployed", "-", "-", "True Deployed", "Deployed")]
 #[case::rolling(
@@ -48,13 +52,30 @@ fn fresh(world: &mut World) {
     "True Waiting", "-", "-", "True Deployed", "Waiting: v1.0.0 is lower than v1.4.2"
 )]
 #[case::outage(
-    |world: &mut World| world.observed.source.problem = Some(SourceProblem { reason: "Unreachable".into(), message: "no route".into(), unreachable: true }),
-    "True Deployed", "-", "-", "True Deployed", "Deployed"
+    |world: &mut World| world.observed.source.problem = Some(problem("Unreachable", true)),
+    "True Deployed", "-", "-", "True Deployed", "Deployed: source Unreachable"
+)]
+#[case::source_needs_somebody(
+    |world: &mut World| world.observed.source.problem = Some(problem("Unauthorized", true)),
+    "False Unauthorized", "-", "-", "True Deployed", "Unauthorized: the source"
+)]
+#[case::named_image_is_on_its_way(
+    |world: &mut World| world.observed.source.problem = Some(problem("ImageUnavailable", false)),
+    "True Waiting", "-", "-", "True Deployed", "Waiting: ImageUnavailable"
+)]
+#[case::source_needs_somebody_while_it_rolls(
+    |world: &mut World| {
+        world.finds("v1.5.0");
+        world.canary().servers[0].fate = Fate::Rolls;
+        world.settle();
+        world.observed.source.problem = Some(problem("BadReference", false));
+    },
+    "False Rolling", "True Rolling", "-", "False CandidateNotDeployed", "Rolling: canary 0 of 1 ready"
 )]
 #[case::never_a_candidate(
     |world: &mut World| {
         fresh(world);
-        world.observed.source.problem = Some(SourceProblem { reason: "NoMatch".into(), message: "none of 3 tags".into(), unreachable: false });
+        world.observed.source.problem = Some(problem("NoMatch", false));
     },
     "False NoMatch", "-", "-", "False NeverDeployed", "NoMatch: no candidate"
 )]
