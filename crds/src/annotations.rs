@@ -8,6 +8,9 @@ use crate::time::Time;
 
 /// On a CodeSync: look and decide now. Any new value; echoed in `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "voxsync.dev/requestedAt";
+/// On a CodeSync: when a replica received a webhook for it while another one looks. Any new value asks for a look; nothing
+/// is echoed.
+pub const HOOKED_AT: &str = "voxsync.dev/hookedAt";
 /// On a CodeSync: go on after a hold or a failure. Any new value; echoed in `status.lastHandledResume`.
 pub const RESUME: &str = "voxsync.dev/resume";
 /// On a Config or Server: what voxsync wrote there, see [`AppliedRecords`].

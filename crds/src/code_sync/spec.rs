@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CodeSyncStatus, DEFAULT_STAGE, LocalReference, Source, source::Entry};
+use super::{CodeSyncStatus, DEFAULT_STAGE, LocalReference, Source, Verify, source::Entry};
 use crate::duration::DurationText;
 
 /// A CodeSync keeps the Puppet code of Servers and Configs equal to what a source says it should be.
@@ -36,7 +36,9 @@ use crate::duration::DurationText;
 #[x_kube(
     validation = Rule::new("has(self.target) != has(self.stages)").message("give exactly one of target and stages"),
     validation = Rule::new("!has(self.source.registry) || !has(self.source.registry.tag.follow) || !has(self.write) || !has(self.write.form) || self.write.form != 'Tag'")
-        .message("follow needs write.form Digest or TagAndDigest: a moved tag does not change a string that has no digest")
+        .message("follow needs write.form Digest or TagAndDigest: a moved tag does not change a string that has no digest"),
+    validation = Rule::new("!has(self.verify) || !has(self.verify.git) || has(self.source.git)").message("verify.git needs a Git source"),
+    validation = Rule::new("!has(self.minimumAge) || (duration(self.minimumAge) >= duration('0s') && duration(self.minimumAge) <= duration('2160h'))").message("minimumAge is between 0s and 2160h")
 )]
 pub struct CodeSyncSpec {
     /// Looks, elects and reports, but writes nothing: the dry run for adoption.
@@ -54,6 +56,13 @@ pub struct CodeSyncSpec {
     /// How Git and file sources, and pins, look at the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageAccess>,
+    /// How long a candidate must have been known before it is taken (default 0s): the newest one that is old enough is
+    /// taken. Counted from when voxsync first saw it; the time at which the image says it was made can only lengthen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_age: Option<DurationText>,
+    /// Signatures: all that is given must hold before anything is written, of a pin too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
     /// How references are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write: Option<Write>,
@@ -98,9 +107,16 @@ pub struct ImageAccess {
     /// A Secret with `ca.crt` (and, for client certificates, `tls.crt` and `tls.key`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_secret_ref: Option<LocalReference>,
+    /// A ConfigMap with `ca.crt`: authorities besides those of `certSecretRef` and of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_config_map_ref: Option<LocalReference>,
     /// Plain HTTP instead of HTTPS.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// A platform that an image of several must have, whatever the source; for instance linux/amd64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 64), regex(pattern = r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$"))]
+    pub platform: Option<String>,
 }
 
 /// How references are written.

@@ -24,7 +24,7 @@ pub struct CodeSyncStatus {
     /// One line for a table: the reason and, if known, the time at which it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// Ready, Reconciling, Stalled, SourceReady, Held, Suspended and Deployed.
+    /// Ready, Reconciling, Stalled, SourceReady, Verified, Held, Suspended and Deployed.
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
     /// The source at the last look that changed something.
@@ -33,6 +33,10 @@ pub struct CodeSyncStatus {
     /// What should run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<CandidateStatus>,
+    /// Candidates that are younger than `minimumAge`, the best first: a restart does not start their time again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub ripening: Vec<CandidateStatus>,
     /// Why the candidate is not further yet, one row a reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -144,6 +148,20 @@ pub struct CandidateStatus {
     /// When voxsync first saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Time>,
+    /// Whose signatures were found good; none where `spec.verify` asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<VerifiedStatus>,
+}
+
+/// Signatures that were found good.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VerifiedStatus {
+    /// Whose, for people: the name of a key in the Secret with its fingerprint, or an identity.
+    #[schemars(length(max = 4), inner(length(max = 1024)))]
+    pub by: Vec<String>,
+    /// SHA-256 of the `spec.verify` that it was judged by, in hexadecimal: another one asks for another verdict.
+    pub rules: String,
 }
 
 /// One reason why the candidate is not further yet.
