@@ -1,22 +1,33 @@
 //! The answer to a list of tags: which one, and what became of the others.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
-use crate::{TagPolicy, attachment::is_attachment, rule::Rank};
+use jiff::Timestamp;
+
+use crate::{
+    TagPolicy,
+    rule::Rule,
+    verdict::{Fit, LeftOut},
+};
 
 /// The outcome of an election, with a count for every tag that was looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {
     /// The winner, if any tag fits.
     pub chosen: Option<Chosen>,
-    /// Tags that fit; the winner is the greatest of them.
+    /// Those after the winner, the best first, as far as they were asked for.
+    pub next_best: Vec<Chosen>,
+    /// Tags that fit; the winner is the best of them.
     pub considered: usize,
     /// Tags that `match` does not match or `ignore` does, and signatures and the like.
     pub ignored: usize,
     /// Tags that the rule cannot read.
-    pub not_versions: usize,
+    pub unreadable: usize,
     /// Versions outside the range.
     pub out_of_range: usize,
+    /// Tags whose build time the rule asks for, and nobody knows.
+    pub undated: usize,
+    words: Words,
 }
 
 /// The tag that won.
@@ -28,44 +39,107 @@ pub struct Chosen {
     pub version: String,
 }
 
-impl Election {
-    pub(crate) fn of<'a>(policy: &TagPolicy, tags: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut election = Self::default();
-        let mut best: Option<(Rank, &str, &str)> = None;
-        for tag in tags {
-            if is_attachment(tag) || !policy.wants(tag) {
-                election.ignored += 1;
-                continue;
-            }
-            let value = policy.value(tag);
-            let Some((value, rank)) = value.and_then(|value| Some((value, policy.rule.rank(value)?))) else {
-                election.not_versions += 1;
-                continue;
-            };
-            if !policy.rule.admits(&rank) {
-                election.out_of_range += 1;
-                continue;
-            }
-            election.considered += 1;
-            best = best.max(Some((rank, tag, value.text)));
+/// Which counts a rule has, and what it calls what it cannot read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    Range,
+    Times,
+    Unreadable(&'static str),
+}
+
+impl Words {
+    fn of(rule: &Rule) -> Self {
+        match rule {
+            Rule::Semver(_) => Self::Range,
+            Rule::NewestBuild => Self::Times,
+            Rule::Calver(_) => Self::Unreadable("not of this format"),
+            Rule::Numerical(_) => Self::Unreadable("not whole numbers"),
+            Rule::Alphabetical(_) => Self::Unreadable("without a version"),
+            Rule::Follow(_) => Self::Unreadable("others"),
         }
-        election.chosen =
-            best.map(|(_, tag, version)| Chosen { tag: tag.to_owned(), version: version.to_owned() });
+    }
+}
+
+impl Election {
+    pub(crate) fn of<'a>(
+        policy: &TagPolicy,
+        tags: impl IntoIterator<Item = &'a str>,
+        count: usize,
+        built: impl Fn(&str) -> Option<Timestamp>,
+    ) -> Self {
+        let mut election = Self::empty(policy);
+        let mut best = Best { policy, fits: Vec::with_capacity(count.saturating_add(1)), count };
+        for tag in tags {
+            match policy.judge(tag, &built) {
+                Ok(fit) => {
+                    election.considered += 1;
+                    best.take(fit);
+                }
+                Err(LeftOut::OutOfRange | LeftOut::Prerelease) => election.out_of_range += 1,
+                Err(LeftOut::Undated) => election.undated += 1,
+                Err(LeftOut::Unreadable) => election.unreadable += 1,
+                Err(LeftOut::Ignored(_) | LeftOut::NotMatched | LeftOut::Attachment) => election.ignored += 1,
+            }
+        }
+        let mut chosen = best
+            .fits
+            .into_iter()
+            .map(|fit| Chosen { tag: fit.tag.to_owned(), version: fit.version.to_owned() });
+        election.chosen = chosen.next();
+        election.next_best = chosen.collect();
         election
+    }
+
+    fn empty(policy: &TagPolicy) -> Self {
+        Self {
+            chosen: None,
+            next_best: Vec::new(),
+            considered: 0,
+            ignored: 0,
+            unreadable: 0,
+            out_of_range: 0,
+            undated: 0,
+            words: Words::of(&policy.rule),
+        }
+    }
+}
+
+/// The best so far, the very best first.
+struct Best<'a, 'p> {
+    policy: &'p TagPolicy,
+    fits: Vec<Fit<'a>>,
+    count: usize,
+}
+
+impl<'a> Best<'a, '_> {
+    /// Most tags are worse than the worst of the best: those cost one comparison.
+    fn take(&mut self, fit: Fit<'a>) {
+        let is_worse = |worst: &Fit<'_>| self.policy.order(&fit, worst) != Ordering::Greater;
+        if self.fits.len() >= self.count && self.fits.last().is_none_or(is_worse) {
+            return;
+        }
+        // A tag that comes twice is one.
+        if let Err(place) = self.fits.binary_search_by(|other| self.policy.order(&fit, other)) {
+            self.fits.insert(place, fit);
+            self.fits.truncate(self.count);
+        }
     }
 }
 
 /// One line for a status message.
 impl fmt::Display for Election {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { chosen, considered, ignored, not_versions, out_of_range } = self;
+        let Self { chosen, considered, ignored, unreadable, out_of_range, undated, .. } = self;
         match chosen {
-            Some(Chosen { tag, .. }) => {
-                write!(formatter, "{tag} is the greatest of {considered} tags that fit")?;
-            }
+            Some(Chosen { tag, .. }) => write!(formatter, "{tag} is the best of {considered} tags that fit")?,
             None => formatter.write_str("no tag fits")?,
         }
-        write!(formatter, " ({out_of_range} out of range, {not_versions} not versions, {ignored} ignored)")
+        match self.words {
+            Words::Range => write!(formatter, " ({out_of_range} out of range, {unreadable} not versions")?,
+            Words::Times => write!(formatter, " ({undated} of unknown build time")?,
+            Words::Unreadable(words) => write!(formatter, " ({unreadable} {words}")?,
+        }
+        write!(formatter, ", {ignored} ignored)")
     }
 }
 
@@ -99,12 +173,10 @@ mod tests {
         let election =
             policy.elect(["release-9-a", "release-10-b", "release-11-old", "11.0.0", "release-8-c"]);
         let chosen = Chosen { tag: "release-10-b".into(), version: "10".into() };
-        let expected =
-            Election { chosen: Some(chosen), considered: 2, ignored: 2, not_versions: 0, out_of_range: 1 };
-        assert_eq!(election, expected);
+        assert_eq!(election.chosen, Some(chosen));
         assert_eq!(
             election.to_string(),
-            "release-10-b is the greatest of 2 tags that fit (1 out of range, 0 not versions, 2 ignored)"
+            "release-10-b is the best of 2 tags that fit (1 out of range, 0 not versions, 2 ignored)"
         );
     }
 
@@ -121,17 +193,14 @@ mod tests {
         let signature = format!("sha256-{}.sig", "ab".repeat(32));
         let policy = TagPolicy::new(TagRule::follow(&signature).unwrap(), None, &[]).unwrap();
         let election = policy.elect([signature.as_str()]);
-        assert_eq!(election, Election { ignored: 1, ..Election::default() });
+        assert_eq!(election, Election { ignored: 1, ..Election::empty(&policy) });
     }
 
     #[test]
     fn follow_takes_its_tag_only() {
         let policy = TagPolicy::new(TagRule::follow("stable").unwrap(), None, &[]).unwrap();
         assert_eq!(policy.elect(["v9", "stable", "stable2"]).chosen.unwrap().tag, "stable");
-        assert_eq!(
-            policy.elect(["v9"]).to_string(),
-            "no tag fits (0 out of range, 1 not versions, 0 ignored)"
-        );
+        assert_eq!(policy.elect(["v9"]).to_string(), "no tag fits (1 others, 0 ignored)");
     }
 
     fn tag() -> impl Strategy<Value = String> {
@@ -159,8 +228,8 @@ mod tests {
         #[test]
         fn every_tag_is_counted_once(tags in tags()) {
             let election = semver("<5", Some("[02468]"), &["a"]).elect(tags.iter().map(String::as_str));
-            let Election { considered, ignored, not_versions, out_of_range, .. } = election;
-            prop_assert_eq!(considered + ignored + not_versions + out_of_range, tags.len());
+            let Election { considered, ignored, unreadable, out_of_range, undated, .. } = election;
+            prop_assert_eq!(considered + ignored + unreadable + out_of_range + undated, tags.len());
         }
 
         #[test]

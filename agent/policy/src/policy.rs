@@ -2,9 +2,13 @@
 
 use std::cmp::Ordering;
 
+use jiff::Timestamp;
 use regex::{Regex, RegexBuilder};
+use voxsync_crds::code_sync::RegistrySource;
 
-use crate::{Election, TagRule, range::RangeError};
+use crate::{
+    Election, TagRule, Verdict, attachment::is_attachment, calver::FormatError, range::RangeError, rule::Rule,
+};
 
 const MAX_PATTERN_BYTES: usize = 1024;
 const MAX_COMPILED_PATTERN_BYTES: usize = 1 << 20;
@@ -14,17 +18,31 @@ const MAX_SHOWN_CHARACTERS: usize = 100;
 /// Which tag of a repository is wanted.
 #[derive(Debug, Clone)]
 pub struct TagPolicy {
-    pub(crate) rule: TagRule,
-    matching: Option<Regex>,
-    ignore: Vec<Regex>,
+    pub(crate) rule: Rule,
+    pub(crate) matching: Option<Matching>,
+    pub(crate) ignore: Vec<Regex>,
+}
+
+/// The pattern of `match`.
+#[derive(Debug, Clone)]
+pub(crate) struct Matching {
+    pub(crate) pattern: Regex,
+    /// Whether it has a group named `version`.
+    extracts: bool,
 }
 
 /// Why strings do not make a policy. Each message names the field of the `CodeSync`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
+    /// `tag` has no rule, or several.
+    #[error("tag: give exactly one of semver, calver, numerical, alphabetical, newestBuild and follow")]
+    NotOneRule,
     /// `tag.semver` cannot be read.
     #[error("tag.semver: {0}")]
     Semver(#[from] RangeError),
+    /// `tag.calver` cannot be read.
+    #[error("tag.calver: {0}")]
+    Calver(#[from] FormatError),
     /// `tag.follow` is not a tag.
     #[error(
         "tag.follow: {shown:?} is not a tag: up to 128 letters, digits, \"_\", \".\" and \"-\", the first no \".\" or \
@@ -80,38 +98,75 @@ impl TagPolicy {
             return Err(PolicyError::TooManyPatterns { count: ignore.len() });
         }
         let matching = matching.map(|text| pattern("match", text, "^v(?<version>.+)$")).transpose()?;
+        let matching = matching.map(|pattern| {
+            let extracts = pattern.capture_names().flatten().any(|name| name == "version");
+            Matching { pattern, extracts }
+        });
         let ignore = ignore.iter().enumerate();
         let ignore = ignore.map(|(index, text)| pattern(&format!("ignore[{index}]"), text, r"-rc\d+$"));
-        Ok(Self { rule, matching, ignore: ignore.collect::<Result<_, _>>()? })
+        Ok(Self { rule: rule.0, matching, ignore: ignore.collect::<Result<_, _>>()? })
+    }
+
+    /// The policy of a registry source.
+    pub fn of(source: &RegistrySource) -> Result<Self, PolicyError> {
+        Self::new(TagRule::of(&source.tag)?, source.matching.as_deref(), &source.ignore)
     }
 
     /// Chooses among the tags of a repository. Their order does not matter.
     pub fn elect<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Election {
-        Election::of(self, tags)
+        self.elect_best(tags, 1, |_| None)
     }
 
-    /// The order of two tags under this policy, with ties broken by the plain tag; `None` if one of them has no place in
-    /// it. The range, `ignore` and a `match` without the group `version` are not asked: a tag that was deployed under an
-    /// earlier policy is still lower or higher than another.
+    /// Chooses the best `count` of the tags, by the times at which their images were built where the rule asks for them.
+    /// A tag whose time is not known cannot be chosen by `newestBuild`.
+    pub fn elect_best<'a>(
+        &self,
+        tags: impl IntoIterator<Item = &'a str>,
+        count: usize,
+        built: impl Fn(&str) -> Option<Timestamp>,
+    ) -> Election {
+        Election::of(self, tags, count, built)
+    }
+
+    /// Says of every tag what becomes of it: first those that fit, the best one first; then the others by reason and
+    /// name. A tag that comes twice is said once.
+    pub fn verdicts<'a>(
+        &self,
+        tags: impl IntoIterator<Item = &'a str>,
+        built: impl Fn(&str) -> Option<Timestamp>,
+    ) -> Vec<Verdict<'a>> {
+        Verdict::of_all(self, tags, built)
+    }
+
+    /// The order of two tags under this policy, with ties broken by the plain tag: the greater one is the better one, also
+    /// where the lowest is selected. `None` if one of them has no place in it, which is so for all with `newestBuild`:
+    /// that orders images, not tags. The range, `ignore` and a `match` without the group `version` are not asked: a tag
+    /// that was deployed under an earlier policy is still lower or higher than another.
     pub fn compare(&self, left: &str, right: &str) -> Option<Ordering> {
-        let rank = |tag| self.rule.rank(self.value(tag)?);
-        Some(rank(left)?.cmp(&rank(right)?).then_with(|| left.cmp(right)))
+        let rank = |tag| self.rule.rank(self.value(tag)?, None);
+        let (left_rank, right_rank) = (rank(left)?, rank(right)?);
+        Some(self.rule.order((&left_rank, left), (&right_rank, right)))
     }
 
-    /// Whether `match` and `ignore` let the tag through.
-    pub(crate) fn wants(&self, tag: &str) -> bool {
-        self.matching.as_ref().is_none_or(|matching| matching.is_match(tag))
+    /// Whether the rule orders images by the time at which they were built.
+    pub fn asks_build_time(&self) -> bool {
+        self.rule == Rule::NewestBuild
+    }
+
+    /// Whether the tag is no signature or the like, and `match` and `ignore` let it through: only of such tags the build
+    /// time is of interest.
+    pub fn wants(&self, tag: &str) -> bool {
+        !is_attachment(tag)
+            && self.matching.as_ref().is_none_or(|matching| matching.pattern.is_match(tag))
             && !self.ignore.iter().any(|ignored| ignored.is_match(tag))
     }
 
     /// `None` where `match` has a group `version` and the tag has none.
     pub(crate) fn value<'a>(&self, tag: &'a str) -> Option<Value<'a>> {
-        let whole = Value { tag, text: tag, extracted: false };
-        let Some(matching) = &self.matching else { return Some(whole) };
-        if !matching.capture_names().flatten().any(|name| name == "version") {
-            return Some(whole);
-        }
-        let text = matching.captures(tag)?.name("version")?.as_str();
+        let Some(matching) = self.matching.as_ref().filter(|matching| matching.extracts) else {
+            return Some(Value { tag, text: tag, extracted: false });
+        };
+        let text = matching.pattern.captures(tag)?.name("version")?.as_str();
         Some(Value { tag, text, extracted: true })
     }
 }

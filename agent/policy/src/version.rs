@@ -7,7 +7,7 @@
 ///
 /// The derived order is the precedence of semver 2.0, item 11: fields from top to bottom, a prerelease below its
 /// release.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version {
     /// Major, minor and patch; what the text leaves out is zero.
     pub(crate) numbers: [u64; 3],
@@ -15,14 +15,14 @@ pub struct Version {
 }
 
 /// Whether a version is a release. The order of the variants is the precedence.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Maturity {
     Prerelease(Vec<Identifier>),
     Release,
 }
 
 /// One dot-separated part of a prerelease. The order of the variants is the precedence.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Identifier {
     /// The count of digits comes first: without leading zeros the longer number is the greater one.
     Number(usize, String),

@@ -16,14 +16,14 @@ pub use parse::RangeError;
 use crate::version::Version;
 
 /// A range of versions, as in `>=1.2.0 <2.0.0`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Range {
     text: String,
     alternatives: Vec<Vec<Comparator>>,
 }
 
 /// One operator with its version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Comparator {
     operator: Operator,
     /// The version with zeros for what was left out.
@@ -32,7 +32,7 @@ struct Comparator {
     given: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Operator {
     Equal,
     NotEqual,
@@ -45,14 +45,23 @@ enum Operator {
 }
 
 impl Range {
+    /// Whether any prerelease could be in the range.
+    pub(crate) fn names_prereleases(&self) -> bool {
+        self.alternatives.iter().any(|group| names_prerelease(group))
+    }
+
     /// Whether the version is in the range.
     pub fn admits(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|group| {
-            let prereleases = group.iter().any(|comparator| comparator.floor.is_prerelease());
-            (prereleases || !version.is_prerelease())
+            (names_prerelease(group) || !version.is_prerelease())
                 && group.iter().all(|comparator| comparator.admits(version))
         })
     }
+}
+
+/// Whether one of the comparators has a prerelease, so that they admit prereleases.
+fn names_prerelease(group: &[Comparator]) -> bool {
+    group.iter().any(|comparator| comparator.floor.is_prerelease())
 }
 
 impl FromStr for Range {
