@@ -1,0 +1,115 @@
+//! How senders prove themselves: by a signature over the body, or by a token that only they know. All comparisons take
+//! the same time, whatever was sent.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use ring::hmac::{HMAC_SHA256, Key, sign, verify};
+
+use crate::delivery::{Delivery, Secret};
+
+/// How far the time of a signed delivery may be from ours: what Standard Webhooks asks for.
+const AGE_LIMIT: Duration = Duration::from_mins(5);
+/// How many signatures of one delivery are looked at: some senders sign with two secrets while they change them.
+const SIGNATURES_LIMIT: usize = 8;
+const SHA256_BYTES: usize = 32;
+
+/// Why a delivery is not believed. For the log: who sent it learns nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is nothing that could prove anything, for instance because it was signed with SHA-1.
+    #[error("it carries no proof of the kind that its sender has")]
+    Missing,
+    /// It does not fit to the secret.
+    #[error("its proof does not fit to the secret")]
+    Wrong,
+    /// It fits, but is from another time: perhaps it is sent again by who has seen it.
+    #[error("it is signed, but its time is more than 5 minutes away")]
+    Stale,
+}
+
+/// What a look at a proof comes to.
+pub(crate) type Verdict = Result<(), Refusal>;
+
+/// A header with `sha256=` and the HMAC of the body in hexadecimal digits.
+pub(crate) fn signed_with_prefix(delivery: &Delivery<'_>, header: &str, secret: &Secret) -> Verdict {
+    let digits = delivery.header(header).and_then(|value| value.strip_prefix("sha256="));
+    signed(delivery.body, digits, secret.bytes())
+}
+
+/// A header with the bare hexadecimal digits of the HMAC of the body.
+pub(crate) fn signed_bare(delivery: &Delivery<'_>, header: &str, secret: &Secret) -> Verdict {
+    signed(delivery.body, delivery.header(header), secret.bytes())
+}
+
+fn signed(body: &[u8], digits: Option<&str>, secret: &[u8]) -> Verdict {
+    let tag = hexadecimal(digits.ok_or(Refusal::Missing)?).ok_or(Refusal::Wrong)?;
+    verify(&Key::new(HMAC_SHA256, secret), body, &tag).map_err(|_| Refusal::Wrong)
+}
+
+/// As Standard Webhooks has it: `webhook-signature` with `v1,` and the HMAC of id, time and body in Base64, or several
+/// with spaces between them. The secret may begin with `whsec_`: then it is Base64, too.
+pub(crate) fn signed_by_standard(delivery: &Delivery<'_>, secret: &Secret, now: Timestamp) -> Verdict {
+    let header = |name| delivery.header(name).ok_or(Refusal::Missing);
+    let (signatures, id, time) =
+        (header("webhook-signature")?, header("webhook-id")?, header("webhook-timestamp")?);
+    let encoded = secret.bytes().strip_prefix(b"whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
+    let key = Key::new(HMAC_SHA256, encoded.as_deref().unwrap_or(secret.bytes()));
+    let content = [id.as_bytes(), b".", time.as_bytes(), b".", delivery.body].concat();
+    let fits = |signature: &str| {
+        let tag = signature.strip_prefix("v1,").and_then(|encoded| STANDARD.decode(encoded).ok());
+        tag.is_some_and(|tag| verify(&key, &content, &tag).is_ok())
+    };
+    if !signatures.split(' ').take(SIGNATURES_LIMIT).any(fits) {
+        return Err(Refusal::Wrong);
+    }
+    let signed_at = time.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let is_of_now = signed_at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= AGE_LIMIT);
+    if is_of_now { Ok(()) } else { Err(Refusal::Stale) }
+}
+
+/// The header `Authorization`: the token alone, as `Bearer`, or as the password of `Basic`.
+pub(crate) fn authorized(delivery: &Delivery<'_>, secret: &Secret) -> Verdict {
+    let value = delivery.authorization().ok_or(Refusal::Missing)?;
+    let (scheme, rest) = value.split_once(' ').unwrap_or_default();
+    let decoded = STANDARD.decode(rest).unwrap_or_default();
+    let password = decoded.iter().position(|byte| *byte == b':').and_then(|colon| decoded.get(colon + 1..));
+    let given = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => rest.as_bytes(),
+        "basic" => password.unwrap_or_default(),
+        _ => value.as_bytes(),
+    };
+    same(given, secret)
+}
+
+/// The token as a header's whole value.
+pub(crate) fn in_header(delivery: &Delivery<'_>, header: &str, secret: &Secret) -> Verdict {
+    same(delivery.header(header).ok_or(Refusal::Missing)?.as_bytes(), secret)
+}
+
+/// The token as the last part of the address.
+pub(crate) fn in_address(delivery: &Delivery<'_>, secret: &Secret) -> Verdict {
+    same(delivery.last_segment.ok_or(Refusal::Missing)?.as_bytes(), secret)
+}
+
+/// Whether this is the secret, in a time that does not depend on how much of it is right.
+fn same(given: &[u8], secret: &Secret) -> Verdict {
+    let key = Key::new(HMAC_SHA256, secret.bytes());
+    let wanted = sign(&key, secret.bytes());
+    verify(&key, given, wanted.as_ref()).map_err(|_| Refusal::Wrong)
+}
+
+fn hexadecimal(digits: &str) -> Option<[u8; SHA256_BYTES]> {
+    let mut bytes = [0; SHA256_BYTES];
+    if digits.len() != 2 * SHA256_BYTES {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        // Else a sign would be a digit.
+        let pair =
+            str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
+}
