@@ -71,11 +71,15 @@ impl RegistryClient {
             parameters.push(("client_id", "voxsync".to_owned()));
             parameters.push(("refresh_token", token.clone()));
             let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-            self.http.post(realm.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
+            self.line
+                .http
+                .post(realm.clone())
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form)
         } else {
             let mut address = realm.clone();
             address.query_pairs_mut().extend_pairs(parameters);
-            let request = self.http.get(address);
+            let request = self.line.http.get(address);
             match &self.login {
                 Login::Basic { username, password } => {
                     request.header(AUTHORIZATION, basic(username, password)?)
@@ -83,8 +87,7 @@ impl RegistryClient {
                 _ => request,
             }
         };
-        let sent = request.send().await;
-        self.traffic.exchanged(&realm, &sent);
+        let sent = self.line.send(request, &realm).await;
         let response = sent.map_err(|error| transport::problem(&error, &realm))?;
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(self.login_problem(&realm));

@@ -7,19 +7,18 @@ use std::{
 };
 
 use reqwest::{
-    Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url,
+    Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION},
-    redirect,
 };
 
 use crate::Traffic;
 
-use super::{Attempt, Login, Problem, RegistryError, Repository, body, retry_after::retry_after, transport};
+use super::{
+    Attempt, Login, Pace, Problem, RegistryError, Repository, body, line::Line, retry_after::retry_after,
+    transport,
+};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longer than the usual interval between looks, so that the next one finds the connection open.
-const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How to reach a registry.
 #[derive(Clone)]
@@ -38,6 +37,8 @@ pub struct RegistryOptions {
     pub request_timeout: Duration,
     /// Who is told of each request.
     pub traffic: Traffic,
+    /// The manners towards hosts that it shares with others.
+    pub pace: Pace,
 }
 
 impl Default for RegistryOptions {
@@ -50,6 +51,7 @@ impl Default for RegistryOptions {
             user_agent: concat!("voxsync/", env!("CARGO_PKG_VERSION")).to_owned(),
             request_timeout: REQUEST_TIMEOUT,
             traffic: Traffic::default(),
+            pace: Pace::default(),
         }
     }
 }
@@ -57,8 +59,16 @@ impl Default for RegistryOptions {
 /// Shows no secret.
 impl fmt::Debug for RegistryOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plain_http, ca_pem, client_identity_pem, login, user_agent, request_timeout, traffic: _ } =
-            self;
+        let Self {
+            plain_http,
+            ca_pem,
+            client_identity_pem,
+            login,
+            user_agent,
+            request_timeout,
+            traffic: _,
+            pace,
+        } = self;
         formatter
             .debug_struct("RegistryOptions")
             .field("plain_http", plain_http)
@@ -67,6 +77,7 @@ impl fmt::Debug for RegistryOptions {
             .field("login", login)
             .field("user_agent", user_agent)
             .field("request_timeout", request_timeout)
+            .field("pace", pace)
             .finish()
     }
 }
@@ -78,14 +89,13 @@ impl fmt::Debug for RegistryOptions {
 /// # Assumptions
 /// The process has a default crypto provider of rustls. Proxies are those of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
 pub struct RegistryClient {
-    pub(super) http: reqwest::Client,
+    pub(super) line: Line,
     pub(super) repository: Repository,
     /// `https://host/v2/path/`.
     pub(super) base: Url,
     pub(super) login: Login,
     /// The header that the registry took last time.
     authorization: Mutex<Option<HeaderValue>>,
-    pub(super) traffic: Traffic,
 }
 
 impl fmt::Debug for RegistryClient {
@@ -105,17 +115,9 @@ pub(super) struct Question<'a> {
 impl RegistryClient {
     /// Prepares a client; nothing is sent yet.
     pub fn new(repository: Repository, options: RegistryOptions) -> Result<Self, RegistryError> {
-        let RegistryOptions {
-            plain_http,
-            ca_pem,
-            client_identity_pem,
-            login,
-            user_agent,
-            request_timeout,
-            traffic,
-        } = options;
-        match http_client(ca_pem, client_identity_pem, user_agent, request_timeout) {
-            Ok(http) => Self::over((http, traffic), repository, plain_http, login),
+        let (plain_http, login) = (options.plain_http, options.login.clone());
+        match Line::open(options) {
+            Ok(line) => Self::over(line, repository, plain_http, login),
             Err(problem) => Err(not_prepared(&repository, problem)),
         }
     }
@@ -128,11 +130,11 @@ impl RegistryClient {
         plain_http: bool,
         login: Login,
     ) -> Result<Self, RegistryError> {
-        Self::over((self.http.clone(), self.traffic.clone()), repository, plain_http, login)
+        Self::over(self.line.clone(), repository, plain_http, login)
     }
 
     fn over(
-        (http, traffic): (reqwest::Client, Traffic),
+        line: Line,
         repository: Repository,
         plain_http: bool,
         login: Login,
@@ -148,12 +150,17 @@ impl RegistryClient {
             }
             _ => None,
         };
-        Ok(Self { http, repository, base, login, authorization: Mutex::new(authorization), traffic })
+        Ok(Self { line, repository, base, login, authorization: Mutex::new(authorization) })
     }
 
     /// The repository that it reads.
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// Whether its host asked to be left alone.
+    pub fn is_resting(&self) -> bool {
+        self.line.is_resting(&self.base)
     }
 
     pub(super) fn error(&self, attempt: Attempt, problem: Problem) -> RegistryError {
@@ -185,11 +192,7 @@ impl RegistryClient {
         question: &Question<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
-        let ask_once = async || {
-            let sent = self.request(question, authorization).send().await;
-            self.traffic.exchanged(&question.address, &sent);
-            sent
-        };
+        let ask_once = || self.line.send(self.request(question, authorization), &question.address);
         let sent = match ask_once().await {
             Err(error) if !error.is_connect() && !error.is_timeout() => ask_once().await,
             sent => sent,
@@ -199,7 +202,7 @@ impl RegistryClient {
 
     fn request(&self, question: &Question<'_>, authorization: Option<&HeaderValue>) -> RequestBuilder {
         let Question { method, address, accept, if_none_match } = question;
-        let mut request = self.http.request(method.clone(), address.clone()).header(ACCEPT, *accept);
+        let mut request = self.line.http.request(method.clone(), address.clone()).header(ACCEPT, *accept);
         if let Some(etag) = if_none_match {
             request = request.header(IF_NONE_MATCH, *etag);
         }
@@ -224,6 +227,9 @@ pub(super) async fn accepted(response: Response, missing: Problem) -> Result<Res
             Problem::Redirected { to: redirect_target(&response) }
         }
         StatusCode::FORBIDDEN => Problem::Forbidden,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Problem::ProxyLogin { host: transport::host_and_port(response.url()) }
+        }
         StatusCode::NOT_FOUND => match body::error_code(response).await.as_deref() {
             Some("NAME_UNKNOWN") => Problem::RepositoryNotFound,
             _ => missing,
@@ -252,36 +258,4 @@ fn redirect_target(response: &Response) -> String {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let target = location.and_then(|location| response.url().join(location).ok());
     target.map_or_else(|| "nowhere".to_owned(), |target| target.origin().ascii_serialization())
-}
-
-fn http_client(
-    ca_pem: Option<Vec<u8>>,
-    client_identity_pem: Option<Vec<u8>>,
-    user_agent: String,
-    request_timeout: Duration,
-) -> Result<reqwest::Client, Problem> {
-    let unusable = |what: &str| Problem::Certificates { detail: what.to_owned() };
-    let mut builder = reqwest::Client::builder()
-        .user_agent(user_agent)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(request_timeout)
-        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        .referer(false);
-    if let Some(pem) = ca_pem {
-        let certificates =
-            Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
-        builder = builder
-            .tls_certs_merge(certificates.ok_or_else(|| unusable("`ca.crt` holds no PEM certificate"))?);
-    }
-    if let Some(pem) = client_identity_pem {
-        let identity = Identity::from_pem(&pem);
-        let identity =
-            identity.map_err(|_| unusable("`tls.crt` and `tls.key` are no PEM certificate with its key"))?;
-        builder = builder.identity(identity);
-    }
-    builder.build().map_err(|error| {
-        let reason = transport::innermost_reason(&error);
-        Problem::Certificates { detail: format!("the certificates cannot be used ({reason})") }
-    })
 }

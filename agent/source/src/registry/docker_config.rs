@@ -36,10 +36,15 @@ pub enum DockerConfigError {
     },
 }
 
+/// Whether a key is for a repository; the kubelet's `matchImages` are such keys, too.
+pub(super) fn is_for(key: &str, repository: &Repository) -> bool {
+    Fit::of(key, repository).is_some()
+}
+
 /// Absent fields and empty ones mean the same.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Entry {
+pub(super) struct Entry {
     username: Option<String>,
     password: Option<String>,
     auth: Option<String>,
@@ -55,10 +60,15 @@ pub fn login_for(secret: &[u8], repository: &Repository) -> Result<Option<Login>
     if secret.len() > MAX_SECRET_BYTES {
         return Err(DockerConfigError::TooLarge { bytes: secret.len() });
     }
-    let fitting = entries(secret)?.into_iter().filter_map(|(key, entry)| {
-        let fit = Fit::of(&key, repository)?;
-        Some((fit, key, entry))
-    });
+    login_in(&entries(secret)?, repository)
+}
+
+/// The login for a repository in the entries of a Docker configuration.
+pub(super) fn login_in(
+    entries: &BTreeMap<String, Entry>,
+    repository: &Repository,
+) -> Result<Option<Login>, DockerConfigError> {
+    let fitting = entries.iter().filter_map(|(key, entry)| Some((Fit::of(key, repository)?, key, entry)));
     let best = fitting.max_by(|(left, left_key, _), (right, right_key, _)| {
         left.cmp(right).then_with(|| left_key.cmp(right_key))
     });
@@ -78,19 +88,20 @@ fn entries(secret: &[u8]) -> Result<BTreeMap<String, Entry>, DockerConfigError> 
 }
 
 impl Entry {
-    fn login(self, key: String) -> Result<Option<Login>, DockerConfigError> {
-        let given = |field: Option<String>| field.filter(|text| !text.is_empty());
-        if let Some(token) = given(self.registrytoken) {
+    fn login(&self, key: &str) -> Result<Option<Login>, DockerConfigError> {
+        let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        if let Some(token) = given(&self.registrytoken) {
             return Ok(Some(Login::Bearer(token)));
         }
-        if let Some(token) = given(self.identitytoken) {
+        if let Some(token) = given(&self.identitytoken) {
             return Ok(Some(Login::Identity(token)));
         }
-        if let Some(auth) = given(self.auth) {
-            let (username, password) = decoded(&auth).ok_or(DockerConfigError::Auth { key })?;
+        if let Some(auth) = given(&self.auth) {
+            let unreadable = || DockerConfigError::Auth { key: key.to_owned() };
+            let (username, password) = decoded(&auth).ok_or_else(unreadable)?;
             return Ok(Some(Login::Basic { username, password }));
         }
-        let (username, password) = (given(self.username), given(self.password));
+        let (username, password) = (given(&self.username), given(&self.password));
         let basic = username.zip(password).map(|(username, password)| Login::Basic { username, password });
         Ok(basic)
     }

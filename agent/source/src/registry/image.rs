@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use voxsync_crds::reference::is_digest;
 
+use super::{Platform, config::build_time};
+
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -31,8 +33,20 @@ pub(super) struct Image {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    Image { config_digest: String },
-    Index { first_digest: String },
+    Image {
+        config_digest: String,
+    },
+    /// At least one.
+    Index {
+        images: Vec<Member>,
+    },
+}
+
+/// An image of an index.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) digest: String,
+    pub(super) platform: Option<Platform>,
 }
 
 /// The well-known annotations (OCI image specification, annotations).
@@ -72,11 +86,6 @@ struct Descriptor {
     platform: Option<Platform>,
 }
 
-#[derive(Deserialize)]
-struct Platform {
-    os: String,
-}
-
 /// Reads a manifest. `content_type` counts where the manifest itself does not name its type.
 pub(super) fn read(body: &[u8], content_type: Option<&str>) -> Result<Image, NoImage> {
     let manifest: Manifest = serde_json::from_slice(body)
@@ -104,16 +113,22 @@ fn image(config: Descriptor) -> Result<Content, NoImage> {
     checked(config.digest).map(|config_digest| Content::Image { config_digest })
 }
 
-/// Builders put attestations beside the images, with the platform `unknown`.
+/// Builders put attestations beside the images.
 fn index(manifests: Vec<Descriptor>) -> Result<Content, NoImage> {
     let is_image = |descriptor: &Descriptor| {
         [OCI_MANIFEST, DOCKER_MANIFEST].contains(&descriptor.media_type.as_str())
             && descriptor.artifact_type.is_none()
-            && descriptor.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
+            && !descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
     };
-    let first = manifests.into_iter().find(is_image);
-    let first = first.ok_or_else(|| NoImage::Other("an index without an image in it".to_owned()))?;
-    checked(first.digest).map(|first_digest| Content::Index { first_digest })
+    let images = manifests
+        .into_iter()
+        .filter(is_image)
+        .map(|Descriptor { digest, platform, .. }| checked(digest).map(|digest| Member { digest, platform }));
+    let images: Vec<Member> = images.collect::<Result<_, _>>()?;
+    if images.is_empty() {
+        return Err(NoImage::Other("an index without an image in it".to_owned()));
+    }
+    Ok(Content::Index { images })
 }
 
 fn checked(digest: String) -> Result<String, NoImage> {
@@ -144,7 +159,7 @@ impl Facts {
             Some(bounded(text)).filter(|text| !text.is_empty())
         };
         Self {
-            created: fact("created").and_then(|text| text.parse().ok()),
+            created: fact("created").and_then(|text| build_time(&text)),
             revision: fact("revision"),
             source: fact("source"),
             version: fact("version"),
@@ -162,7 +177,7 @@ impl Facts {
     }
 }
 
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(MAX_FACT_CHARACTERS).collect()
 }
 
@@ -205,7 +220,10 @@ mod tests {
         let attestation = json!({"mediaType": manifest, "digest": ATTESTATION, "size": 1,
             "platform": {"os": "unknown", "architecture": "unknown"}});
         let index = json!({"mediaType": media_type, "manifests": [attestation, descriptor(manifest)]});
-        assert_eq!(read_value(&index, None).unwrap().content, Content::Index { first_digest: DIGEST.into() });
+        assert_eq!(
+            read_value(&index, None).unwrap().content,
+            Content::Index { images: vec![Member { digest: DIGEST.into(), platform: None }] }
+        );
     }
 
     #[test]

@@ -4,10 +4,14 @@ use url::Url;
 
 use super::Problem;
 
+/// How the path of each list of tags ends.
+const TAGS: &str = "/tags/list";
+
 /// The address of the next page, if there is one.
 ///
 /// Only path and query of a link are taken; a registry behind a TLS proxy often gives the scheme and port that it sees
-/// itself. The host must be the one that was asked.
+/// itself. Of a list of tags only the query is taken: Artifactory and Nexus give the path that they see themselves. The
+/// host must be the one that was asked.
 pub(super) fn next_page<'a>(
     page: &Url,
     links: impl IntoIterator<Item = &'a str>,
@@ -24,7 +28,9 @@ pub(super) fn next_page<'a>(
         return Err(Problem::LinkElsewhere { host });
     }
     let mut next = page.clone();
-    next.set_path(link.path());
+    if !link.path().ends_with(TAGS) {
+        next.set_path(link.path());
+    }
     next.set_query(link.query());
     Ok(Some(next))
 }
@@ -49,6 +55,7 @@ fn next_target(header: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -68,6 +75,14 @@ mod tests {
         r#"<http://r.example/v2/a/b/tags/list?last=x>; title="a"; REL="NEXT""#,
         "https://r.example:5000/v2/a/b/tags/list?last=x"
     )]
+    #[case(
+        "</v2/b/tags/list?last=1000&n=1000>; rel=\"next\"",
+        "https://r.example:5000/v2/a/b/tags/list?last=1000&n=1000"
+    )]
+    #[case(
+        "<http://r.example:5002/repository/proxy/v2/a/b/tags/list?n=1000&last=x>; rel=\"next\"",
+        "https://r.example:5000/v2/a/b/tags/list?n=1000&last=x"
+    )]
     #[case("<?last=a,b;c>", "https://r.example:5000/v2/a/b/tags/list?last=a,b;c")]
     #[case(r#"</first>; rel="first", </next>; rel="next""#, "https://r.example:5000/next")]
     fn followed(#[case] header: &str, #[case] expected: &str) {
@@ -82,6 +97,16 @@ mod tests {
     #[case(r#"</first>; rel="prev""#)]
     fn the_end(#[case] header: &str) {
         assert_eq!(next_page(&PAGE.parse().unwrap(), [header]), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_link_stays_at_the_host(links in prop::collection::vec("[<>;=\"/:.?a-c ,é]{0,40}|<[ -~]{0,30}>(; ?rel=\"?next)?", 0..3)) {
+            let page: Url = PAGE.parse().unwrap();
+            if let Ok(Some(next)) = next_page(&page, links.iter().map(String::as_str)) {
+                prop_assert_eq!(next.origin(), page.origin());
+            }
+        }
     }
 
     #[rstest]

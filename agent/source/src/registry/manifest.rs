@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use voxsync_crds::reference::{is_digest, is_tag};
 
 use super::{
-    Attempt, Problem, RegistryClient, RegistryError, body,
+    Attempt, Platform, Problem, RegistryClient, RegistryError, body,
     client::{Question, accepted},
-    image::{self, ACCEPT_MANIFESTS, Content, Facts, Image, NoImage},
+    image::{self, ACCEPT_MANIFESTS, Content, Facts, Image, Member, NoImage, bounded},
     transport,
 };
 
@@ -27,7 +27,7 @@ pub struct ManifestFacts {
     pub media_type: String,
     /// Whether it is an index of images for several platforms.
     pub is_index: bool,
-    /// `org.opencontainers.image.created`.
+    /// `org.opencontainers.image.created`, or where that is wanted the time in the configuration.
     pub created: Option<Timestamp>,
     /// `org.opencontainers.image.revision`: the commit.
     pub revision: Option<String>,
@@ -35,8 +35,17 @@ pub struct ManifestFacts {
     pub source: Option<String>,
     /// `org.opencontainers.image.version`.
     pub version: Option<String>,
-    /// The digest of the configuration; of an index, that of its first image.
+    /// The digest of the configuration; of an index, that of its first image, or of the wanted platform's.
     pub config_digest: String,
+}
+
+/// What is wanted of an image besides that it can be fetched.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// An index must have an image for this platform, and another image must be for it.
+    pub platform: Option<&'a Platform>,
+    /// When it was made, even where only its configuration says that.
+    pub created: bool,
 }
 
 impl RegistryClient {
@@ -48,10 +57,19 @@ impl RegistryClient {
     /// Reads the manifest of a tag or digest.
     ///
     /// # Guarantees
-    /// What is returned was fetched and has the digest that it claims, and so has the first image of an index; it is an
-    /// image and nothing else. Layers are not looked at.
+    /// What is returned was fetched and has the digest that it claims, and so has the first image of an index (or that
+    /// of the wanted platform); it is an image and nothing else. Layers are not looked at.
     pub async fn resolve(&self, reference: &str) -> Result<ManifestFacts, RegistryError> {
-        self.facts_of(reference).await.map_err(|problem| self.read_error(reference, problem))
+        self.resolve_for(reference, Wanted::default()).await
+    }
+
+    /// The same, with what costs a request more where it is wanted.
+    pub async fn resolve_for(
+        &self,
+        reference: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<ManifestFacts, RegistryError> {
+        self.facts_of(reference, wanted).await.map_err(|problem| self.read_error(reference, problem))
     }
 
     fn read_error(&self, reference: &str, problem: Problem) -> RegistryError {
@@ -66,30 +84,39 @@ impl RegistryClient {
         let response = self.ask(&question).await?;
         let has_no_head =
             [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED].contains(&response.status());
-        if !has_no_head {
-            let response = accepted(response, missing).await?;
-            if let Some(digest) = announced_digest(response.headers()) {
-                return Ok(digest);
-            }
+        // Dropped before the next question: the host counts as asked until then.
+        let announced =
+            if has_no_head { None } else { announced_digest(accepted(response, missing).await?.headers()) };
+        if let Some(digest) = announced {
+            return Ok(digest);
         }
         self.manifest(tag).await.map(|manifest| manifest.digest)
     }
 
-    async fn facts_of(&self, reference: &str) -> Result<ManifestFacts, Problem> {
+    async fn facts_of(&self, reference: &str, wanted: Wanted<'_>) -> Result<ManifestFacts, Problem> {
         let Manifest { digest, body, content_type, address } = self.manifest(reference).await?;
         let Image { media_type, content, facts } = read_image(&body, content_type.as_deref(), &address)?;
         let (config_digest, facts, is_index) = match content {
             Content::Image { config_digest } => (config_digest, facts, false),
-            Content::Index { first_digest } => {
-                let (config_digest, first) = self.first_image(&first_digest).await?;
-                (config_digest, facts.or(first), true)
+            Content::Index { images } => {
+                let (config_digest, of_image) =
+                    self.member(&member(&images, wanted.platform)?.digest).await?;
+                (config_digest, facts.or(of_image), true)
             }
         };
-        let Facts { created, revision, source, version } = facts;
+        let Facts { mut created, revision, source, version } = facts;
+        let platform = wanted.platform.filter(|_| !is_index);
+        if platform.is_some() || (wanted.created && created.is_none()) {
+            let config = self.config(&config_digest).await?;
+            if let Some(platform) = platform.filter(|platform| !config.platform.is_what(platform)) {
+                return Err(platform_missing(platform, [&config.platform].into_iter()));
+            }
+            created = created.or(config.created());
+        }
         Ok(ManifestFacts { digest, media_type, is_index, created, revision, source, version, config_digest })
     }
 
-    async fn first_image(&self, digest: &str) -> Result<(String, Facts), Problem> {
+    async fn member(&self, digest: &str) -> Result<(String, Facts), Problem> {
         let Manifest { body, content_type, address, .. } = self.manifest(digest).await?;
         let image = read_image(&body, content_type.as_deref(), &address)?;
         match image.content {
@@ -98,7 +125,7 @@ impl RegistryClient {
         }
     }
 
-    async fn manifest(&self, reference: &str) -> Result<Manifest, Problem> {
+    pub(super) async fn manifest(&self, reference: &str) -> Result<Manifest, Problem> {
         let (address, missing) = self.manifest_address(reference)?;
         let question = Question {
             method: Method::GET,
@@ -139,13 +166,32 @@ impl RegistryClient {
 }
 
 const MAX_SHOWN_CHARACTERS: usize = 150;
+const MAX_SHOWN_PLATFORMS: usize = 10;
 
 /// A manifest as it came, with its true digest.
-struct Manifest {
+pub(super) struct Manifest {
     digest: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     content_type: Option<String>,
     address: Url,
+}
+
+fn member<'a>(images: &'a [Member], wanted: Option<&Platform>) -> Result<&'a Member, Problem> {
+    let is_wanted = |member: &&Member| {
+        wanted.is_none_or(|wanted| member.platform.as_ref().is_some_and(|platform| platform.is_what(wanted)))
+    };
+    match (images.iter().find(is_wanted), wanted) {
+        (Some(member), _) => Ok(member),
+        (None, Some(wanted)) => {
+            Err(platform_missing(wanted, images.iter().filter_map(|member| member.platform.as_ref())))
+        }
+        (None, None) => Err(Problem::NotAnImage { what: "an index without an image in it".to_owned() }),
+    }
+}
+
+fn platform_missing<'a>(wanted: &Platform, present: impl Iterator<Item = &'a Platform>) -> Problem {
+    let present: Vec<String> = present.take(MAX_SHOWN_PLATFORMS).map(ToString::to_string).collect();
+    Problem::PlatformMissing { wanted: wanted.to_string(), present: bounded(&present.join(", ")) }
 }
 
 fn read_image(body: &[u8], content_type: Option<&str>, address: &Url) -> Result<Image, Problem> {
@@ -162,7 +208,7 @@ fn announced_digest(headers: &HeaderMap) -> Option<String> {
     is_digest(digest).then(|| digest.to_owned())
 }
 
-fn sha256_digest(body: &[u8]) -> String {
+pub(super) fn sha256_digest(body: &[u8]) -> String {
     use std::fmt::Write;
 
     Sha256::digest(body).iter().fold("sha256:".to_owned(), |mut digest, byte| {

@@ -107,7 +107,8 @@ pub enum Problem {
     },
     /// The server's certificate is of a CA that nobody knows.
     #[error(
-        "{host} has a certificate of an unknown CA; put the CA as `ca.crt` into the Secret that `certSecretRef` names"
+        "{host} has a certificate of an unknown CA; put the CA as `ca.crt` into the Secret that `certSecretRef` names, or \
+         the ConfigMap that `certConfigMapRef` names"
     )]
     CertificateUnknownAuthority {
         /// The host.
@@ -207,6 +208,22 @@ pub enum Problem {
         /// What it is.
         what: String,
     },
+    /// An image that is not for the wanted machines.
+    #[error("it is not for {wanted} but for {present}; push one that is, or correct `spec.image.platform`")]
+    PlatformMissing {
+        /// What is wanted.
+        wanted: String,
+        /// What is there.
+        present: String,
+    },
+    /// 407, or the proxy does not let us through.
+    #[error(
+        "the proxy before {host} wants a login (407); put it into `HTTPS_PROXY`, as http://user:password@host:port"
+    )]
+    ProxyLogin {
+        /// Who was to be reached.
+        host: String,
+    },
     /// An answer that the protocol does not know.
     #[error("{host} gives an answer that is none ({detail}); is it a registry?")]
     InvalidAnswer {
@@ -215,4 +232,17 @@ pub enum Problem {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+impl Problem {
+    /// Whether other certificates of ours could help.
+    pub fn is_of_certificates(&self) -> bool {
+        matches!(
+            self,
+            Self::CertificateUnknownAuthority { .. }
+                | Self::ClientCertificate { .. }
+                | Self::Certificates { .. }
+                | Self::Tls { .. }
+        )
+    }
 }

@@ -24,10 +24,21 @@ fn wait_until(date: &str, now: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use reqwest::header::HeaderValue;
     use rstest::rstest;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_answer_is_bounded(value in "[ -~]{0,40}|[0-9]{1,30}|(Sun, )?[0-9]{1,2} Nov [0-9]{1,5} [0-9:]{0,8} GMT", date in "[ -~]{0,40}") {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(&value).unwrap());
+            headers.insert(DATE, HeaderValue::from_str(&date).unwrap());
+            prop_assert!(retry_after(&headers).is_none_or(|wait| wait <= MAX_RETRY_AFTER));
+        }
+    }
 
     #[rstest]
     #[case(Some("120"), None, Some(120))]

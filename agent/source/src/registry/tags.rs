@@ -21,7 +21,8 @@ const TAGS_A_PAGE: usize = 1000;
 const MAX_PAGE_BYTES: usize = 4 << 20;
 const MAX_PAGES: usize = 1000;
 const MAX_TAGS: usize = 100_000;
-const MAX_LIST_DURATION: Duration = Duration::from_mins(5);
+/// Waits for the host's budget and rests are part of it.
+const MAX_LIST_DURATION: Duration = Duration::from_mins(30);
 
 /// All tags of a repository at one look, with what the next look needs to ask only for what changed.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +65,11 @@ impl TagList {
         self.pages.iter().map(|page| page.tags.count).sum()
     }
 
+    #[cfg(test)]
+    pub(super) fn pages(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Whether it is the very list that a look had before.
     pub fn is_unchanged_since(&self, previous: &Self) -> bool {
         self.pages.len() == previous.pages.len()
@@ -97,6 +103,7 @@ impl RegistryClient {
 
     async fn pages(&self, previous: Option<&TagList>) -> Result<TagList, Problem> {
         let mut list = TagList::default();
+        let mut is_guess = false;
         let mut address = self.base.clone();
         address.set_path(&format!("{}tags/list", self.base.path()));
         address.set_query(Some(&format!("n={TAGS_A_PAGE}")));
@@ -104,7 +111,13 @@ impl RegistryClient {
             let number = list.pages.len();
             let known = previous.and_then(|previous| previous.pages.get(number));
             let page = self.page(&address, known.filter(|known| known.address == address)).await?;
-            let next = page.next.clone();
+            // A page after the last one has nothing new, or all of it again from a registry that ignores where it
+            // should begin.
+            if is_guess && (page.tags.count == 0 || list.pages.iter().any(|known| known.tags == page.tags)) {
+                return Ok(list);
+            }
+            is_guess = page.next.is_none();
+            let next = page.next.clone().or_else(|| self.unlinked(&page));
             list.pages.push(page);
             if list.len() > MAX_TAGS {
                 return Err(Problem::ListTooLong { limit: format!("{MAX_TAGS} tags") });
@@ -118,6 +131,15 @@ impl RegistryClient {
             }
             address = next;
         }
+    }
+
+    /// Where a list goes on that fills its page exactly and has no link: some registries cut it there and do not say so.
+    fn unlinked(&self, page: &Page) -> Option<Url> {
+        let last = page.tags.lines.lines().last().filter(|_| page.tags.count == TAGS_A_PAGE)?;
+        let mut next = self.base.clone();
+        next.set_path(&format!("{}tags/list", self.base.path()));
+        next.set_query(Some(&format!("n={TAGS_A_PAGE}&last={last}")));
+        Some(next)
     }
 
     async fn page(&self, address: &Url, known: Option<&Arc<Page>>) -> Result<Arc<Page>, Problem> {

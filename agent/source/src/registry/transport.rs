@@ -32,7 +32,10 @@ pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
         if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
             return Problem::ConnectionRefused { host };
         }
-        // The library has no type for it.
+        // The library has no types for these.
+        if detail.ends_with("proxy authorization required") {
+            return Problem::ProxyLogin { host };
+        }
         if detail.starts_with("dns error") {
             return Problem::NameNotResolved { host };
         }

@@ -1,4 +1,5 @@
-//! The registry client against Debian's `docker-registry` (distribution 2.8).
+//! The registry client against real registries: Debian's `docker-registry` (distribution 2.8) and that of
+//! go-containerregistry.
 #![cfg(test)]
 
 use std::{
@@ -9,13 +10,17 @@ use std::{
     time::Duration,
 };
 
+use RegistryKind::{DockerRegistry, GoContainerRegistry};
 use rstest::rstest;
 use serde_json::json;
 use voxsync_fixtures::{
-    Access, CertificateAuthority, CodeImage, Fault, Program, Registry, Transport, free_port, run,
+    Access, CertificateAuthority, CodeImage, Fault, Program, Registry, RegistryKind, Transport, free_port,
+    run,
 };
 use voxsync_policy::{TagPolicy, TagRule};
-use voxsync_source::registry::{Login, Problem, RegistryClient, RegistryOptions, docker_config::login_for};
+use voxsync_source::registry::{
+    Login, Problem, RegistryClient, RegistryOptions, Wanted, docker_config::login_for,
+};
 
 const CODE: &str = "team/code";
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -55,9 +60,12 @@ fn requests(registry: &Registry) -> Vec<String> {
     seen.iter().map(|seen| format!("{} {} {}", seen.method, path(&seen.path), seen.status)).collect()
 }
 
+#[rstest]
+#[case::distribution(DockerRegistry)]
+#[case::go_containerregistry(GoContainerRegistry)]
 #[tokio::test]
-async fn tags_are_listed_elected_and_resolved() {
-    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+async fn tags_are_listed_elected_and_resolved(#[case] kind: RegistryKind) {
+    let registry = Registry::start_kind(kind, Access::Anonymous, Transport::Plain);
     for tag in ["v1.9.0", "latest", "v2.0.0-rc.1"] {
         registry.push(CODE, tag, &image(tag)).await;
     }
@@ -80,9 +88,12 @@ async fn tags_are_listed_elected_and_resolved() {
     assert_eq!(policy.elect(list.tags()).chosen.unwrap().tag, "v1.11.0");
 }
 
+#[rstest]
+#[case::distribution(DockerRegistry)]
+#[case::go_containerregistry(GoContainerRegistry)]
 #[tokio::test]
-async fn an_unchanged_look_is_one_request_and_a_moved_tag_is_seen() {
-    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+async fn an_unchanged_look_is_one_request_and_a_moved_tag_is_seen(#[case] kind: RegistryKind) {
+    let registry = Registry::start_kind(kind, Access::Anonymous, Transport::Plain);
     let first = registry.push(CODE, "stable", &image("one")).await;
     let client = client(&registry.host(), plain(Login::Anonymous));
     assert_eq!(client.head("stable").await.unwrap(), first);
@@ -98,9 +109,12 @@ async fn an_unchanged_look_is_one_request_and_a_moved_tag_is_seen() {
     assert_eq!(client.resolve("stable").await.unwrap().revision.as_deref(), Some("two"));
 }
 
+#[rstest]
+#[case::distribution(DockerRegistry)]
+#[case::go_containerregistry(GoContainerRegistry)]
 #[tokio::test]
-async fn what_is_not_there() {
-    let mut registry = Registry::start(Access::Anonymous, Transport::Plain);
+async fn what_is_not_there(#[case] kind: RegistryKind) {
+    let mut registry = Registry::start_kind(kind, Access::Anonymous, Transport::Plain);
     let client = client(&registry.host(), plain(Login::Anonymous));
     assert_eq!(client.list_tags(None).await.unwrap_err().problem, Problem::RepositoryNotFound);
     registry.push(CODE, "v1", &image("one")).await;
@@ -117,9 +131,12 @@ async fn what_is_not_there() {
     client.head("v1").await.unwrap();
 }
 
+#[rstest]
+#[case::distribution(DockerRegistry)]
+#[case::go_containerregistry(GoContainerRegistry)]
 #[tokio::test]
-async fn a_helm_chart_is_not_code() {
-    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+async fn a_helm_chart_is_not_code(#[case] kind: RegistryKind) {
+    let registry = Registry::start_kind(kind, Access::Anonymous, Transport::Plain);
     let digest = registry.push(CODE, "v1", &image("one")).await;
     let client = client(&registry.host(), plain(Login::Anonymous));
     let config_digest = client.resolve(&digest).await.unwrap().config_digest;
@@ -130,6 +147,44 @@ async fn a_helm_chart_is_not_code() {
     registry.push_manifest(CODE, "chart", OCI_MANIFEST, chart.to_string().into_bytes()).await;
     let error = client.resolve("chart").await.unwrap_err();
     assert_eq!(error.problem, Problem::NotAnImage { what: "a Helm chart".to_owned() });
+}
+
+/// The registry of go-containerregistry cuts a list where it is asked to, without a link to the rest.
+#[rstest]
+#[case::distribution(DockerRegistry, 1)]
+#[case::go_containerregistry(GoContainerRegistry, 2)]
+#[tokio::test]
+async fn a_list_of_more_than_a_page_is_whole(#[case] kind: RegistryKind, #[case] requests: usize) {
+    let registry = Registry::start_kind(kind, Access::Anonymous, Transport::Plain);
+    registry.push(CODE, "v0", &image("one")).await;
+    let newer: Vec<String> = (1..=1100).map(|number| format!("v{number}")).collect();
+    registry.retag_many(CODE, "v0", &newer).await;
+    registry.forget_requests();
+    let list = client(&registry.host(), plain(Login::Anonymous)).list_tags(None).await.unwrap();
+    let tags: std::collections::HashSet<&str> = list.tags().collect();
+    assert_eq!((tags.len(), registry.requests().len()), (1101, requests));
+}
+
+#[rstest]
+#[case::distribution(DockerRegistry)]
+#[case::go_containerregistry(GoContainerRegistry)]
+#[tokio::test]
+async fn the_configuration_says_for_which_machines_and_when(#[case] kind: RegistryKind) {
+    let registry = Registry::start_kind(kind, Access::Anonymous, Transport::Plain);
+    let image = CodeImage {
+        created: Some("2026-02-03T04:05:06Z".to_owned()),
+        architecture: Some("arm64".to_owned()),
+        ..CodeImage::with_site("one")
+    };
+    registry.push(CODE, "v1", &image).await;
+    let client = client(&registry.host(), plain(Login::Anonymous));
+    assert_eq!(client.resolve("v1").await.unwrap().created, None, "that costs a request more");
+    let platforms = ["linux/arm64", "linux/amd64"].map(|text| text.parse().unwrap());
+    let wanted = |platform| Wanted { platform: Some(platform), created: true };
+    let facts = client.resolve_for("v1", wanted(&platforms[0])).await.unwrap();
+    assert_eq!(facts.created, Some("2026-02-03T04:05:06Z".parse().unwrap()));
+    let error = client.resolve_for("v1", wanted(&platforms[1])).await.unwrap_err();
+    assert!(error.to_string().contains("not for linux/amd64 but for linux/arm64"), "{error}");
 }
 
 #[rstest]

@@ -55,7 +55,7 @@ async fn every_request_is_told_of() {
     let told = Arc::<Mutex<Vec<_>>>::default();
     let traffic = |told: &Arc<Mutex<Vec<_>>>| {
         let told = Arc::clone(told);
-        crate::Traffic::to(move |host, code| told.lock().unwrap().push((host.to_owned(), code)))
+        crate::Traffic::to(move |one| told.lock().unwrap().push((one.host.to_owned(), one.code)))
     };
     let options = RegistryOptions {
         plain_http: true,

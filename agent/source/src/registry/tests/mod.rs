@@ -1,9 +1,12 @@
 //! The client against a registry of our own on loopback, which shows what real ones do only sometimes.
 
 mod faults;
+mod hostile;
 mod login;
 mod manifests;
+mod signatures;
 mod tags;
+mod vendors;
 
 use std::sync::{Arc, Mutex};
 
@@ -56,6 +59,12 @@ impl Registry {
         Self { host, seen }
     }
 
+    /// A client of another repository than the usual one.
+    fn client_of(&self, path: &str, login: Login) -> RegistryClient {
+        let client = self.client(login.clone());
+        client.beside(format!("{}/{path}", self.host).parse().unwrap(), true, login).unwrap()
+    }
+
     fn client(&self, login: Login) -> RegistryClient {
         let options = RegistryOptions { plain_http: true, login, ..RegistryOptions::default() };
         self.client_with(options)
@@ -64,6 +73,8 @@ impl Registry {
     fn client_with(&self, options: RegistryOptions) -> RegistryClient {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        // Tests do not wait for a budget that they are not about.
+        let options = RegistryOptions { pace: Pace::new(u32::MAX), ..options };
         RegistryClient::new(format!("{}/team/code", self.host).parse().unwrap(), options).unwrap()
     }
 

@@ -90,7 +90,7 @@ async fn a_page_that_fails_fails_the_look() {
 #[tokio::test]
 async fn a_circle_of_pages_is_an_error() {
     let registry = Registry::start(|seen| match seen.path.as_str() {
-        FIRST => tags_answer(&["v1"], &[("link", "</second>; rel=next")]),
+        FIRST => tags_answer(&["v1"], &[("link", "</v2/team/code/tags/list?last=v1>; rel=next")]),
         _ => tags_answer(&["v2"], &[("link", "</v2/team/code/tags/list?n=1000>; rel=next")]),
     })
     .await;
@@ -121,6 +121,28 @@ async fn more_tags_than_the_limit_are_an_error() {
     .await;
     let error = registry.client(Login::Anonymous).list_tags(None).await.unwrap_err();
     assert_eq!(error.problem, Problem::ListTooLong { limit: "100000 tags".to_owned() });
+}
+
+/// As Nexus does in its groups, and the registry of go-containerregistry.
+#[rstest]
+#[case::it_goes_on_where_it_is_told(true, 1500, 2)]
+#[case::it_always_gives_all(false, 1000, 1)]
+#[tokio::test]
+async fn a_full_page_without_a_link_may_not_be_the_last(
+    #[case] heeds_last: bool,
+    #[case] count: usize,
+    #[case] pages: usize,
+) {
+    let registry = Registry::start(move |seen| {
+        let last = seen.path.split("last=").nth(1).filter(|_| heeds_last);
+        let first = last.map_or(0, |last| last.parse::<usize>().unwrap() + 1);
+        let tags: Vec<String> = (first..count.min(first + 1000)).map(|number| number.to_string()).collect();
+        tags_answer(&tags.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    })
+    .await;
+    let list = registry.client(Login::Anonymous).list_tags(None).await.unwrap();
+    assert_eq!((list.len(), list.pages()), (count, pages));
+    assert_eq!(registry.take().len(), 2, "one more question where a page is full");
 }
 
 #[rstest]

@@ -1,0 +1,75 @@
+//! Connections, and the manners in which they are used: what clients of several repositories share.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode, Url, redirect};
+
+use super::{Pace, Problem, RegistryOptions, retry_after::retry_after, transport};
+use crate::{Traffic, traffic::host_and_port};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than the usual interval between looks, so that the next one finds the connection open.
+const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// What clients of several repositories may share.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) http: Client,
+    traffic: Traffic,
+    pace: Pace,
+}
+
+impl Line {
+    pub(super) fn open(options: RegistryOptions) -> Result<Self, Problem> {
+        let RegistryOptions {
+            ca_pem, client_identity_pem, user_agent, request_timeout, traffic, pace, ..
+        } = options;
+        let unusable = |what: &str| Problem::Certificates { detail: what.to_owned() };
+        let mut builder = Client::builder()
+            .user_agent(user_agent)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(request_timeout)
+            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .referer(false);
+        if let Some(pem) = ca_pem {
+            let certificates =
+                Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
+            builder = builder
+                .tls_certs_merge(certificates.ok_or_else(|| unusable("`ca.crt` holds no PEM certificate"))?);
+        }
+        if let Some(pem) = client_identity_pem {
+            let identity = Identity::from_pem(&pem);
+            let identity = identity
+                .map_err(|_| unusable("`tls.crt` and `tls.key` are no PEM certificate with its key"))?;
+            builder = builder.identity(identity);
+        }
+        let http = builder.build().map_err(|error| {
+            let reason = transport::innermost_reason(&error);
+            unusable(&format!("the certificates cannot be used ({reason})"))
+        })?;
+        Ok(Self { http, traffic, pace })
+    }
+
+    /// Whether the host of an address asked to be left alone.
+    pub(super) fn is_resting(&self, address: &Url) -> bool {
+        self.pace.is_resting(&host_and_port(address))
+    }
+
+    /// Sends a request when its host may be asked. The host counts as asked until the answer is dropped.
+    pub(super) async fn send(&self, request: RequestBuilder, address: &Url) -> reqwest::Result<Response> {
+        let mut admission = self.pace.admit(&host_and_port(address)).await;
+        let mut sent = request.send().await;
+        self.traffic.exchanged(address, &sent);
+        if let Ok(response) = &mut sent {
+            let asked = retry_after(response.headers());
+            match response.status() {
+                StatusCode::TOO_MANY_REQUESTS => admission.refused(asked),
+                status if status.is_server_error() && asked.is_some() => admission.refused(asked),
+                _ => admission.answered(),
+            }
+            response.extensions_mut().insert(Arc::new(admission));
+        }
+        sent
+    }
+}

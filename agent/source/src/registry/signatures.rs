@@ -1,0 +1,223 @@
+//! The signatures of an image that cosign put beside it. They are only read here; whether they are good is not asked.
+//!
+//! Three places are looked at, in this order: the tag `sha256-<digest>.sig` (cosign, `SIGNATURE_SPEC.md`), the referrers of
+//! the image (OCI distribution specification 1.1, "Listing Referrers"), and where the registry has no such list, the tag
+//! `sha256-<digest>` ("Referrers Tag Schema").
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use voxsync_crds::reference::is_digest;
+
+use super::{
+    Attempt, Problem, RegistryClient, RegistryError, body,
+    client::{Question, accepted},
+    transport,
+};
+
+/// How many signatures of one image are read. Who may push may put any number there.
+const SIGNATURES_LIMIT: usize = 64;
+/// How many artifacts beside an image are opened to look for them.
+const ARTIFACTS_LIMIT: usize = 64;
+/// The largest signature: a bundle with its proofs has about 10 KiB.
+const SIGNATURE_LIMIT_BYTES: usize = 1 << 20;
+/// The largest list of what refers to an image.
+const LIST_LIMIT_BYTES: usize = 4 << 20;
+/// What all signatures of an image take together.
+const SIGNATURES_LIMIT_BYTES: usize = 8 << 20;
+const SIMPLE_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+const SIMPLE_ARTIFACT: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/// Bundles of all versions: `application/vnd.dev.sigstore.bundle.v0.3+json`, `…bundle+json;version=0.1`.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
+const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// A signature as it is beside an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundSignature {
+    /// The old form of cosign.
+    Simple {
+        /// What is signed.
+        payload: Vec<u8>,
+        /// The annotations of its layer, with the signature.
+        annotations: BTreeMap<String, String>,
+    },
+    /// A Sigstore bundle.
+    Bundle(Vec<u8>),
+    /// Something that is listed as a signature and cannot be read; why.
+    Unreadable(String),
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+    artifact_type: Option<String>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl RegistryClient {
+    /// The signatures of the image with this digest; none where there are none (yet).
+    pub async fn signatures(&self, digest: &str) -> Result<Vec<FoundSignature>, RegistryError> {
+        let shown = || Attempt::Read { reference: format!("signatures of {digest}") };
+        self.found_signatures(digest).await.map_err(|problem| self.error(shown(), problem))
+    }
+
+    async fn found_signatures(&self, digest: &str) -> Result<Vec<FoundSignature>, Problem> {
+        let hexadecimal = digest.strip_prefix("sha256:").filter(|_| is_digest(digest));
+        let beside = format!("sha256-{}", hexadecimal.ok_or(Problem::NotAReference)?);
+        let mut found = Found::default();
+        if let Some(bytes) = self.artifact(&format!("{beside}.sig")).await? {
+            self.add_layers(&bytes, &mut found).await?;
+        }
+        let index = match self.referrers(digest).await? {
+            Some(index) => Some(index),
+            None => self.artifact(&beside).await?,
+        };
+        let index: Option<Index> = index.and_then(|index| serde_json::from_slice(&index).ok());
+        let artifacts = index.into_iter().flat_map(|index| index.manifests).filter(is_signature);
+        for artifact in artifacts.take(ARTIFACTS_LIMIT) {
+            match self.artifact(&artifact.digest).await {
+                Ok(Some(bytes)) => self.add_layers(&bytes, &mut found).await?,
+                Ok(None) => {}
+                Err(problem) => found.add_unreadable(problem)?,
+            }
+        }
+        Ok(found.signatures)
+    }
+
+    async fn add_layers(&self, manifest: &[u8], found: &mut Found) -> Result<(), Problem> {
+        let Ok(Manifest { layers, annotations }) = serde_json::from_slice(manifest) else {
+            return found.add_unreadable(self.no_manifest());
+        };
+        if !is_approval(annotations.as_ref()) {
+            return Ok(());
+        }
+        for layer in layers {
+            let is_simple = layer.media_type == SIMPLE_LAYER;
+            if !(is_simple || layer.media_type.starts_with(BUNDLE)) || found.is_full() {
+                continue;
+            }
+            let content = if is_digest(&layer.digest) {
+                self.blob(&layer.digest, SIGNATURE_LIMIT_BYTES).await
+            } else {
+                Err(self.no_manifest())
+            };
+            match content {
+                Ok(payload) if is_simple => {
+                    let annotations = layer.annotations.unwrap_or_default();
+                    found.add(payload.len(), FoundSignature::Simple { payload, annotations });
+                }
+                Ok(bundle) => found.add(bundle.len(), FoundSignature::Bundle(bundle)),
+                Err(problem) => found.add_unreadable(problem)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The manifest of a tag or digest, where there is one.
+    async fn artifact(&self, reference: &str) -> Result<Option<Vec<u8>>, Problem> {
+        match self.manifest(reference).await {
+            Ok(manifest) => Ok(Some(manifest.body)),
+            Err(Problem::TagNotFound { .. } | Problem::DigestNotFound { .. }) => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// What refers to the image; none where the registry does not know such lists. Only the first page: a registry lists
+    /// thousands there.
+    async fn referrers(&self, digest: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let mut address = self.base.clone();
+        address.set_path(&format!("{}referrers/{digest}", self.base.path()));
+        let question = Question { method: Method::GET, address, accept: OCI_INDEX, if_none_match: None };
+        let response = self.ask(&question).await?;
+        let status = response.status();
+        let is_unknown = matches!(
+            status,
+            StatusCode::NOT_FOUND
+                | StatusCode::BAD_REQUEST
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::NOT_ACCEPTABLE
+                | StatusCode::NOT_IMPLEMENTED
+        );
+        if is_unknown || status.is_redirection() {
+            // Read to its end, the connection can be used again.
+            body::error_code(response).await;
+            return Ok(None);
+        }
+        let missing = Problem::DigestNotFound { digest: digest.to_owned() };
+        body::read(accepted(response, missing).await?, LIST_LIMIT_BYTES).await.map(Some)
+    }
+
+    fn no_manifest(&self) -> Problem {
+        let host = transport::host_and_port(&self.base);
+        Problem::InvalidAnswer { host, detail: "the manifest of a signature is none".to_owned() }
+    }
+}
+
+/// Whether an entry of a list of referrers may be a signature. Attestations are not: they say something about an image,
+/// not that it is good.
+fn is_signature(descriptor: &Descriptor) -> bool {
+    let kind = descriptor.artifact_type.as_deref().unwrap_or_default();
+    is_digest(&descriptor.digest)
+        && (kind.is_empty() || kind == SIMPLE_ARTIFACT || kind.starts_with(BUNDLE))
+        && is_approval(descriptor.annotations.as_ref())
+}
+
+/// Whether annotations say nothing else of a bundle.
+fn is_approval(annotations: Option<&BTreeMap<String, String>>) -> bool {
+    let predicate = annotations.and_then(|annotations| annotations.get(PREDICATE));
+    predicate.is_none_or(|predicate| predicate == SIGNATURE_PREDICATE)
+}
+
+/// What was found, within its bounds.
+#[derive(Default)]
+struct Found {
+    signatures: Vec<FoundSignature>,
+    size_bytes: usize,
+}
+
+impl Found {
+    fn is_full(&self) -> bool {
+        self.signatures.len() >= SIGNATURES_LIMIT || self.size_bytes >= SIGNATURES_LIMIT_BYTES
+    }
+
+    fn add(&mut self, size_bytes: usize, signature: FoundSignature) {
+        if !self.is_full() {
+            self.size_bytes += size_bytes;
+            self.signatures.push(signature);
+        }
+    }
+
+    /// A signature that is not as it must be; another one may be good. What is wrong with the registry itself is passed on.
+    fn add_unreadable(&mut self, problem: Problem) -> Result<(), Problem> {
+        match problem {
+            Problem::DigestMismatch { .. }
+            | Problem::TooLarge { .. }
+            | Problem::DigestNotFound { .. }
+            | Problem::InvalidAnswer { .. } => {
+                self.add(0, FoundSignature::Unreadable(problem.to_string()));
+                Ok(())
+            }
+            problem => Err(problem),
+        }
+    }
+}
