@@ -8,4 +8,4 @@ pub mod git;
 pub mod registry;
 mod traffic;
 
-pub use traffic::Traffic;
+pub use traffic::{Exchange, Quota, Traffic};

@@ -1,12 +1,13 @@
 //! Which text in a file is the code reference. Pure.
 //!
-//! A file is plain text with one line that is the reference, or YAML (JSON is YAML) with a field that holds it. In a
-//! Config or Server manifest the field is known; elsewhere `field` says where it is. The file is hostile input: its
+//! A file is plain text with one line that is the reference, or YAML (JSON is YAML) with a field that holds it, whole or
+//! in parts. In a Config or Server manifest the field is known; elsewhere `field` says where it is. The file is hostile input: its
 //! documents are parsed under the budgets of serde-saphyr, a key that is there twice is refused, and no value of
 //! the file is ever in an error. Names of keys are kept apart from the message, see [`FieldError::with_names`].
 //!
 //! Whether the text is a reference is judged by `voxsync_crds::reference`, not here.
 
+mod image;
 mod path;
 
 use std::fmt;
@@ -32,8 +33,9 @@ const GROUP: &str = "openvox.voxpupuli.org/";
 /// Where in a file to look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Selection<'a> {
-    /// `spec.code.image`, `spec.code[0].image`, `spec.code[environment=production].image`; without it, the code image
-    /// of the Config or Server in the file, or the one line of a plain text file.
+    /// `spec.code.image`, `spec.code[0].image`, `spec.code[environment=production].image`; or an image that is named in
+    /// parts, `images[name=ghcr.io/example/puppet-code]` of a kustomization, `image` of Helm values. Without it, the code
+    /// image of the Config or Server in the file, or the one line of a plain text file.
     pub field: Option<&'a str>,
     /// Only documents of this kind.
     pub kind: Option<&'a str>,
@@ -275,7 +277,10 @@ fn string(value: &Value, field: &str) -> Result<String, FieldError> {
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number (put it in quotes)",
         Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
+        Value::Object(map) => match image::in_parts(map) {
+            Some(text) => return reference(&text, field),
+            None => "a map",
+        },
     };
     Err(FieldError {
         problem: FieldProblem::NotString { field: field.to_owned(), what },

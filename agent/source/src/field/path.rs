@@ -32,18 +32,19 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The steps of a path, `None` if it is none.
+/// The steps of a path, `None` if it is none. A dot in brackets is one of a text.
 pub(super) fn parse(path: &str) -> Option<Vec<Step<'_>>> {
     let mut steps = Vec::new();
-    for part in path.split('.') {
-        let (key, brackets) = part.find('[').map_or((part, ""), |start| part.split_at(start));
+    let mut rest = path;
+    loop {
+        let (key, brackets) = rest.find(['.', '[']).map_or((rest, ""), |end| rest.split_at(end));
         // A list may stand first: `[0].image`.
         if !key.is_empty() {
             steps.push(Step::Key(key));
-        } else if brackets.is_empty() || !steps.is_empty() {
+        } else if !brackets.starts_with('[') || !steps.is_empty() {
             return None;
         }
-        let mut rest = brackets;
+        rest = brackets;
         while let Some(inside) = rest.strip_prefix('[') {
             let (inside, after) = inside.split_once(']')?;
             steps.push(match inside.split_once('=') {
@@ -53,11 +54,14 @@ pub(super) fn parse(path: &str) -> Option<Vec<Step<'_>>> {
             });
             rest = after;
         }
-        if !rest.is_empty() || steps.len() > MAX_STEPS {
+        if steps.len() > MAX_STEPS {
             return None;
         }
+        if rest.is_empty() {
+            return Some(steps);
+        }
+        rest = rest.strip_prefix('.')?;
     }
-    Some(steps)
 }
 
 /// The same steps as a text again.
@@ -105,6 +109,7 @@ mod tests {
     #[case("a[0][12].b", &[Step::Key("a"), Step::Index(0), Step::Index(12), Step::Key("b")])]
     #[case("[1].b", &[Step::Index(1), Step::Key("b")])]
     #[case("c[environment=prod].i", &[Step::Key("c"), Step::With("environment", "prod"), Step::Key("i")])]
+    #[case("images[name=ghcr.io/a/b]", &[Step::Key("images"), Step::With("name", "ghcr.io/a/b")])]
     #[case("c[mountPath=/a/b].i", &[Step::Key("c"), Step::With("mountPath", "/a/b"), Step::Key("i")])]
     fn is_a_path(#[case] path: &str, #[case] steps: &[Step<'_>]) {
         assert_eq!(parse(path).unwrap(), steps);

@@ -1,42 +1,43 @@
-//! Fetched commits: one bare repository a remote, in a folder that may be lost at any time.
+//! Fetched objects: one bare repository a remote, in a folder that may be lost at any time.
 //!
 //! A lock file lets one fetch at a time into each; a repository that has grown too large or is damaged is thrown
-//! away and fetched anew. No configuration of the user or machine is read, no hook is run, nothing is checked out.
+//! away and fetched anew, and so is the one that was used longest ago where there are too many. No configuration of
+//! the user or machine is read, no hook is run, nothing is checked out.
 
 use std::{
     fs::{self, File, TryLockError},
     io,
-    num::NonZeroU32,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use gix::{
-    ObjectId, Repository,
-    remote::{Direction, fetch::Shallow, fetch::Tags},
-};
+use gix::Repository;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    GitProblem, GitRemote, Revision,
-    connect::{connect, of_protocol},
+    GitProblem, GitRemote,
     error::clean,
     line::{Line, MIB},
-    tree::broken,
 };
 
 /// The most bytes taken for one fetch.
 pub(super) const MAX_FETCH_BYTES: u64 = 256 * MIB;
+/// The most memory for one object: larger ones make the repository unreadable here.
+pub(super) const MAX_OBJECT_BYTES: u64 = 256 * MIB;
 /// A cached repository larger than this is fetched anew.
 const MAX_CACHE_BYTES: u64 = 512 * MIB;
-/// The most memory for one object: larger ones make the repository unreadable here.
-const MAX_OBJECT_BYTES: u64 = 256 * MIB;
+/// One of more files than this, too: each fetch leaves a pack and its index.
+const MAX_CACHE_FILES: usize = 1000;
+/// How many repositories are kept.
+const MAX_REPOSITORIES: usize = 256;
 /// How often a lock that somebody else holds is tried again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
-/// Where the fetched reference is kept, whatever its name is on the server.
-const FETCHED: &str = "refs/voxsync/fetched";
+/// How the names of repositories and of their locks end.
+const REPOSITORY: &str = "git";
+const LOCK: &str = "lock";
 
 /// The cached repository of one remote, for as long as nobody else may use it.
 pub(super) struct Cache {
@@ -55,51 +56,29 @@ impl Cache {
     pub(super) fn lock(folder: &Path, remote: &GitRemote, line: &Line) -> Result<Self, GitProblem> {
         let unusable = |error: io::Error| line.problem().unwrap_or_else(|| cache_problem(&error));
         fs::create_dir_all(folder).map_err(unusable)?;
-        let name = BASE64.encode(Sha256::digest(remote.url.as_str()));
-        let file = File::options().create(true).append(true).open(folder.join(format!("{name}.lock")));
-        let lock = file.map_err(unusable)?;
+        let path = folder.join(BASE64.encode(Sha256::digest(remote.url.as_str()))).with_extension(REPOSITORY);
         loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => line
-                    .wait(async {
-                        tokio::time::sleep(LOCK_INTERVAL).await;
-                        Ok(())
-                    })
-                    .map_err(unusable)?,
-                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            if let Some(lock) = try_lock(&path.with_extension(LOCK)).map_err(unusable)? {
+                mark_used(&lock).map_err(unusable)?;
+                if !path.exists() {
+                    make_room(folder).map_err(unusable)?;
+                }
+                return Ok(Self { path, _lock: lock });
             }
+            let pause = async {
+                tokio::time::sleep(LOCK_INTERVAL).await;
+                Ok(())
+            };
+            line.wait(pause).map_err(unusable)?;
         }
-        Ok(Self { path: folder.join(format!("{name}.git")), _lock: lock })
     }
 
-    /// The repository, and a commit in it: the one that was seen if it is already there, else what the server has
-    /// under that reference now.
-    pub(super) fn commit(
-        &self,
-        remote: &GitRemote,
-        revision: &Revision,
-        line: &Arc<Line>,
-    ) -> Result<(Repository, ObjectId), GitProblem> {
-        let seen = ObjectId::from_hex(revision.commit.as_bytes())
-            .map_err(|_| GitProblem::Broken("the id of the commit is none".to_owned()))?;
-        let repository = self.open(seen.kind())?;
-        if repository.has_object(seen) {
-            return Ok((repository, seen));
-        }
-        let fetched = fetch(&repository, remote, &revision.reference, line)?;
-        Ok((repository, fetched))
-    }
-
-    /// Throws the repository away: whatever is wrong with it, the next fetch begins with a sound one.
-    pub(super) fn discard(&self) -> Result<(), GitProblem> {
-        fs::remove_dir_all(&self.path).map_err(|error| cache_problem(&error))
-    }
-
-    fn open(&self, hash: gix::hash::Kind) -> Result<Repository, GitProblem> {
+    /// The repository, made if it is not there, or not fit.
+    pub(super) fn open(&self, hash: gix::hash::Kind) -> Result<Repository, GitProblem> {
         if self.path.exists() {
-            if size_bytes(&self.path).is_ok_and(|bytes| bytes <= MAX_CACHE_BYTES)
+            if is_small(&self.path)
                 && let Ok(repository) = gix::open_opts(&self.path, open_options())
+                && repository.object_hash() == hash
             {
                 return Ok(repository);
             }
@@ -110,55 +89,120 @@ impl Cache {
             .map(gix::ThreadSafeRepository::into)
             .map_err(|error| GitProblem::Cache(clean(&error.to_string())))
     }
-}
 
-/// Fetches the newest commit of one reference, and nothing of its history.
-fn fetch(
-    repository: &Repository,
-    remote: &GitRemote,
-    reference: &str,
-    line: &Arc<Line>,
-) -> Result<ObjectId, GitProblem> {
-    let wanted = format!("+{reference}:{FETCHED}");
-    let source = repository
-        .remote_at(remote.url.as_str())
-        .and_then(|source| {
-            source.with_fetch_tags(Tags::None).with_refspecs([wanted.as_str()], Direction::Fetch)
-        })
-        .map_err(broken)?;
-    let connected = connect(remote, line)?;
-    let prepared = source
-        .to_connection_with_transport(connected.transport)
-        .with_credentials(|_| Ok(None))
-        .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default());
-    let prepared = match prepared {
-        Ok(prepared) => prepared.with_shallow(Shallow::DepthAtRemote(NonZeroU32::MIN)),
-        Err(error) => return Err(connected.end.problem().unwrap_or_else(|| of_protocol(&error))),
-    };
-    if let Err(error) = prepared.receive(gix::progress::Discard, &line.interrupt) {
-        return Err(connected.end.problem().unwrap_or_else(|| broken(error)));
+    /// Throws the repository away: whatever is wrong with it, the next fetch begins with a sound one.
+    pub(super) fn discard(&self) -> Result<(), GitProblem> {
+        fs::remove_dir_all(&self.path).map_err(|error| cache_problem(&error))
     }
-    let mut fetched = repository.find_reference(FETCHED).map_err(broken)?;
-    Ok(fetched.peel_to_commit().map_err(broken)?.id)
 }
 
-/// What the files of a folder take in all.
-fn size_bytes(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
+/// Takes the lock of this name, unless somebody has it.
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let lock = File::options().create(true).append(true).open(path)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // Who made room may have removed the file between the two: then this is a lock of nothing.
+    let is_there =
+        fs::metadata(path).is_ok_and(|there| lock.metadata().is_ok_and(|one| one.ino() == there.ino()));
+    Ok(is_there.then_some(lock))
+}
+
+/// The time of the last write of a lock is when its repository was used last.
+fn mark_used(lock: &File) -> io::Result<()> {
+    lock.set_modified(Timestamp::now().into())
+}
+
+/// Removes the repositories that were used longest ago, so that there is room for one more. Those in use stay.
+fn make_room(folder: &Path) -> io::Result<()> {
+    let mut repositories = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == REPOSITORY) {
+            let used = fs::metadata(path.with_extension(LOCK)).and_then(|lock| lock.modified()).ok();
+            repositories.push((used, path));
+        }
+    }
+    repositories.sort_unstable();
+    let excess = (repositories.len() + 1).saturating_sub(MAX_REPOSITORIES);
+    for (_, path) in repositories.into_iter().take(excess) {
+        let name = path.with_extension(LOCK);
+        if let Some(_lock) = try_lock(&name)? {
+            fs::remove_dir_all(&path)?;
+            fs::remove_file(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a repository may go on growing.
+fn is_small(folder: &Path) -> bool {
+    size(folder).is_ok_and(|(bytes, files)| bytes <= MAX_CACHE_BYTES && files <= MAX_CACHE_FILES)
+}
+
+/// How many bytes and files a folder has in all.
+fn size(folder: &Path) -> io::Result<(u64, usize)> {
+    let (mut bytes, mut files) = (0, 0);
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let metadata = entry.metadata()?;
             bytes += metadata.len();
+            files += 1;
             if metadata.is_dir() {
                 folders.push(entry.path());
             }
         }
     }
-    Ok(bytes)
+    Ok((bytes, files))
 }
 
 fn cache_problem(error: &io::Error) -> GitProblem {
     GitProblem::Cache(clean(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(folder: &Path, number: usize, used: i64) -> PathBuf {
+        let path = folder.join(format!("{number}.{REPOSITORY}"));
+        fs::create_dir(&path).unwrap();
+        let lock = try_lock(&path.with_extension(LOCK)).unwrap().unwrap();
+        lock.set_modified(Timestamp::from_second(used).unwrap().into()).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_repositories_used_longest_ago_make_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let times = (0..=MAX_REPOSITORIES).zip((0..2_000).rev());
+        let paths: Vec<PathBuf> =
+            times.map(|(number, used)| repository(folder.path(), number, used)).collect();
+        let (oldest, older) = (&paths[MAX_REPOSITORIES], &paths[MAX_REPOSITORIES - 1]);
+        let in_use = try_lock(&oldest.with_extension(LOCK)).unwrap().unwrap();
+        make_room(folder.path()).unwrap();
+        assert!(oldest.exists(), "somebody uses it");
+        assert!(!older.exists() && !older.with_extension(LOCK).exists());
+        assert_eq!(paths.iter().filter(|path| path.exists()).count(), MAX_REPOSITORIES);
+        drop(in_use);
+        make_room(folder.path()).unwrap();
+        assert!(!oldest.exists());
+        assert_eq!(paths.iter().filter(|path| path.exists()).count(), MAX_REPOSITORIES - 1);
+    }
+
+    #[test]
+    fn a_lock_whose_file_is_gone_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.lock");
+        let first = try_lock(&path).unwrap().unwrap();
+        assert!(try_lock(&path).unwrap().is_none());
+        fs::remove_file(&path).unwrap();
+        let second = try_lock(&path).unwrap();
+        assert!(second.is_some(), "a new file is a new lock");
+        drop(first);
+    }
 }

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::GitUrl;
+use super::{GitUrl, github::AppProblem};
 
 /// The most bytes of a foreign text in one message.
 const MAX_FOREIGN_TEXT_BYTES: usize = 300;
@@ -86,6 +86,9 @@ pub enum GitProblem {
         /// As `known_hosts` has it.
         host: String,
     },
+    /// The SSH server is too old, or set up for something else.
+    #[error("the SSH server has no algorithm in common with this client ({0}): bring it up to date")]
+    SshAlgorithms(String),
     /// The SSH client could not be used at all.
     #[error("ssh cannot be used: {0}")]
     Ssh(String),
@@ -97,6 +100,28 @@ pub enum GitProblem {
         /// The names nearest to it, at most a few.
         similar: Vec<String>,
     },
+    /// A GitHub App gets no token.
+    #[error(transparent)]
+    App(#[from] AppProblem),
+    /// No such commit, or none that the server gives.
+    #[error(
+        "there is no commit {0} in it, or none that the server gives by its id: name it by a branch or tag, or allow it \
+         on the server (`uploadpack.allowReachableSHA1InWant`)"
+    )]
+    CommitMissing(String),
+    /// The id is one of something else.
+    #[error("{id} is a {what}, not a commit: give the id of the commit")]
+    NotACommit {
+        /// The id as written.
+        id: String,
+        /// `tag`, `tree` or `blob`.
+        what: String,
+    },
+    /// More references than are looked at; a part of them would be no answer.
+    #[error(
+        "it has more than {0} references of the kind that is followed: follow a branch, or delete old tags"
+    )]
+    TooManyReferences(usize),
     /// No tag satisfies the policy; the text counts why.
     #[error("{0}")]
     NoTag(String),

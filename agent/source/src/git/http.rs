@@ -8,7 +8,6 @@
 
 use std::{
     any::Any,
-    error::Error as StdError,
     io::{self, BufReader, Cursor, Read, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,11 +19,9 @@ use gix::protocol::transport::client::blocking_io::http::{
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
-    redirect,
 };
-use rustls::CertificateError;
 
-use super::{GitLogin, GitProblem, GitRemote, error::clean, line::Line};
+use super::{GitLogin, GitProblem, GitRemote, client, error::clean, line::Line};
 use crate::Traffic;
 
 /// The most that is sent in one request: a list of wanted prefixes or commits.
@@ -42,23 +39,8 @@ pub(super) struct HttpLine {
 
 impl HttpLine {
     pub(super) fn open(remote: &GitRemote, line: Arc<Line>) -> Result<Self, GitProblem> {
-        let mut builder = Client::builder().redirect(redirect::Policy::none()).referer(false);
-        if let Some(pem) = &remote.ca_pem {
-            let refused = |error: reqwest::Error| GitProblem::CertificateSecret("ca.crt", root_cause(&error));
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(refused)?;
-            if certificates.is_empty() {
-                return Err(GitProblem::CertificateSecret("ca.crt", "no certificate in it".to_owned()));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        if let Some(pem) = &remote.identity_pem {
-            let identity = reqwest::Identity::from_pem(pem.as_bytes())
-                .map_err(|error| GitProblem::CertificateSecret("tls.crt or tls.key", root_cause(&error)))?;
-            builder = builder.identity(identity);
-        }
-        let client = builder.build().map_err(|error| GitProblem::Tls(root_cause(&error)))?;
-        let (authorization, traffic) = (authorization(&remote.login)?, remote.traffic.clone());
-        Ok(Self { client, authorization, line, traffic })
+        let authorization = authorization(&remote.login)?;
+        Ok(Self { client: client::open(remote)?, authorization, line, traffic: remote.traffic.clone() })
     }
 
     fn exchange(
@@ -174,7 +156,7 @@ impl Exchange {
                 }
                 Err(error) => Err(error),
             };
-            sent.map_err(|error| self.line.fail(problem_of(&error, &self.line)))
+            sent.map_err(|error| self.line.fail(client::problem_of(&error)))
         })?;
         if let Some(problem) = refusal(&response, self.asked_with_login) {
             return Err(self.line.fail(problem));
@@ -211,7 +193,7 @@ impl Exchange {
             }
             let line = &self.line;
             let next = line.wait(async {
-                response.chunk().await.map_err(|error| line.fail(problem_of(&error, line)))
+                response.chunk().await.map_err(|error| line.fail(client::problem_of(&error)))
             })?;
             let Some(next) = next else { return Ok(0) };
             line.received(next.len())?;
@@ -294,42 +276,4 @@ fn destination(response: &Response) -> String {
         }
         Err(_) => "an address that is none".to_owned(),
     }
-}
-
-fn problem_of(error: &reqwest::Error, line: &Line) -> GitProblem {
-    match tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        )) => GitProblem::CertificateExpired,
-        // A bad signature is an authority of the same name with another key: one that was made anew, or a false one.
-        Some(rustls::Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        )) => GitProblem::CertificateUnknownAuthority,
-        Some(other) => GitProblem::Tls(clean(&other.to_string())),
-        None => line.problem().unwrap_or_else(|| GitProblem::Unreachable(root_cause(error))),
-    }
-}
-
-/// The TLS error inside of an HTTP error. I/O errors hide what they wrap from `source`, so they are opened.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-/// The innermost words: the outer ones repeat the URL and say little.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn StdError = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    clean(&innermost.to_string())
 }

@@ -10,15 +10,13 @@ use super::{
     GitProblem, GitRef, GitRemote, Revision,
     cache::open_options,
     error::clean,
-    refs::{self, Advertised},
+    read::object_id,
+    refs::{self, Advertised, MAX_REFERENCES},
     tree::broken,
 };
 use crate::file::{FileProblem, resolve};
 
 const OUTSIDE: GitProblem = GitProblem::FileRefused("the repository is not below the folder for file URLs");
-
-/// The most references looked at.
-const MAX_REFERENCES: usize = 100_000;
 
 /// Opens the repository at a path below the root.
 pub(super) fn open(remote: &GitRemote, path: &Path) -> Result<Repository, GitProblem> {
@@ -42,19 +40,24 @@ pub(super) fn open(remote: &GitRemote, path: &Path) -> Result<Repository, GitPro
 
 /// The same look as at a server.
 pub(super) fn look(repository: &Repository, wanted: &GitRef) -> Result<Revision, GitProblem> {
-    refs::prefix(wanted)?;
+    let Some(prefix) = refs::prefix(wanted)? else { return refs::choose(Vec::new(), wanted) };
+    let folder = if prefix.starts_with(refs::TAGS) { refs::TAGS } else { refs::BRANCHES };
     let platform = repository.references().map_err(broken)?;
     let mut found = Vec::new();
-    for reference in platform.all().map_err(broken)?.take(MAX_REFERENCES) {
-        let Ok(mut reference) = reference else { continue };
-        let Ok(name) = reference.name().as_bstr().to_str().map(str::to_owned) else { continue };
-        if !(name.starts_with(refs::BRANCHES) || name.starts_with(refs::TAGS)) {
-            continue;
-        }
+    for reference in platform.prefixed(folder).map_err(broken)? {
         // One broken reference says nothing about the others.
-        if let Ok(object) = reference.peel_to_id() {
-            found.push(Advertised { name, object: object.to_string() });
+        let Ok(reference) = reference else { continue };
+        let Ok(name) = reference.name().as_bstr().to_str().map(str::to_owned) else { continue };
+        if found.len() >= MAX_REFERENCES {
+            return Err(GitProblem::TooManyReferences(MAX_REFERENCES));
+        }
+        if let Some(id) = reference.try_id() {
+            found.push(Advertised { name, object: id.to_string(), tag_object: None });
         }
     }
-    refs::choose(found, wanted)
+    let chosen = refs::choose(found, wanted)?;
+    let object = repository.find_object(object_id(&chosen.commit)?).map_err(broken)?;
+    let commit = object.peel_tags_to_end().map_err(broken)?.id.to_string();
+    let tag_object = (commit != chosen.commit).then_some(chosen.commit);
+    Ok(Revision { commit, tag_object, ..chosen })
 }

@@ -1,21 +1,27 @@
 //! Git repositories: which commit a branch or tag has now, and one file of that commit.
 //!
-//! A look ([`look`]) asks a server for names and moves no objects. A read ([`read_file`]) fetches one commit without
-//! its history, and only if it is not in the cache. Both end at the timeout of the [`GitRemote`], whatever the server
+//! A look ([`look`]) asks a server for names and moves no objects. A read ([`read_file`], [`read_commit`], [`read_signed`]) fetches one
+//! commit without its history, of it what is needed, and only if it is not in the cache. Both end at the timeout of the [`GitRemote`], whatever the server
 //! does, and take a bounded number of bytes. This module never writes to a repository of others, runs no hook,
 //! follows no symlink, submodule or redirect, and reads no Git configuration of the user or machine.
 //!
-//! Reading order: `url`, `remote`, `error` (the values); `refs` (what a look decides); `line`, `http`, `ssh`,
-//! `connect` (how bytes get here); `cache`, `local`, `tree` (what is done with them).
+//! Reading order: `url`, `remote`, `image`, `error` (the values); `refs` (what a look decides); `line`, `client`, `http`, `ssh`, `github`,
+//! `connect`, `fetch` (how bytes get here); `cache`, `local`, `tree`, `read` (what is done with them).
 
 mod cache;
+mod client;
 mod connect;
 mod error;
+mod fetch;
+mod github;
 mod http;
+mod image;
 mod line;
 mod local;
+mod read;
 mod refs;
 mod remote;
+mod signed;
 mod ssh;
 mod tree;
 mod url;
@@ -33,10 +39,13 @@ use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 pub use self::{
     error::{GitError, GitProblem},
+    github::{AppProblem, GitHubApp, InstallationToken, token as github_token},
+    image::{Follows, ImageTemplate, TemplateError},
     refs::{GitRef, Revision},
     remote::{GitLogin, GitRemote},
+    signed::SignedObjects,
     ssh::PRIVATE_KEY_NAMES,
-    tree::{FileAtCommit, MAX_FILE_BYTES},
+    tree::{CommitFacts, FileAtCommit, MAX_FILE_BYTES},
     url::{GitUrl, GitUrlError},
 };
 use self::{line::Line, url::Place};
@@ -49,14 +58,13 @@ pub async fn look(remote: &GitRemote, reference: &GitRef) -> Result<Revision, Gi
     let reference = reference.clone();
     in_time(remote, refs::MAX_LOOK_BYTES, move |remote, line| match remote.url.place() {
         Place::File(path) => local::look(&local::open(remote, path)?, &reference),
-        _ => refs::look(connect::connect(remote, line)?, &reference),
+        _ => refs::look(fetch::Server::greet(remote, line)?, &reference),
     })
     .await
 }
 
-/// One file of the commit that a look has found, or of the one that the reference has by now (see
-/// [`FileAtCommit::commit`]). `cache` is a folder for fetched commits; it is made if it is missing, and everything in
-/// it may be deleted while nobody reads.
+/// One file of the commit that a look has found. `cache` is a folder for fetched objects; it is made if it is missing,
+/// and everything in it may be deleted while nobody reads.
 pub async fn read_file(
     remote: &GitRemote,
     revision: &Revision,
@@ -65,21 +73,33 @@ pub async fn read_file(
 ) -> Result<FileAtCommit, GitError> {
     let (revision, path, folder) = (revision.clone(), path.to_owned(), cache.to_owned());
     in_time(remote, cache::MAX_FETCH_BYTES, move |remote, line| {
-        tree::parts(&path)?;
-        if let Place::File(place) = remote.url.place() {
-            let repository = local::open(remote, place)?;
-            let commit = gix::ObjectId::from_hex(revision.commit.as_bytes())
-                .map_err(|_| GitProblem::Broken("the id of the commit is none".to_owned()))?;
-            return tree::read(&repository, commit, &path);
-        }
-        let cache = cache::Cache::lock(&folder, remote, line)?;
-        let read = cache
-            .commit(remote, &revision, line)
-            .and_then(|(repository, commit)| tree::read(&repository, commit, &path));
-        if let Err(GitProblem::Broken(_)) = read {
-            cache.discard()?;
-        }
-        read
+        read::file(remote, &revision, &path, &folder, line)
+    })
+    .await
+}
+
+/// What the commit that a look has found says of itself.
+pub async fn read_commit(
+    remote: &GitRemote,
+    revision: &Revision,
+    cache: &Path,
+) -> Result<CommitFacts, GitError> {
+    let (revision, folder) = (revision.clone(), cache.to_owned());
+    in_time(remote, cache::MAX_FETCH_BYTES, move |remote, line| read::facts(remote, &revision, &folder, line))
+        .await
+}
+
+/// The raw commit that a look has found, and the annotated tag that led to it.
+pub async fn read_signed(
+    remote: &GitRemote,
+    revision: &Revision,
+    cache: &Path,
+) -> Result<SignedObjects, GitError> {
+    let (revision, folder) = (revision.clone(), cache.to_owned());
+    in_time(remote, cache::MAX_FETCH_BYTES, move |remote, line| {
+        read::with_commit(remote, &revision, &folder, line, |repository, commit| {
+            signed::objects(repository, commit, &revision)
+        })
     })
     .await
 }

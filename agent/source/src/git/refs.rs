@@ -5,18 +5,16 @@
 
 use gix::{
     bstr::{BString, ByteSlice as _},
-    protocol::{
-        LsRefsCommand,
-        handshake::Ref,
-        ls_refs::RefPrefixes,
-        transport::{Protocol, Service},
-    },
+    protocol::{LsRefsCommand, handshake::Ref, ls_refs::RefPrefixes, transport::Protocol},
 };
 use voxsync_policy::TagPolicy;
 
 use super::{
     GitProblem,
-    connect::{Connected, of_protocol},
+    connect::of_protocol,
+    error::clean,
+    fetch::{AGENT, Server},
+    read::object_id,
 };
 
 /// Where branches are.
@@ -24,7 +22,7 @@ pub(super) const BRANCHES: &str = "refs/heads/";
 /// Where tags are.
 pub(super) const TAGS: &str = "refs/tags/";
 /// The most references looked at.
-const MAX_REFERENCES: usize = 100_000;
+pub(super) const MAX_REFERENCES: usize = 100_000;
 /// The most bytes taken for them.
 pub(super) const MAX_LOOK_BYTES: u64 = 32 << 20;
 /// How many names a message offers instead of one that is not there.
@@ -39,6 +37,8 @@ pub enum GitRef {
     Branch(String),
     /// The best tag by a policy. The policy sees the short names, `v1.2.0`.
     Tag(TagPolicy),
+    /// This commit, by its full id. A look only shows the login to the server: whether the commit is there, a read says.
+    Commit(String),
 }
 
 /// Where a [`GitRef`] stood at a look.
@@ -46,10 +46,12 @@ pub enum GitRef {
 pub struct Revision {
     /// The full id of the commit; an annotated tag is followed to it.
     pub commit: String,
-    /// `refs/heads/…` or `refs/tags/…`.
+    /// `refs/heads/…` or `refs/tags/…`, or the commit itself.
     pub reference: String,
     /// The short name of the tag, if it was a tag.
     pub tag: Option<String>,
+    /// The full id of the tag's own object, if it is an annotated one.
+    pub tag_object: Option<String>,
 }
 
 /// A reference of a server or local repository, followed to its object.
@@ -57,67 +59,68 @@ pub struct Revision {
 pub(super) struct Advertised {
     pub(super) name: String,
     pub(super) object: String,
+    /// The annotated tag that led to it.
+    pub(super) tag_object: Option<String>,
 }
 
-/// What to ask for.
-pub(super) fn prefix(wanted: &GitRef) -> Result<String, GitProblem> {
+/// What to ask for; none where no name is.
+pub(super) fn prefix(wanted: &GitRef) -> Result<Option<String>, GitProblem> {
     match wanted {
         GitRef::Branch(branch) => {
             let name = format!("{BRANCHES}{branch}");
             match gix::validate::reference::name(name.as_bytes().as_bstr()) {
-                Ok(_) => Ok(name),
+                Ok(_) => Ok(Some(name)),
                 Err(_) => Err(GitProblem::BranchName(branch.clone())),
             }
         }
-        GitRef::Tag(_) => Ok(TAGS.to_owned()),
+        GitRef::Tag(_) => Ok(Some(TAGS.to_owned())),
+        GitRef::Commit(_) => Ok(None),
     }
 }
 
 /// Asks a server. A second question is asked only to say which branches there are instead.
-pub(super) fn look(mut connected: Connected, wanted: &GitRef) -> Result<Revision, GitProblem> {
-    let prefix = prefix(wanted)?;
-    let outcome = (|| {
-        let handshake = gix::protocol::handshake(
-            &mut connected.transport,
-            Service::UploadPack,
-            |_| Ok(None),
-            Vec::new(),
-            &mut gix::progress::Discard,
-        )?;
-        let mut list = |prefix: &str| -> gix::Result<Vec<Ref>> {
-            let mut prefixes = RefPrefixes::new();
-            prefixes.extend([BString::from(prefix)]);
-            let agent = ("agent", Some(concat!("git/voxsync-", env!("CARGO_PKG_VERSION")).into()));
-            LsRefsCommand::new(Some(prefixes), &handshake.capabilities, agent).invoke_blocking(
-                &mut connected.transport,
-                &mut gix::progress::Discard,
-                false,
-            )
-        };
-        let found = if handshake.server_protocol_version == Protocol::V2 {
-            let found = list(&prefix)?;
+pub(super) fn look(mut server: Server, wanted: &GitRef) -> Result<Revision, GitProblem> {
+    let Some(prefix) = prefix(wanted)? else {
+        server.leave();
+        return choose(Vec::new(), wanted);
+    };
+    let found = if server.handshake.server_protocol_version == Protocol::V2 {
+        list(&mut server, &prefix).and_then(|found| {
             let is_there = found.iter().any(|found| found.unpack().0 == prefix.as_str());
-            if is_there || prefix.ends_with('/') { found } else { list(BRANCHES)? }
-        } else {
-            handshake.refs.clone().unwrap_or_default()
-        };
-        let _ = gix::protocol::indicate_end_of_interaction(&mut connected.transport, false);
-        Ok(found)
-    })();
-    match outcome {
+            if is_there || prefix.ends_with('/') { Ok(found) } else { list(&mut server, BRANCHES) }
+        })
+    } else {
+        Ok(server.handshake.refs.take().unwrap_or_default())
+    };
+    match found {
         Ok(references) if references.len() > MAX_REFERENCES => {
-            Err(GitProblem::NotGit(format!("it has more than {MAX_REFERENCES} references")))
+            Err(GitProblem::TooManyReferences(MAX_REFERENCES))
         }
-        Ok(references) => choose(references.iter().filter_map(advertised).collect(), wanted),
-        Err(error) => Err(connected.end.problem().unwrap_or_else(|| of_protocol(&error))),
+        Ok(references) => {
+            server.leave();
+            choose(references.iter().filter_map(advertised).collect(), wanted)
+        }
+        Err(error) => Err(server.connected.end.problem().unwrap_or_else(|| of_protocol(&error))),
     }
+}
+
+fn list(server: &mut Server, prefix: &str) -> gix::Result<Vec<Ref>> {
+    let mut prefixes = RefPrefixes::new();
+    prefixes.extend([BString::from(prefix)]);
+    let agent = (AGENT.0, AGENT.1.map(Into::into));
+    LsRefsCommand::new(Some(prefixes), &server.handshake.capabilities, agent).invoke_blocking(
+        &mut server.connected.transport,
+        &mut gix::progress::Discard,
+        false,
+    )
 }
 
 /// A reference that points to something; names that are not UTF-8 are nobody's branch here.
 fn advertised(reference: &Ref) -> Option<Advertised> {
     let (name, target, peeled) = reference.unpack();
     let object = peeled.or(target)?.to_string();
-    Some(Advertised { name: name.to_str().ok()?.to_owned(), object })
+    let tag_object = peeled.and(target).map(|tag| tag.to_string());
+    Some(Advertised { name: name.to_str().ok()?.to_owned(), object, tag_object })
 }
 
 /// Which of the references is meant.
@@ -129,7 +132,7 @@ pub(super) fn choose(references: Vec<Advertised>, wanted: &GitRef) -> Result<Rev
             let missing =
                 || GitProblem::BranchMissing { branch: branch.clone(), similar: similar(branch, names) };
             let found = references.iter().find(|reference| reference.name == name).ok_or_else(missing)?;
-            Ok(Revision { commit: found.object.clone(), reference: name, tag: None })
+            Ok(Revision { commit: found.object.clone(), reference: name, tag: None, tag_object: None })
         }
         GitRef::Tag(policy) => {
             let tags = references.iter().filter_map(|reference| reference.name.strip_prefix(TAGS));
@@ -137,9 +140,12 @@ pub(super) fn choose(references: Vec<Advertised>, wanted: &GitRef) -> Result<Rev
             let no_tag = || GitProblem::NoTag(election.to_string());
             let tag = election.chosen.as_ref().ok_or_else(no_tag)?.tag.clone();
             let reference = format!("{TAGS}{tag}");
-            let commit =
-                references.into_iter().find(|found| found.name == reference).ok_or_else(no_tag)?.object;
-            Ok(Revision { commit, reference, tag: Some(tag) })
+            let found = references.into_iter().find(|found| found.name == reference).ok_or_else(no_tag)?;
+            Ok(Revision { commit: found.object, reference, tag: Some(tag), tag_object: found.tag_object })
+        }
+        GitRef::Commit(commit) => {
+            let commit = object_id(commit)?.to_string();
+            Ok(Revision { reference: commit.clone(), commit, tag: None, tag_object: None })
         }
     }
 }
@@ -150,7 +156,7 @@ fn similar<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String
     let mut names: Vec<(usize, &str)> =
         names.filter(short).map(|name| (distance(wanted, name), name)).collect();
     names.sort_unstable();
-    names.into_iter().take(MAX_SIMILAR).map(|(_, name)| name.to_owned()).collect()
+    names.into_iter().take(MAX_SIMILAR).map(|(_, name)| clean(name)).collect()
 }
 
 /// How many letters have to change (Levenshtein).
@@ -177,7 +183,9 @@ mod tests {
 
     fn references(names: &[&str]) -> Vec<Advertised> {
         let numbered = names.iter().enumerate();
-        numbered.map(|(n, name)| Advertised { name: (*name).to_owned(), object: n.to_string() }).collect()
+        numbered
+            .map(|(n, name)| Advertised { name: (*name).to_owned(), object: n.to_string(), tag_object: None })
+            .collect()
     }
 
     fn semver(range: &str) -> GitRef {

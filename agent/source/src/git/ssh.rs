@@ -183,6 +183,13 @@ fn problem_in(said: &str, host: &str) -> Option<GitProblem> {
     }
     // The last line is the reason; what comes before it are warnings and banners.
     let last = clean(said.lines().rev().find(|line| !line.trim().is_empty())?);
+    if has("Unable to negotiate") {
+        return Some(GitProblem::SshAlgorithms(last));
+    }
+    if has("Load key") && has("passphrase") {
+        let reason = "the private key in the Secret has a passphrase: make one without, for this use alone";
+        return Some(GitProblem::LoginRefused(reason.to_owned()));
+    }
     if has("Permission denied (") || has("Too many authentication failures") {
         return Some(GitProblem::LoginRefused(last));
     }
@@ -224,6 +231,14 @@ mod tests {
     #[case(
         "Load key \"/tmp/x\": invalid format\ngit@h: Permission denied (publickey).",
         "does not know this login"
+    )]
+    #[case(
+        "Load key \"/tmp/x\": incorrect passphrase supplied to decrypt private key\r\ngit@h: Permission denied (publickey).",
+        "has a passphrase"
+    )]
+    #[case(
+        "Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. Their offer: ssh-rsa",
+        "no algorithm in common with this client (Unable to negotiate with 10.0.0.1 port 22: no matching host key"
     )]
     #[case("ssh: connect to host h port 22: Connection refused", "cannot be reached")]
     #[case("ssh: Could not resolve hostname h: Name or service not known", "cannot be reached")]

@@ -3,7 +3,7 @@
 //! What is in a repository is hostile: sizes are looked up before anything is unpacked.
 
 use gix::{
-    ObjectId, Repository, Tree,
+    Commit, ObjectId, Repository, Tree,
     bstr::ByteSlice as _,
     objs::{Kind, tree::EntryKind},
 };
@@ -16,7 +16,7 @@ pub const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The largest commit object: its message is text of somebody else.
 const MAX_COMMIT_BYTES: u64 = 1 << 20;
 /// The largest single folder.
-const MAX_TREE_BYTES: u64 = 32 << 20;
+pub(super) const MAX_TREE_BYTES: u64 = 32 << 20;
 /// The longest path.
 const MAX_PATH_BYTES: usize = 1024;
 /// The deepest path.
@@ -26,13 +26,20 @@ const MAX_SHOWN_ENTRIES: usize = 10;
 /// How many characters of a commit id a message shows.
 const SHORT_COMMIT: usize = 10;
 
-/// A file as a commit has it, and what the commit says of itself. Nobody has verified what it says.
+/// A file as a commit has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileAtCommit {
     /// The content, at most [`MAX_FILE_BYTES`].
     pub bytes: Vec<u8>,
-    /// The full id of the commit it was read from; another one than was looked for if the reference moved meanwhile.
-    pub commit: String,
+    /// The commit it was read from.
+    pub commit: CommitFacts,
+}
+
+/// What a commit says of itself. Nobody has verified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitFacts {
+    /// The full id.
+    pub id: String,
     /// The author's name.
     pub author: String,
     /// When it was committed; `None` if the commit has no readable time.
@@ -57,69 +64,27 @@ pub(super) fn parts(path: &str) -> Result<Vec<&str>, GitProblem> {
     Ok(parts)
 }
 
-/// Reads the file.
-pub(super) fn read(
-    repository: &Repository,
-    commit: ObjectId,
-    path: &str,
-) -> Result<FileAtCommit, GitProblem> {
-    let parts = parts(path)?;
-    within(repository, commit, "the commit", MAX_COMMIT_BYTES)?;
-    let commit = repository.find_commit(commit).map_err(broken)?;
-    let id = commit.id.to_string();
-    let short: String = id.chars().take(SHORT_COMMIT).collect();
-    let tree = commit.tree_id().map_err(broken)?.detach();
-    let bytes = file(repository, tree, &parts, &short)?;
+/// What the commit says of itself.
+pub(super) fn facts(repository: &Repository, commit: ObjectId) -> Result<CommitFacts, GitProblem> {
+    let commit = commit_at(repository, commit)?;
     let author = commit.author().map_err(broken)?;
     let message = commit.message_raw().map_err(broken)?.to_str_lossy().into_owned();
-    Ok(FileAtCommit {
-        bytes,
+    Ok(CommitFacts {
+        id: commit.id.to_string(),
         author: clean(&author.name.to_str_lossy()),
         time: commit.time().ok().and_then(|time| Timestamp::from_second(time.seconds).ok()),
         title: clean(message.trim_start().lines().next().unwrap_or_default()),
-        commit: id,
     })
 }
 
-fn file(
+/// Reads a file that was found.
+pub(super) fn read(
     repository: &Repository,
-    root: ObjectId,
-    parts: &[&str],
-    commit: &str,
-) -> Result<Vec<u8>, GitProblem> {
-    let mut folder = root;
-    let mut depth = 0;
-    for part in parts {
-        within(repository, folder, "a folder", MAX_TREE_BYTES)?;
-        let tree = repository.find_tree(folder).map_err(broken)?;
-        let Some(entry) = tree.find_entry(*part) else {
-            return Err(missing(&tree, parts, depth, commit));
-        };
-        depth += 1;
-        let here = || parts.get(..depth).unwrap_or(parts).join("/");
-        let last = depth == parts.len();
-        let what = match (entry.mode().kind(), last) {
-            (EntryKind::Blob | EntryKind::BlobExecutable, true) => {
-                return blob(repository, entry.object_id(), &here());
-            }
-            (EntryKind::Tree, false) => {
-                folder = entry.object_id();
-                continue;
-            }
-            (EntryKind::Blob | EntryKind::BlobExecutable, false) => {
-                return Err(missing(&tree, parts, depth - 1, commit));
-            }
-            (EntryKind::Tree, true) => "folder",
-            (EntryKind::Link, _) => "symlink",
-            (EntryKind::Commit, _) => "submodule",
-        };
-        return Err(GitProblem::NotAFile { path: here(), commit: commit.to_owned(), what });
-    }
-    Err(GitProblem::PathMalformed { path: String::new(), reason: "is empty" })
-}
-
-fn blob(repository: &Repository, id: ObjectId, path: &str) -> Result<Vec<u8>, GitProblem> {
-    let header = repository.find_header(id).map_err(broken)?;
+    commit: ObjectId,
+    blob: ObjectId,
+    path: &str,
+) -> Result<FileAtCommit, GitProblem> {
+    let header = repository.find_header(blob).map_err(broken)?;
     if header.kind() != Kind::Blob {
         return Err(GitProblem::Broken(format!("`{path}` is a {} under the name of a file", header.kind())));
     }
@@ -127,7 +92,61 @@ fn blob(repository: &Repository, id: ObjectId, path: &str) -> Result<Vec<u8>, Gi
         let path = path.to_owned();
         return Err(GitProblem::FileTooLarge { path, bytes: header.size(), limit: MAX_FILE_BYTES });
     }
-    Ok(std::mem::take(&mut repository.find_blob(id).map_err(broken)?.data))
+    let bytes = std::mem::take(&mut repository.find_blob(blob).map_err(broken)?.data);
+    Ok(FileAtCommit { bytes, commit: facts(repository, commit)? })
+}
+
+/// The id of the file at a path; none where the repository has not all that leads to it.
+pub(super) fn find(
+    repository: &Repository,
+    commit: ObjectId,
+    parts: &[&str],
+) -> Result<Option<ObjectId>, GitProblem> {
+    if !repository.has_object(commit) {
+        return Ok(None);
+    }
+    let commit = commit_at(repository, commit)?;
+    let id = commit.id.to_string();
+    let short = id.get(..SHORT_COMMIT).unwrap_or(&id);
+    let mut folder = commit.tree_id().map_err(broken)?.detach();
+    let mut depth = 0;
+    for part in parts {
+        if !repository.has_object(folder) {
+            return Ok(None);
+        }
+        within(repository, folder, "a folder", MAX_TREE_BYTES)?;
+        let tree = repository.find_tree(folder).map_err(broken)?;
+        let Some(entry) = tree.find_entry(*part) else {
+            return Err(missing(&tree, parts, depth, short));
+        };
+        depth += 1;
+        let last = depth == parts.len();
+        let what = match (entry.mode().kind(), last) {
+            (EntryKind::Blob | EntryKind::BlobExecutable, true) => return Ok(Some(entry.object_id())),
+            (EntryKind::Tree, false) => {
+                folder = entry.object_id();
+                continue;
+            }
+            (EntryKind::Blob | EntryKind::BlobExecutable, false) => {
+                return Err(missing(&tree, parts, depth - 1, short));
+            }
+            (EntryKind::Tree, true) => "folder",
+            (EntryKind::Link, _) => "symlink",
+            (EntryKind::Commit, _) => "submodule",
+        };
+        let path = parts.get(..depth).unwrap_or(parts).join("/");
+        return Err(GitProblem::NotAFile { path, commit: short.to_owned(), what });
+    }
+    Err(GitProblem::PathMalformed { path: String::new(), reason: "is empty" })
+}
+
+fn commit_at(repository: &Repository, id: ObjectId) -> Result<Commit<'_>, GitProblem> {
+    let kind = repository.find_header(id).map_err(broken)?.kind();
+    if kind != Kind::Commit {
+        return Err(GitProblem::NotACommit { id: id.to_string(), what: kind.to_string() });
+    }
+    within(repository, id, "the commit", MAX_COMMIT_BYTES)?;
+    repository.find_commit(id).map_err(broken)
 }
 
 /// Refuses an object that is larger than any sound repository has it, before it is unpacked.

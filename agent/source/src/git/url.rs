@@ -2,7 +2,7 @@
 //!
 //! Pure. A URL with a password in it is refused, and the message never repeats it: logins come from Secrets.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, net::Ipv6Addr, path::PathBuf, str::FromStr};
 
 use gix::bstr::ByteSlice as _;
 use thiserror::Error;
@@ -113,26 +113,46 @@ impl FromStr for GitUrl {
             other => return Err(GitUrlError::Scheme(other.as_str().to_owned())),
         };
         let host = url.host().unwrap_or_default().to_ascii_lowercase();
-        let text = url.to_bstring().to_string();
+        let text = match place {
+            // As it was written: the user is a part of it, and gix leaves out the brackets of an address.
+            Place::Ssh { .. } => text.to_owned(),
+            Place::Http | Place::Git { .. } | Place::File(_) => url.to_bstring().to_string(),
+        };
         Ok(Self { text, host, place })
     }
 }
 
-/// The host, in characters that can be an argument of a program without being an option of it.
+/// The host, in characters that can be an argument of a program without being an option of it; an IPv6 address without
+/// its brackets.
 fn host_of(url: &gix::Url) -> Result<String, GitUrlError> {
     let host = url.host().unwrap_or_default();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-    if host.is_empty() || host.starts_with('-') || !host.chars().all(allowed) {
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_address = in_brackets.unwrap_or(host).parse::<Ipv6Addr>().is_ok();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_name = !host.is_empty() && !host.starts_with('-') && host.chars().all(allowed);
+    if !is_address && !is_name {
         return Err(GitUrlError::Malformed("its host is missing or has a character that no host has"));
     }
-    Ok(host.trim_matches(['[', ']']).to_owned())
+    Ok(in_brackets.unwrap_or(host).to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_url_or_not(text in "((https?|ssh|git|file|ext)(://|::)|git@)?[a-z@:/.~\\[\\]%?#-]{0,12}\\PC{0,12}") {
+            if let Ok(url) = text.parse::<GitUrl>() {
+                let again: GitUrl = url.as_str().parse().unwrap();
+                prop_assert_eq!(again.as_str(), url.as_str());
+                prop_assert_eq!(again.place(), url.place());
+            }
+        }
+    }
 
     #[rstest]
     #[case("https://git.example/control-repo.git", "https://git.example/control-repo.git")]
@@ -141,6 +161,9 @@ mod tests {
     #[case("ssh://git@git.example:2222/a.git", "ssh://git@git.example:2222/a.git")]
     #[case("git@git.example:a/b.git", "git@git.example:a/b.git")]
     #[case("git://git.example/a.git", "git://git.example/a.git")]
+    #[case("https://[2001:db8::1]:8443/a.git", "https://[2001:db8::1]:8443/a.git")]
+    #[case("ssh://git@[2001:db8::1]/a.git", "ssh://git@[2001:db8::1]/a.git")]
+    #[case("git@[git.example]:a.git", "git@[git.example]:a.git")]
     #[case("file:///srv/git/a.git", "file:///srv/git/a.git")]
     fn is_taken(#[case] text: &str, #[case] shown: &str) {
         assert_eq!(text.parse::<GitUrl>().unwrap().as_str(), shown);
@@ -162,6 +185,7 @@ mod tests {
     #[case("ssh://-oProxyCommand=id/a.git", "Git repository")]
     #[case("ssh://-lroot@git.example/a.git", "dash")]
     #[case("git@git.example:-a.git", "dash")]
+    #[case("[[]:a.git", "Git repository")]
     #[case("", "Git repository")]
     fn is_refused(#[case] text: &str, #[case] reason: &str) {
         let error = text.parse::<GitUrl>().unwrap_err().to_string();

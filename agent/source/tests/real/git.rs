@@ -14,12 +14,19 @@ use std::{
 use rstest::rstest;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use voxsync_fixtures::{Access, CertificateAuthority, Fault, GitRepository, GitServer, Transport};
+use voxsync_fixtures::{Access, CertificateAuthority, GitRepository, GitServer, Transport};
 use voxsync_policy::{TagPolicy, TagRule};
 use voxsync_source::{
     Traffic,
     git::{FileAtCommit, GitError, GitLogin, GitProblem, GitRef, GitRemote, Revision, look, read_file},
 };
+
+mod app;
+mod between;
+mod cache;
+mod commits;
+mod hostile;
+mod logins;
 
 const FILE: &str = "deploy/reference.txt";
 
@@ -36,6 +43,12 @@ fn remote(url: &str) -> GitRemote {
         traffic: Traffic::default(),
         timeout: Duration::from_mins(1),
     }
+}
+
+/// What a look sees of a commit of the branch `production`.
+fn revision(commit: &str) -> Revision {
+    let reference = "refs/heads/production".to_owned();
+    Revision { commit: commit.to_owned(), reference, tag: None, tag_object: None }
 }
 
 fn production() -> GitRef {
@@ -113,16 +126,16 @@ async fn a_commit_is_seen_and_its_file_is_read(#[case] kind: &str) {
 
     let first = repository.commit(FILE, "reg.example/code:v1\n", "Deploy v1\n\nBecause.");
     let old = look(&remote, &production()).await.unwrap();
-    let expected =
-        Revision { commit: first.clone(), reference: "refs/heads/production".to_owned(), tag: None };
+    let expected = revision(&first);
     assert_eq!(old, expected);
     let file = read(&remote, &old, &cache).await.unwrap();
     assert_eq!(
-        (file.bytes.as_slice(), file.commit.as_str()),
+        (file.bytes.as_slice(), file.commit.id.as_str()),
         (&b"reg.example/code:v1\n"[..], first.as_str())
     );
-    assert_eq!((file.author.as_str(), file.title.as_str()), ("A Tester", "Deploy v1"));
-    assert!(file.time.unwrap() > "2024-01-01T00:00:00Z".parse().unwrap());
+    let commit = &file.commit;
+    assert_eq!((commit.author.as_str(), commit.title.as_str()), ("A Tester", "Deploy v1"));
+    assert!(commit.time.unwrap() > "2024-01-01T00:00:00Z".parse().unwrap());
 
     let second = repository.commit(FILE, "reg.example/code:v2\n", "Deploy v2");
     let new = look(&remote, &production()).await.unwrap();
@@ -161,9 +174,13 @@ async fn tags_are_elected_and_followed_to_their_commit(#[case] kind: &str) {
     for (range, tag, commit) in [("~1.9", "v1.9.0", &one), ("*", "v1.10.0", &two)] {
         let revision = look(&remote, &semver(range)).await.unwrap();
         let reference = format!("refs/tags/{tag}");
-        assert_eq!(revision, Revision { commit: commit.clone(), reference, tag: Some(tag.to_owned()) });
+        let object = repository.git(&["rev-parse", &reference]);
+        let tag_object = (object != *commit).then_some(object);
+        assert_eq!(tag_object.is_some(), tag == "v1.10.0", "an annotated tag has an object of its own");
+        let tag = Some(tag.to_owned());
+        assert_eq!(revision, Revision { commit: commit.clone(), reference, tag, tag_object });
         let file = read(&remote, &revision, &cache).await.unwrap();
-        assert_eq!(&file.commit, commit);
+        assert_eq!(&file.commit.id, commit);
     }
     let error = look(&remote, &semver(">=3")).await.unwrap_err().to_string();
     assert!(error.contains(": no tag fits (3 out of range, 1 not versions, 0 ignored)"), "{error}");
@@ -209,7 +226,11 @@ async fn an_unchanged_look_asks_for_names_only() {
     let revision = look(&remote, &production()).await.unwrap();
     assert_eq!(seen(&server), [greeting.clone(), command.clone()]);
     read(&remote, &revision, &cache).await.unwrap();
-    assert_eq!(seen(&server), [greeting.clone(), command.clone(), command.clone()]);
+    assert_eq!(
+        seen(&server),
+        [greeting.clone(), command.clone(), command.clone()],
+        "the folders, and the file"
+    );
     assert_eq!(look(&remote, &production()).await.unwrap(), revision);
     assert_eq!(seen(&server), [greeting, command]);
     read(&remote, &revision, &cache).await.unwrap();
@@ -223,7 +244,7 @@ async fn every_http_request_is_told_of() {
     let (server, remote) = serve("http", &repository);
     let told = Arc::<Mutex<Vec<_>>>::default();
     let kept = Arc::clone(&told);
-    let traffic = Traffic::to(move |host, code| kept.lock().unwrap().push((host.to_owned(), code)));
+    let traffic = Traffic::to(move |it| kept.lock().unwrap().push((it.host.to_owned(), it.code)));
     look(&GitRemote { traffic: traffic.clone(), ..remote.clone() }, &production()).await.unwrap();
     let server = server.unwrap();
     let url = server.url();
@@ -232,114 +253,6 @@ async fn every_http_request_is_told_of() {
     assert!(!first.is_empty() && first.iter().all(|it| *it == (host.to_owned(), Some(200))), "{first:?}");
     problem(&GitRemote { login: login("hunter3"), traffic, ..remote }).await;
     assert_eq!(*told.lock().unwrap(), [(host.to_owned(), Some(401))]);
-}
-
-#[tokio::test]
-async fn logins_over_http() {
-    let repository = GitRepository::create();
-    let (server, good) = serve("http", &repository);
-    let bad = GitRemote { login: login("wrong"), ..good.clone() };
-    let error = look(&bad, &production()).await.unwrap_err();
-    let expected = format!("Git {}: the server does not know this login (HTTP 401)", bad.url);
-    assert_eq!(error.to_string(), expected);
-    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
-
-    let none = GitRemote { login: GitLogin::Anonymous, ..good.clone() };
-    assert_eq!(problem(&none).await, GitProblem::LoginNeeded("HTTP 401".to_owned()));
-    let ssh = GitLogin::Ssh { private_key_pem: String::new(), known_hosts: String::new() };
-    let key = GitRemote { login: ssh, ..good.clone() };
-    assert!(matches!(problem(&key).await, GitProblem::LoginMismatch(_)));
-
-    let server = server.unwrap();
-    server.forget_requests();
-    let bearer = GitRemote { login: GitLogin::Bearer("abc\n".to_owned()), ..good };
-    assert!(matches!(problem(&bearer).await, GitProblem::LoginRefused(_)));
-    let sent = server.requests().remove(0).headers.remove("authorization").unwrap();
-    assert_eq!(sent, "Bearer abc");
-}
-
-#[rstest]
-#[case(403, None, "does not let this login read the repository (HTTP 403)")]
-#[case(404, None, "there is no such repository, or this login may not see it (HTTP 404)")]
-#[case(503, None, "the server answers HTTP 503")]
-#[case(200, None, "what answers there is not a Git server: it sends no content type")]
-#[case(200, Some(("content-type", "text/html")), "not a Git server: it sends text/html")]
-#[case(
-    301,
-    Some(("location", "https://u:p@elsewhere.example/b.git/info/refs?service=git-upload-pack")),
-    "the server redirects to https://elsewhere.example/b.git: if that is right"
-)]
-#[tokio::test]
-async fn what_else_a_server_may_answer(
-    #[case] status: u16,
-    #[case] header: Option<(&'static str, &'static str)>,
-    #[case] message: &str,
-) {
-    let repository = GitRepository::create();
-    let (server, remote) = serve("http", &repository);
-    let headers = header.into_iter().collect();
-    let server = server.unwrap();
-    server.answer(Fault { path: "", status, headers, times: 1 });
-    let error = look(&remote, &production()).await.unwrap_err().to_string();
-    assert!(error.contains(message), "{error}");
-}
-
-#[tokio::test]
-async fn certificates_are_checked() {
-    let repository = GitRepository::create();
-    let authority = CertificateAuthority::create();
-    let server = GitServer::http(&repository, access(), Transport::Tls(authority.issue_expired()));
-    let expired = GitRemote { ca_pem: Some(authority.pem()), ..remote(&server.url()) };
-    assert_eq!(problem(&expired).await, GitProblem::CertificateExpired);
-
-    let (_server, good) = serve("https", &repository);
-    let unknown = GitRemote { ca_pem: None, ..good.clone() };
-    assert_eq!(problem(&unknown).await, GitProblem::CertificateUnknownAuthority);
-    let other = GitRemote { ca_pem: Some(CertificateAuthority::create().pem()), ..good.clone() };
-    assert_eq!(problem(&other).await, GitProblem::CertificateUnknownAuthority);
-    let junk = GitRemote { ca_pem: Some("junk".to_owned()), ..good };
-    assert!(matches!(problem(&junk).await, GitProblem::CertificateSecret("ca.crt", _)));
-}
-
-#[tokio::test]
-async fn ssh_talks_to_known_hosts_only() {
-    let repository = GitRepository::create();
-    let (server, good) = serve("ssh", &repository);
-    let (server, other) = (server.unwrap(), GitServer::ssh(&repository));
-    let url = server.url();
-    let address = url.split('@').nth(1).unwrap().split('/').next().unwrap();
-    let (name, port) = address.split_once(':').unwrap();
-    let host = format!("[{name}]:{port}");
-
-    let unknown = GitRemote { login: ssh_login(&server, other.known_hosts()), ..good.clone() };
-    assert_eq!(problem(&unknown).await, GitProblem::HostKeyUnknown { host: host.clone() });
-    let empty = GitRemote { login: ssh_login(&server, String::new()), ..good.clone() };
-    let shown = problem(&empty).await.to_string();
-    assert!(shown.contains(&format!("the SSH host key of {host} is not known")), "{shown}");
-    assert!(shown.contains("add it to `known_hosts` of the Secret"), "{shown}");
-
-    let (_, foreign_key) =
-        other.known_hosts().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    let changed = GitRemote { login: ssh_login(&server, format!("{host} {foreign_key}")), ..good.clone() };
-    assert_eq!(problem(&changed).await, GitProblem::HostKeyChanged { host });
-
-    let stranger = GitRemote { login: ssh_login(&other, server.known_hosts()), ..good.clone() };
-    assert!(matches!(problem(&stranger).await, GitProblem::LoginRefused(_)));
-    let nobody = GitRemote { login: GitLogin::Anonymous, ..good.clone() };
-    assert!(matches!(problem(&nobody).await, GitProblem::LoginMismatch(_)));
-    let elsewhere = GitRemote { url: format!("{url}-missing").parse().unwrap(), ..good };
-    assert!(matches!(problem(&elsewhere).await, GitProblem::RepositoryMissing(_)));
-}
-
-#[tokio::test]
-async fn a_repository_that_is_not_exported_is_missing() {
-    let repository = GitRepository::create();
-    let (_server, good) = serve("git", &repository);
-    let missing = GitRemote { url: format!("{}-missing", good.url).parse().unwrap(), ..good.clone() };
-    let seen = problem(&missing).await;
-    assert!(matches!(seen, GitProblem::RepositoryMissing(_)), "{seen}");
-    let with_login = GitRemote { login: login("hunter2"), ..good };
-    assert!(matches!(problem(&with_login).await, GitProblem::LoginMismatch(_)));
 }
 
 #[rstest]
@@ -398,129 +311,16 @@ async fn servers_of_the_first_protocol_are_understood() {
     assert!(missing.ends_with("there is no branch `product`; similar: production"), "{missing}");
 }
 
-/// Everything that a tree can have besides plain files, and a file of 100 MB.
-fn hostile_repository() -> (GitRepository, String) {
-    let repository = GitRepository::create();
-    let inner = repository.commit("x", "x", "x");
-    let work = tempfile::tempdir().unwrap();
-    let at = |name: &str| work.path().join(name);
-    fs::create_dir_all(at("deploy")).unwrap();
-    fs::write(at("deploy/reference.txt"), "reg.example/code:v1").unwrap();
-    fs::write(at("deploy/limit"), vec![b'a'; 1 << 20]).unwrap();
-    fs::write(at("deploy/huge"), vec![b'a'; 100 << 20]).unwrap();
-    symlink("reference.txt", at("deploy/link")).unwrap();
-    symlink("deploy", at("folder-link")).unwrap();
-    symlink("/etc/passwd", at("outside")).unwrap();
-    let tree = work.path().to_str().unwrap();
-    repository.git(&["--work-tree", tree, "add", "--all"]);
-    repository.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{inner},sub")]);
-    repository.git(&["--work-tree", tree, "commit", "--quiet", "--message", "hostile"]);
-    let commit = repository.git(&["rev-parse", "HEAD"]);
-    (repository, commit.chars().take(10).collect())
-}
-
-#[rstest]
-#[case("http")]
-#[case("file")]
 #[tokio::test]
-async fn only_plain_small_files_are_read(#[case] kind: &str) {
-    let (repository, commit) = hostile_repository();
-    let (_server, remote) = serve(kind, &repository);
-    let cache = tempfile::tempdir().unwrap();
-    let revision = look(&remote, &production()).await.unwrap();
-    let root = "folder-link, outside, sub";
-    let cases = [
-        (
-            "deploy/huge",
-            "`deploy/huge` is 104857600 bytes, the limit for a reference file is 1048576".to_owned(),
-        ),
-        ("deploy", format!("`deploy` in commit {commit} is a folder: it must be a plain file")),
-        ("deploy/link", format!("`deploy/link` in commit {commit} is a symlink: it must be a plain file")),
-        ("outside", format!("`outside` in commit {commit} is a symlink: it must be a plain file")),
-        (
-            "folder-link/reference.txt",
-            format!("`folder-link` in commit {commit} is a symlink: it must be a plain file"),
-        ),
-        ("sub/x", format!("`sub` in commit {commit} is a submodule: it must be a plain file")),
-        (
-            "deploy/none.txt",
-            format!(
-                "`deploy/none.txt` is not in commit {commit}: `deploy/` has huge, limit, link, reference.txt"
-            ),
-        ),
-        ("none/x", format!("`none/x` is not in commit {commit}: the root has deploy, {root}")),
-        (
-            "deploy/limit/x",
-            format!(
-                "`deploy/limit/x` is not in commit {commit}: `deploy/` has huge, limit, link, reference.txt"
-            ),
-        ),
-        ("../x", "the path `../x` has a part that no file in a repository can have".to_owned()),
-    ];
-    for (path, message) in cases {
-        let error = read_file(&remote, &revision, path, cache.path()).await.unwrap_err();
-        assert_eq!(error.problem.to_string(), message);
-    }
-    for (path, bytes) in [("deploy/limit", 1 << 20), ("deploy/reference.txt", 19)] {
-        let file = read_file(&remote, &revision, path, cache.path()).await.unwrap();
-        assert_eq!(file.bytes.len(), bytes);
-    }
-}
-
-#[tokio::test]
-async fn a_reference_that_moved_since_the_look_is_read_where_it_is() {
+async fn a_reference_that_moved_since_the_look_is_read_where_it_was() {
     let repository = GitRepository::create();
     let (_server, remote) = serve("http", &repository);
     let cache = tempfile::tempdir().unwrap();
+    repository.commit(FILE, "reg.example/code:v1", "one");
     let seen = look(&remote, &production()).await.unwrap();
-    let moved = repository.commit(FILE, "reg.example/code:v2", "two");
+    repository.commit(FILE, "reg.example/code:v2", "two");
     let file = read(&remote, &seen, &cache).await.unwrap();
-    assert_eq!((file.commit, file.bytes.as_slice()), (moved, &b"reg.example/code:v2"[..]));
-}
-
-#[tokio::test]
-async fn many_may_read_at_once() {
-    let repository = GitRepository::create();
-    let (_server, remote) = serve("http", &repository);
-    let cache = tempfile::tempdir().unwrap();
-    let mut reads = tokio::task::JoinSet::new();
-    for round in 0..6 {
-        let commit = repository.commit(FILE, &round.to_string(), "again");
-        let (remote, folder) = (remote.clone(), cache.path().to_owned());
-        let revision = Revision { commit, reference: "refs/heads/production".to_owned(), tag: None };
-        reads.spawn(async move { read_file(&remote, &revision, FILE, &folder).await });
-    }
-    while let Some(read) = reads.join_next().await {
-        read.unwrap().unwrap();
-    }
-    let newest = look(&remote, &production()).await.unwrap();
-    assert_eq!(read(&remote, &newest, &cache).await.unwrap().bytes, b"5");
-}
-
-#[rstest]
-#[case::no_repository("HEAD", 1)]
-#[case::no_objects("objects", 1)]
-#[case::a_lock_left_behind("refs/voxsync/fetched.lock", 2)]
-#[tokio::test]
-async fn a_damaged_cache_is_made_anew(#[case] damaged: &str, #[case] reads: usize) {
-    let repository = GitRepository::create();
-    let (_server, remote) = serve("http", &repository);
-    let cache = tempfile::tempdir().unwrap();
-    let revision = look(&remote, &production()).await.unwrap();
-    read(&remote, &revision, &cache).await.unwrap_err();
-    let mut entries = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
-    let damaged = entries.find(|path| path.is_dir()).unwrap().join(damaged);
-    let _ = fs::remove_dir_all(&damaged);
-    fs::write(&damaged, "junk").unwrap();
-
-    repository.commit(FILE, "1", "one");
-    let revision = look(&remote, &production()).await.unwrap();
-    let mut last = read(&remote, &revision, &cache).await;
-    for _ in 1..reads {
-        last.unwrap_err();
-        last = read(&remote, &revision, &cache).await;
-    }
-    assert_eq!(last.unwrap().bytes, b"1");
+    assert_eq!((file.commit.id, file.bytes.as_slice()), (seen.commit, &b"reg.example/code:v1"[..]));
 }
 
 #[tokio::test]
