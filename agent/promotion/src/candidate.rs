@@ -3,18 +3,18 @@
 //! Two accidents are looked for: a version tag that was pushed again (its digest stays the one that was first
 //! seen), and a lower version than what runs (it starts nothing, unless the reference file of a branch says so).
 
-use std::cmp::Ordering;
-
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Outcome, Pin, Trigger, WriteForm},
+    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Pin, Trigger, WriteForm},
     reference::short_digest,
 };
-use voxsync_policy::{TagPolicy, TagRule};
 
 use crate::{
+    higher::higher_running,
     observed::ImageProblem,
+    ripening::{Harvest, Ripening, harvest, minimum_age, while_pinned},
     text::{NAME_LIMIT_BYTES, cut},
+    verified::verdict,
     view::View,
 };
 
@@ -55,6 +55,8 @@ pub(crate) struct Sight {
     pub choice: Choice,
     /// A sentence about a version tag that was pushed again.
     pub moved: Option<String>,
+    /// What is too young.
+    pub ripening: Ripening,
 }
 
 impl Sight {
@@ -74,7 +76,7 @@ pub(crate) fn is_pinned(candidate: &CandidateStatus) -> bool {
 /// Decides what should run.
 pub(crate) fn look(view: &View<'_>) -> Sight {
     match &view.spec.pin {
-        Some(pin) => Sight { choice: pinned(view, pin), moved: None },
+        Some(pin) => Sight { choice: pinned(view, pin), moved: None, ripening: while_pinned(view) },
         None => sourced(view),
     }
 }
@@ -101,32 +103,42 @@ fn names(pin: &Pin, candidate: &CandidateStatus) -> bool {
     })
 }
 
+/// What the status says of the source's candidate: after a restart it goes on, if the spec still is the one that it was
+/// found by.
+pub(crate) fn known<'a>(view: &View<'a>) -> Option<&'a CandidateStatus> {
+    let known = view.before.candidate.as_ref().filter(|_| view.is_same_spec());
+    known.filter(|known| !is_pinned(known))
+}
+
 fn sourced(view: &View<'_>) -> Sight {
     let source = &view.observed.source;
-    // After a restart, what was known goes on, if the spec still is the one that it was found by.
-    let known = (view.before.observed_generation == Some(view.observed.generation))
-        .then_some(view.before.candidate.as_ref())
-        .flatten()
-        .filter(|known| !is_pinned(known));
-    let Some(candidate) = source.candidate.as_ref().or(known) else {
-        return Sight { choice: Choice::Unknown, moved: None };
-    };
-    let (mut candidate, moved) = match digest_seen_first(view, candidate) {
-        Some(first) => {
-            let moved = moved_sentence(view, candidate, &first);
-            (first, Some(moved))
+    let first = source.candidate.as_ref().and_then(|named| Some((named, digest_seen_first(view, named)?)));
+    let moved = first.as_ref().map(|(named, first)| moved_sentence(view, named, first));
+    let (named, mut ripening) = match minimum_age(view) {
+        None => (first.map(|(_, first)| first).or_else(|| source.candidate.clone()), Ripening::default()),
+        Some(age) => {
+            let Harvest { ripe, ripening } = harvest(view, age);
+            (ripe, ripening)
         }
-        None => (candidate.clone(), None),
+    };
+    let Some(mut candidate) = named.or_else(|| known(view).cloned()) else {
+        return Sight { choice: Choice::Unknown, moved, ripening };
     };
     candidate
         .source_revision
         .get_or_insert_with(|| source.revision.clone().unwrap_or_else(|| candidate.digest.clone()));
     let candidate = finished(view, candidate);
     let choice = match higher_running(view, &candidate) {
-        Some((lower, higher)) => Choice::Lower { candidate, lower, higher },
+        Some((lower, higher)) => {
+            // What is not taken for another reason does not grow young again.
+            if minimum_age(view).is_some() {
+                ripening.keep(&candidate);
+            }
+            Choice::Lower { candidate, lower, higher }
+        }
         None => Choice::Wanted(Wanted { candidate, trigger: Trigger::Source, reason: None }),
     };
-    Sight { choice, moved }
+    Sight { choice, moved, ripening }
 }
 
 fn moved_sentence(view: &View<'_>, pushed: &CandidateStatus, first: &CandidateStatus) -> String {
@@ -145,7 +157,7 @@ fn moved_sentence(view: &View<'_>, pushed: &CandidateStatus, first: &CandidateSt
 }
 
 /// The candidate with the digest that its tag had when it was first seen, where that is another one.
-fn digest_seen_first(view: &View<'_>, candidate: &CandidateStatus) -> Option<CandidateStatus> {
+pub(crate) fn digest_seen_first(view: &View<'_>, candidate: &CandidateStatus) -> Option<CandidateStatus> {
     let follows = view.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some());
     if follows || view.observed.source.names_digest {
         return None;
@@ -176,11 +188,11 @@ fn seen_before(before: &CodeSyncStatus) -> impl Iterator<Item = CandidateStatus>
     let history = before.history.iter().filter_map(move |it| named(&it.reference, Some(&it.name)));
     let stages = before.stages.iter().filter_map(move |it| named(it.reference.as_deref()?, None));
     let candidates = before.candidate.iter().chain(before.promotion.iter().map(|it| &it.candidate));
-    candidates.cloned().chain(stages).chain(deployed).chain(history)
+    candidates.chain(&before.ripening).cloned().chain(stages).chain(deployed).chain(history)
 }
 
 /// The candidate in the form in which it is written, bounded, with the time at which it was first seen.
-fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> CandidateStatus {
+pub(crate) fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> CandidateStatus {
     let known = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
     let first_seen = known
         .filter(|known| is_same(known, &candidate) && known.tag == candidate.tag)
@@ -195,13 +207,14 @@ fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> CandidateStatus 
     if let Ok(written) = CodeReference::new(&candidate.repository, tag, digest) {
         candidate.reference = written.to_string();
     }
+    candidate.verified = verdict(view, &candidate);
     for text in [&mut candidate.commit, &mut candidate.author, &mut candidate.source_revision] {
         *text = text.as_deref().map(|text| cut(text, NAME_LIMIT_BYTES));
     }
     candidate
 }
 
-fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
+pub(crate) fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
     one.repository == other.repository && one.digest == other.digest
 }
 
@@ -225,88 +238,4 @@ pub(crate) fn is_only_tag(reference: &str, repository: &str, tag: Option<&str>) 
             parsed.repository() == repository && parsed.tag() == Some(tag) && parsed.digest().is_none()
         })
     })
-}
-
-/// What is higher than the candidate, with the candidate's own tag: it must not be made undone by a shorter list of
-/// tags.
-fn higher_running(view: &View<'_>, candidate: &CandidateStatus) -> Option<(String, Higher)> {
-    let source = &view.spec.source;
-    if let Some(tag) = source.git.as_ref().and_then(|git| git.revision.tag.as_ref()) {
-        return higher_git_tag(view, candidate, &tag.semver);
-    }
-    let registry = source.registry.as_ref()?;
-    let rule = TagRule::semver(registry.tag.semver.as_ref()?).ok()?;
-    let policy = TagPolicy::new(rule, registry.matching.as_deref(), &registry.ignore).ok()?;
-    let tag = candidate.tag.as_deref()?;
-    let order = |(repository, other): &(String, String)| {
-        (*repository == candidate.repository).then(|| policy.compare(tag, other)).flatten()
-    };
-    // What failed blocks no fix, but what was deployed before it is not taken up again by itself.
-    let deployed = view.before.deployed.as_ref().and_then(|it| tagged(&it.reference, it.tag.as_deref()));
-    let is_fix = deployed.as_ref().and_then(order) == Some(Ordering::Greater);
-    let runs = running(view).into_iter().filter(|running| !(is_fix && running.has_failed));
-    let mut higher = runs.filter(|running| order(&running.code) == Some(Ordering::Less));
-    let Running { code: (_, higher), has_failed } = higher.next()?;
-    Some((tag.to_owned(), Higher { tag: higher, has_failed }))
-}
-
-/// The Git tag that was chosen before, if it is higher than the candidate's.
-fn higher_git_tag(view: &View<'_>, candidate: &CandidateStatus, range: &str) -> Option<(String, Higher)> {
-    let policy = TagPolicy::new(TagRule::semver(range).ok()?, None, &[]).ok()?;
-    let tag = candidate.source_revision.as_deref()?;
-    let chosen = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
-    let tags = chosen
-        .filter(|chosen| chosen.repository == candidate.repository)
-        .filter_map(|chosen| chosen.source_revision.as_deref());
-    let mut higher = tags.filter(|chosen| policy.compare(tag, chosen) == Some(Ordering::Less));
-    Some((tag.to_owned(), Higher { tag: higher.next()?.to_owned(), has_failed: false }))
-}
-
-/// Something that runs or is on its way.
-struct Running {
-    /// Its repository and tag.
-    code: (String, String),
-    /// A stage could not run it, and nothing was released since.
-    has_failed: bool,
-}
-
-fn tagged(reference: &str, tag: Option<&str>) -> Option<(String, String)> {
-    let parsed = CodeReference::parse(reference).ok()?;
-    Some((parsed.repository().to_owned(), parsed.tag().or(tag)?.to_owned()))
-}
-
-/// All that runs or is on its way.
-fn running(view: &View<'_>) -> Vec<Running> {
-    let before = view.before;
-    let unreleased = || before.history.iter().take_while(|last| last.outcome != Outcome::Released);
-    let has_failed = |reference: &str| {
-        let mut failed = unreleased().filter(|last| last.outcome.is_failure());
-        failed.any(|failed| voxsync_crds::reference::is_same_code(&failed.reference, reference))
-    };
-    let mut running = Vec::new();
-    let mut add = |reference: &str, tag: Option<&str>, is_started_again: bool| {
-        let has_failed = !is_started_again && has_failed(reference);
-        running.extend(tagged(reference, tag).map(|code| Running { code, has_failed }));
-    };
-    if let Some(promotion) = &before.promotion {
-        let candidate = &promotion.candidate;
-        add(&candidate.reference, candidate.tag.as_deref(), promotion.outcome.is_none());
-    }
-    if let Some(deployed) = &before.deployed {
-        add(&deployed.reference, deployed.tag.as_deref(), false);
-    }
-    if let Some(last) = unreleased().next() {
-        add(&last.reference, Some(&last.name), false);
-    }
-    let never_deployed = before.deployed.is_none() && before.history.is_empty();
-    for target in view.observed.stages.iter().flatten() {
-        // A hand-made change is a hold, not a deployment: the record says what runs by our will.
-        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
-        match view.record_on(target) {
-            Some(record) => record.reference.iter().for_each(|reference| add(reference, None, false)),
-            None if never_deployed => live.into_iter().for_each(|live| add(live, None, false)),
-            None => {}
-        }
-    }
-    running
 }

@@ -1,13 +1,15 @@
 //! The conditions, by the rules of kstatus: a tool that waits for Ready gets an answer that is true.
 //!
-//! Always there: Ready, SourceReady, Held, Suspended, Deployed. Only while true: Reconciling, Stalled.
+//! Always there: Ready, SourceReady, Held, Suspended, Deployed. Only while true: Reconciling, Stalled. Only where
+//! signatures are asked for: Verified.
 
 use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcome};
 
 use crate::{
     candidate::{Sight, is_deployed},
-    rows::{DOWNGRADE, GATING, HELD, ROLLING_BACK, Row, Rows, Weight},
+    rows::{DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
+    verified::doubt,
     view::View,
 };
 
@@ -30,6 +32,7 @@ impl Says {
 pub(crate) fn conclude(view: &View<'_>, sight: &Sight, rows: &Rows, after: &mut CodeSyncStatus) {
     let (mut says, line) = readiness(view, rows, after);
     says.push(source_ready(view, sight));
+    says.extend(verified(view, after));
     says.push(match rows.worst_of(|row| row.reason == HELD) {
         Some((_, sentence)) => Says::new("Held", true, "Changed", sentence),
         None => Says::new("Held", false, "NotHeld", "no target was changed by somebody else"),
@@ -121,6 +124,25 @@ fn suspended(view: &View<'_>) -> Says {
     }
 }
 
+/// Only where signatures are asked for.
+fn verified(view: &View<'_>, after: &CodeSyncStatus) -> Option<Says> {
+    view.spec.verify.as_ref()?;
+    let Some(candidate) = &after.candidate else {
+        let unverified = view.observed.unverified.first();
+        let (reason, message) = unverified.map_or(("NoCandidate", "no candidate is known"), |unverified| {
+            (unverified.reason.as_str(), unverified.message.as_str())
+        });
+        return Some(Says::new("Verified", false, reason, message));
+    };
+    Some(match (doubt(view, candidate), &candidate.verified) {
+        (Some(doubt), _) => Says::new("Verified", false, doubt.reason, doubt.message),
+        (None, verified) => {
+            let by = verified.as_ref().map(|verified| verified.by.join("; and by ")).unwrap_or_default();
+            Says::new("Verified", true, "Verified", format!("{} is signed by {by}", candidate.name))
+        }
+    })
+}
+
 /// Why people suspended it.
 fn suspend_reason<'a>(view: &View<'a>) -> &'a str {
     view.spec.suspend_reason.as_deref().unwrap_or("spec.suspend is true; no reason is given")
@@ -144,7 +166,9 @@ fn deployed(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Says {
         return Says::new("Deployed", false, "CandidateNotDeployed", message);
     }
     let of_source = view.observed.source.problem.as_ref().map(|problem| problem.reason.as_str());
-    let is_of_source = |row: &Row| row.reason == DOWNGRADE || Some(row.reason.as_str()) == of_source;
+    let is_of_source = |row: &Row| {
+        [DOWNGRADE, MINIMUM_AGE].contains(&row.reason.as_str()) || Some(row.reason.as_str()) == of_source
+    };
     match rows.worst_of(|row| row.weight != Weight::Tells && !is_of_source(row)) {
         Some((_, message)) => Says::new("Deployed", false, "NotEverywhere", message),
         None => Says::new("Deployed", true, "Deployed", format!("all stages run {}", deployed.name)),

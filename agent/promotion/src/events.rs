@@ -10,6 +10,7 @@ use crate::{
     rollback::but_for,
     rows::PINNED,
     text::{SENTENCE_LIMIT_BYTES, cut, short, took},
+    verified,
     view::View,
 };
 
@@ -24,6 +25,9 @@ pub(crate) fn between(
     events.switches();
     events.source();
     events.candidate();
+    if let Some((kind, reason, message)) = verified::news(view.before, after) {
+        events.say(kind, reason, message);
+    }
     events.started();
     for sentence in adoptions {
         events.say(EventKind::Normal, "Adopted", sentence);

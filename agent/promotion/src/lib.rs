@@ -17,11 +17,13 @@ mod conditions;
 mod events;
 mod gate_age;
 mod gates;
+mod higher;
 mod lifecycle;
 mod observed;
 mod overview;
 mod proof;
 mod release;
+mod ripening;
 mod rollback;
 mod rows;
 mod source;
@@ -29,6 +31,7 @@ mod stage_rows;
 mod standings;
 mod target;
 mod text;
+mod verified;
 mod view;
 mod visit;
 mod walk;
@@ -38,12 +41,12 @@ use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
 pub use observed::{
     Action, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live, Observed,
-    ObservedSource, ObservedTarget, PausedBy, RefusedWrite, ServerRollout, SourceProblem, Step,
-    TargetProblem, TargetWrite,
+    ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout, SourceProblem,
+    Step, TargetProblem, TargetWrite, Unverified,
 };
+pub use verified::verify_rules;
 pub use voxsync_crds::code_sync::TargetKey;
 
-use candidate::Choice;
 use view::View;
 
 /// Decides what comes next.
@@ -63,7 +66,7 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
         source::report(&view, &sight, &mut after);
     }
 
-    let pin_is_open = spec.pin.is_some() && !matches!(sight.choice, Choice::Wanted(_));
+    let pin_is_open = spec.pin.is_some() && verified::trusted(&view, &sight).is_none();
     let frozen = !observed.is_leaving && (spec.suspend || observed.invalid.is_some() || pin_is_open);
     let turn = lifecycle::turn(&view, &sight, frozen, &mut after);
     let rows = overview::rows(&view, &sight, &after);
@@ -82,7 +85,8 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
 
     let mut actions = events::between(&view, &after, &walk.adoptions, &walk.left);
     if !turn.fresh {
-        actions.extend(walk.writes.into_iter().map(|write| Action::Write(Box::new(write))));
+        let writes = walk.writes.into_iter().filter(|write| verified::lets_through(&view, &after, write));
+        actions.extend(writes.map(|write| Action::Write(Box::new(write))));
     }
     actions.extend(gates::finalizer(&view, &after).map(Action::Finalizer));
     let record = after.promotion.as_ref().and_then(|promotion| release::record(&view, promotion));

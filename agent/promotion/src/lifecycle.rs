@@ -13,6 +13,7 @@ use crate::{
     candidate::{Sight, Wanted, is_deployed, is_pinned, is_same_code},
     gates::{is_half_way, is_held_back},
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
+    verified::{trusted, verdict},
     view::View,
     walk::{Planned, Walk, is_settled, plan},
 };
@@ -39,14 +40,15 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
         leave(view, after);
         return Turn::default();
     }
-    let wanted = sight.wanted();
-    if let Some(wanted) = wanted.filter(|_| view.observed.invalid.is_none()) {
+    note_verdict(view, after);
+    if let Some(wanted) = sight.wanted().filter(|_| view.observed.invalid.is_none()) {
         adopt(view, wanted, after);
     }
     let resumed = take_resume(view, frozen, after);
     if frozen {
         return Turn { fresh: false, resumed };
     }
+    let wanted = trusted(view, sight);
     let next = match &after.promotion {
         Some(promotion) if promotion.outcome.is_none() => {
             if let Some(wanted) = newer(wanted, promotion) {
@@ -56,7 +58,7 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
         }
         Some(failed) if failed.recorded => after_failure(failed, wanted, resumed),
         Some(_) => None,
-        None if adoption(view, after, wanted).is_some() => None,
+        None if adoption(view, after, sight.wanted()).is_some() => None,
         None => wanted.filter(|wanted| is_due(view, wanted, after)).cloned(),
     };
     let fresh = next.is_some();
@@ -123,6 +125,13 @@ fn leave(view: &View<'_>, after: &mut CodeSyncStatus) {
 fn ends_with(after: &mut CodeSyncStatus, ending: Outcome) {
     if let Some(promotion) = &mut after.promotion {
         promotion.ending = Some(ending);
+    }
+}
+
+/// Whether what is promoted is verified, by the present rules.
+fn note_verdict(view: &View<'_>, after: &mut CodeSyncStatus) {
+    if let Some(promotion) = after.promotion.as_mut().filter(|promotion| promotion.outcome.is_none()) {
+        promotion.candidate.verified = verdict(view, &promotion.candidate);
     }
 }
 

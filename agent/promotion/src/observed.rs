@@ -8,6 +8,9 @@ use voxsync_crds::{
 };
 use voxsync_rollout::state::{Progress, RolloutState};
 
+/// How many candidates wait for their age: the most that a look hands over, and that the status has.
+pub const RIPENING_LIMIT: usize = 20;
+
 /// What the world looks like to one CodeSync.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
@@ -31,6 +34,8 @@ pub struct Observed {
     pub source: ObservedSource,
     /// What the pin names, where the spec has one: resolved, or why it could not be.
     pub pin: Option<Result<CandidateStatus, ImageProblem>>,
+    /// What of all that was found is not verified, where `spec.verify` asks for it.
+    pub unverified: Vec<Unverified>,
     /// The targets of each stage, in the order of the spec's stages.
     pub stages: Vec<Vec<ObservedTarget>>,
     /// Whether there is a CodeRelease of the promotion that the status has.
@@ -59,6 +64,9 @@ pub enum Gatekeeper {
 pub struct ObservedSource {
     /// The elected candidate, resolved and fetchable; what was known stays while looks fail.
     pub candidate: Option<CandidateStatus>,
+    /// Those that come after it by the policy, the best first: resolved and fetchable, at most [`RIPENING_LIMIT`] in all.
+    /// None where the CodeSync asks for no age, or the source names one at a time.
+    pub next_best: Vec<CandidateStatus>,
     /// The tag or commit that was seen.
     pub revision: Option<String>,
     /// How many tags the repository has.
@@ -84,13 +92,34 @@ pub struct SourceProblem {
 }
 
 /// Reasons of problems that end without anybody who does something: an outage, or what is on its way.
-const PASSING_REASONS: [&str; 3] = ["Unreachable", "TooManyRequests", "ImageUnavailable"];
+const PASSING_REASONS: [&str; 5] =
+    ["Unreachable", "TooManyRequests", "ImageUnavailable", "ReadingBuildTimes", Unverified::MISSING];
 
 impl SourceProblem {
     /// Whether somebody has to do something; the others end by themselves.
     pub(crate) fn needs_somebody(&self) -> bool {
         !PASSING_REASONS.contains(&self.reason.as_str())
     }
+}
+
+/// Something that a look found and that is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unverified {
+    /// The digest of an image, or the tag or commit of a source; none where it is all of them.
+    pub what: Option<String>,
+    /// A word for programs: [`Unverified::MISSING`], [`Unverified::REFUSED`], or why it could not be judged.
+    pub reason: String,
+    /// What was judged, why it is not good, what to do.
+    pub message: String,
+    /// Whether a good verdict that was given before counts no more.
+    pub overrules: bool,
+}
+
+impl Unverified {
+    /// There is no signature yet.
+    pub const MISSING: &str = "SignatureMissing";
+    /// It is not good, or there is nothing to judge it by.
+    pub const REFUSED: &str = "NotVerified";
 }
 
 /// Why a named image is no candidate.

@@ -6,8 +6,10 @@ use crate::{
     adoption::{Adoption, adoption},
     candidate::{Choice, Sight},
     lifecycle::newer,
+    observed::Unverified,
     rows::{DOWNGRADE, PINNED, Row, Rows, Weight},
     text::short_code,
+    verified,
     view::View,
     walk::{is_settled, plan},
 };
@@ -31,10 +33,12 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
             format!("pinned to {} ({why}); the source decides again when spec.pin is removed", pin.reference);
         rows.push(row(Weight::Tells, PINNED, message, "pinned"));
     }
-    choice(view, &sight.choice, after, &mut rows);
+    choice(view, sight, after, &mut rows);
+    rows.extend(sight.ripening.row(view));
+    rows.extend(verified::row(view, sight, after));
     rows.extend(source_problem(view, sight, after));
     rows.extend(adopting(view, sight, after));
-    rows.extend(after.promotion.as_ref().and_then(|promotion| waits_its_turn(sight, promotion)));
+    rows.extend(after.promotion.as_ref().and_then(|promotion| waits_its_turn(view, sight, promotion)));
     rows.extend(after.promotion.as_ref().and_then(|promotion| ended(view, promotion, after)));
     rows.extend(after.promotion.as_ref().and_then(|promotion| not_recorded(view, promotion)));
     if view.spec.suspend {
@@ -67,11 +71,11 @@ fn adopting(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Ro
 }
 
 /// What is newer than what is promoted, and has to wait.
-fn waits_its_turn(sight: &Sight, promotion: &PromotionStatus) -> Option<Row> {
+fn waits_its_turn(view: &View<'_>, sight: &Sight, promotion: &PromotionStatus) -> Option<Row> {
     if promotion.outcome.is_some() {
         return None;
     }
-    let newer = &newer(sight.wanted(), promotion)?.candidate.name;
+    let newer = &newer(verified::trusted(view, sight), promotion)?.candidate.name;
     let name = &promotion.candidate.name;
     let message = match promotion.ending {
         Some(_) => format!("{newer} starts as soon as {name} is given back"),
@@ -96,8 +100,8 @@ fn not_recorded(view: &View<'_>, promotion: &PromotionStatus) -> Option<Row> {
     })
 }
 
-fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut Rows) {
-    match choice {
+fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Rows) {
+    match &sight.choice {
         Choice::Wanted(_) => {}
         Choice::BadPin(problem) => {
             rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "spec.pin"));
@@ -117,8 +121,11 @@ fn choice(view: &View<'_>, choice: &Choice, after: &CodeSyncStatus, rows: &mut R
         }
         Choice::Unknown => match &view.observed.source.problem {
             _ if is_known(after) => {}
+            _ if sight.ripening.is_awaited() => {}
             Some(problem) => {
-                rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "no candidate"));
+                let is_coming = problem.reason == Unverified::MISSING;
+                let weight = if is_coming { Weight::Waits } else { Weight::Blocks };
+                rows.push(row(weight, &problem.reason, problem.message.clone(), "no candidate"));
             }
             None if view.observed.source.looked => {
                 let message = "the source names no candidate".to_owned();
@@ -149,7 +156,10 @@ fn source_problem(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
         _ => Weight::Tells,
     };
     let brief = if weight == Weight::Waits { &problem.reason } else { "the source" };
-    Some(row(weight, &problem.reason, problem.message.clone(), brief))
+    let since =
+        after.source.as_ref().and_then(|source| source.changed_at).filter(|_| weight == Weight::Waits);
+    let since = since.map(|since| format!(" (it waits since {since})")).unwrap_or_default();
+    Some(row(weight, &problem.reason, format!("{}{since}", problem.message), brief))
 }
 
 /// What runs is known, or what is under way: nothing waits for a look.

@@ -17,6 +17,9 @@ pub(crate) const HELD: &str = "Held";
 /// The reason of the row that says that a person chose the reference.
 pub(crate) const PINNED: &str = "Pinned";
 
+/// The reason of the row that says that candidates are younger than they must be.
+pub(crate) const MINIMUM_AGE: &str = "MinimumAge";
+
 /// What a row means for the CodeSync, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Weight {

@@ -14,6 +14,7 @@ const SUMMARY_LIMIT_BYTES: usize = 640;
 /// Writes down what was seen. An idle look changes nothing here.
 pub(crate) fn report(view: &View<'_>, sight: &Sight, after: &mut CodeSyncStatus) {
     after.source = Some(source_status(view, sight));
+    after.ripening.clone_from(&sight.ripening.kept);
     match &sight.choice {
         Choice::Wanted(wanted) => after.candidate = Some(wanted.candidate.clone()),
         Choice::Lower { candidate, .. } => {
@@ -26,11 +27,10 @@ pub(crate) fn report(view: &View<'_>, sight: &Sight, after: &mut CodeSyncStatus)
 
 /// A candidate that another spec found, and that never ran, is nobody's wish any more.
 fn forget_stale(view: &View<'_>, after: &mut CodeSyncStatus) {
-    let same_spec = view.before.observed_generation == Some(view.observed.generation);
     let runs = |candidate: &CandidateStatus| {
         after.deployed.as_ref().is_some_and(|deployed| is_deployed(view, candidate, deployed))
     };
-    if !same_spec && after.candidate.as_ref().is_some_and(|candidate| !runs(candidate)) {
+    if !view.is_same_spec() && after.candidate.as_ref().is_some_and(|candidate| !runs(candidate)) {
         after.candidate = None;
     }
 }

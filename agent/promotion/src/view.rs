@@ -44,6 +44,11 @@ impl<'a> View<'a> {
         target.applied.as_ref().filter(|applied| applied.code_sync == self.observed.uid)
     }
 
+    /// Whether the status is of this very spec.
+    pub(crate) fn is_same_spec(&self) -> bool {
+        self.before.observed_generation == Some(self.observed.generation)
+    }
+
     /// Whether nothing may be written. A CodeSync that is deleted goes its last steps all the same.
     pub(crate) fn is_suspended(&self) -> bool {
         self.spec.suspend && !self.observed.is_leaving

@@ -15,6 +15,7 @@ use crate::{
     rows::{Row, Weight},
     standings::Standings,
     text::{clock, cut, later, short_code},
+    verified::may_run,
     view::View,
     walk::Walk,
 };
@@ -77,7 +78,7 @@ impl Visit<'_, '_> {
         let running = count(standings.running());
         // Gates stay only as long as the phase asks for them.
         let is_held_back = order.needed == 0 || phase == StagePhase::Writing;
-        if !self.frozen && walk.failure.is_none() && is_held_back {
+        if !self.frozen && self.may_write() && walk.failure.is_none() && is_held_back {
             walk.writes.extend(standings.writes.into_iter().chain(standings.retries));
         }
         StageStatus {
@@ -139,7 +140,7 @@ impl Visit<'_, '_> {
             return Some(StagePhase::Held);
         }
         let is_due = !standings.writes.is_empty() || standings.refused;
-        if is_due && self.frozen {
+        if is_due && (self.frozen || !self.may_write()) {
             return Some(StagePhase::Pending);
         }
         if is_due && order.needed > 0 && !(order.missing.is_empty() && self.asks_for_gates()) {
@@ -157,6 +158,16 @@ impl Visit<'_, '_> {
             return Some(StagePhase::Writing);
         }
         (standings.blocked || standings.refused).then_some(StagePhase::Pending)
+    }
+
+    /// Whether what the promotion brings is verified; the row that says otherwise is about the whole.
+    fn may_write(&self) -> bool {
+        match self.position {
+            Position::Working(promotion) | Position::Passed(promotion) => {
+                may_run(self.view, &promotion.candidate)
+            }
+            _ => true,
+        }
     }
 
     /// Whether the stage is stored as one whose gates nobody lifts but in their turn.

@@ -1,8 +1,11 @@
 //! The status stays small, whatever the world says; and the same, whatever a person does not change.
 
-use super::world::{Fate, Target, World, canary_and_production, reference};
-use voxsync_crds::code_sync::TargetKind;
-use voxsync_promotion::{SourceProblem, TargetProblem};
+use super::world::{Fate, Target, World, canary_and_production, candidate, reference};
+use voxsync_crds::{
+    code_sync::{CandidateStatus, TargetKind},
+    duration::DurationText,
+};
+use voxsync_promotion::{RIPENING_LIMIT, SourceProblem, TargetProblem};
 
 const STATUS_LIMIT_BYTES: usize = 64 * 1024;
 
@@ -51,9 +54,17 @@ fn holds_and_hostile_texts_do_not_make_the_status_large() {
     world.observed.source.revision = Some(hostile.repeat(20));
     world.observed.requested_at = Some(hostile.repeat(20));
     world.observed.resume = Some(hostile.repeat(20));
+    world.spec.minimum_age = Some(DurationText("1h".into()));
+    let young = |number: usize| CandidateStatus {
+        commit: Some(hostile.clone()),
+        author: Some(hostile.clone()),
+        ..candidate(&format!("v2.0.{number}-{}", "x".repeat(110)))
+    };
+    world.observed.source.candidate = Some(young(99));
+    world.observed.source.next_best = (0..RIPENING_LIMIT).rev().map(young).collect();
     world.step();
     assert!(size(&world) < STATUS_LIMIT_BYTES, "{}", size(&world));
-    assert!(!world.status.holds.is_empty());
+    assert!(!world.status.holds.is_empty() && world.status.ripening.len() > 10);
     for row in &world.status.waiting {
         assert!(row.message.len() <= 1024, "{}", row.message.len());
     }

@@ -460,3 +460,45 @@ fn a_spec_that_is_not_valid_stalls_and_writes_nothing() {
     world.settle();
     assert_eq!((world.condition("Stalled"), world.writes.len()), ("-".into(), 1));
 }
+
+#[rstest]
+#[case::calver(json!({"calver": "YYYY.0M.MICRO"}), "2026.02.10", "2026.02.9")]
+#[case::numerical(json!({"numerical": {}}), "10", "9")]
+#[case::lowest(json!({"numerical": {"select": "Lowest"}}), "9", "10")]
+#[case::alphabetical(json!({"alphabetical": {}}), "y", "x")]
+fn under_each_order_nothing_goes_back(
+    #[case] rule: serde_json::Value,
+    #[case] better: &str,
+    #[case] worse: &str,
+) {
+    let mut world = World::promoted();
+    world.spec.source = source(&json!({"registry": {"repository": REPOSITORY, "tag": rule}}));
+    for tag in [better, worse] {
+        world.finds(tag);
+        world.settle();
+        world.passes(600);
+        world.settle();
+    }
+    assert_eq!((world.deployed(), world.reasons()), (better, vec!["Downgrade"]));
+}
+
+#[test]
+fn an_image_that_was_built_earlier_takes_no_later_ones_place() {
+    let mut world = World::promoted();
+    world.spec.source = source(&json!({"registry": {"repository": REPOSITORY, "tag": {"newestBuild": {}}}}));
+    let built = |tag: &str, created: &str| CandidateStatus {
+        created: Some(super::world::at(created).into()),
+        ..candidate(tag)
+    };
+    for (tag, created, runs) in [
+        ("main-2", "2026-11-02T00:00:00Z", "main-2"),
+        ("main-1", "2026-11-01T00:00:00Z", "main-2"),
+        ("main-0", "2026-11-03T00:00:00Z", "main-0"),
+    ] {
+        world.finds_candidate(built(tag, created));
+        world.settle();
+        world.passes(600);
+        world.settle();
+        assert_eq!((world.deployed(), world.reasons().is_empty()), (runs, tag == runs), "{tag}");
+    }
+}

@@ -253,6 +253,7 @@ impl World {
             gatekeeper: Gatekeeper::Present,
             source: ObservedSource { looked: true, ..ObservedSource::default() },
             pin: None,
+            unverified: Vec::new(),
             stages: Vec::new(),
             recorded: false,
             record_refused: None,

@@ -14,7 +14,7 @@ use voxsync_rollout::{
 };
 
 use super::{
-    SOAK_SECONDS, Simulation, Snapshot,
+    AGE_SECONDS, SOAK_SECONDS, Simulation, Snapshot,
     cluster::{Place, Pod},
     tag, version_of,
 };
@@ -131,6 +131,7 @@ impl Simulation {
                 Action::Record(_) => {}
             }
         }
+        self.check_age(snapshot, taken);
         let status = &taken.status;
         let Some(ready) = status.conditions.iter().find(|condition| condition.kind == "Ready") else {
             return;
@@ -149,6 +150,31 @@ impl Simulation {
                 _ => {}
             }
         }
+    }
+
+    /// The source's candidate is as old as it must be, or was taken before, or runs everywhere already.
+    fn check_age(&self, snapshot: &Snapshot, taken: &Step) {
+        let Some(candidate) = taken.status.candidate.as_ref().filter(|it| it.source_revision.is_some())
+        else {
+            return;
+        };
+        let before = &snapshot.status;
+        let known = before.candidate.iter().chain(before.promotion.iter().map(|it| &it.candidate));
+        let mut references =
+            known.map(|it| &it.reference).chain(before.deployed.iter().map(|it| &it.reference));
+        let is_taken = references.any(|reference| is_same_code(reference, &candidate.reference));
+        let has_it = |target: &ObservedTarget| {
+            let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
+            live.is_some_and(|live| is_same_code(live, &candidate.reference))
+        };
+        if is_taken
+            || snapshot.spec.minimum_age.is_none()
+            || snapshot.observed.stages.iter().flatten().all(has_it)
+        {
+            return;
+        }
+        let age = self.world.now.duration_since(self.seen[&candidate.digest]);
+        assert!(age >= SignedDuration::from_secs(AGE_SECONDS), "{} is only {age:#} old", candidate.name);
     }
 
     /// Nothing of a stage is written before all that has to be held back is.

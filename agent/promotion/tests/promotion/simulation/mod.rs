@@ -26,6 +26,7 @@ use serde_json::json;
 use voxsync_crds::{
     CodeReference,
     code_sync::{CodeSyncSpec, CodeSyncStatus, TargetKind},
+    duration::DurationText,
 };
 use voxsync_promotion::{Observed, TargetWrite};
 
@@ -39,6 +40,8 @@ const SEEDS: std::ops::Range<u64> = 1..61;
 const FRESH_SEEDS: usize = 8;
 const TICKS: usize = 400;
 const SOAK_SECONDS: i64 = 300;
+/// How old candidates must be, in every other story.
+const AGE_SECONDS: i64 = 300;
 
 /// A small generator (xorshift64*): the same seed, the same story.
 struct Chance(u64);
@@ -111,6 +114,8 @@ struct Simulation {
     pinned_ever: BTreeSet<String>,
     /// The digest that each tag had when it was first promoted, as long as the status knows of it.
     first_digests: BTreeMap<String, String>,
+    /// When a look found each digest first.
+    seen: BTreeMap<String, Timestamp>,
     /// Since when each stage was seen to run one code, healthy.
     healthy: Vec<Option<(String, Timestamp)>>,
     /// Codes that a stage ran healthy for its soak time.
@@ -155,11 +160,12 @@ impl Simulation {
             }
             stage
         };
-        let spec = staged(&json!([
+        let mut spec = staged(&json!([
             stage("canary", "Server", Some("5m")),
             stage("half", "Server", Some("5m")),
             stage("all", "Config", None),
         ]));
+        spec.minimum_age = seed.is_multiple_of(2).then(|| DurationText(format!("{AGE_SECONDS}s")));
         let kinds =
             [("canary", TargetKind::Server), ("half", TargetKind::Server), ("all", TargetKind::Config)];
         let stages = kinds.map(|(name, kind)| {
@@ -186,6 +192,7 @@ impl Simulation {
             tokens: 0,
             pinned_ever: BTreeSet::new(),
             first_digests: BTreeMap::new(),
+            seen: BTreeMap::new(),
             healthy: vec![None; 3],
             proven: BTreeSet::new(),
             ran: BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! The source: tags that come, vanish and move, and a registry that cannot be asked.
 
-use voxsync_crds::CodeReference;
-use voxsync_promotion::SourceProblem;
+use voxsync_crds::{CodeReference, code_sync::CandidateStatus};
+use voxsync_promotion::{RIPENING_LIMIT, SourceProblem};
 
 use super::{Simulation, tag, version_of};
 use crate::world::{candidate_at, digest};
@@ -52,9 +52,15 @@ impl Simulation {
         if self.world.observed.source.problem.is_some() {
             return;
         }
-        let highest = self.tags.keys().next_back().copied().unwrap_or(1);
-        let candidate = candidate_at(&tag(highest), &self.pushed(highest));
-        self.world.finds_candidate(candidate);
+        let best: Vec<usize> = self.tags.keys().rev().take(RIPENING_LIMIT).copied().collect();
+        let mut found = best.iter().map(|version| candidate_at(&tag(*version), &self.pushed(*version)));
+        let highest = found.next().unwrap_or_else(|| candidate_at(&tag(1), &self.pushed(1)));
+        let next_best: Vec<CandidateStatus> = found.collect();
+        for candidate in next_best.iter().chain([&highest]) {
+            self.seen.entry(candidate.digest.clone()).or_insert(self.world.now);
+        }
+        self.world.finds_candidate(highest);
+        self.world.observed.source.next_best = next_best;
         if let Some(pin) = &self.world.spec.pin {
             let reference = CodeReference::parse(&pin.reference).unwrap();
             let version = version_of(&pin.reference).unwrap();

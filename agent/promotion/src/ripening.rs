@@ -1,0 +1,224 @@
+//! Candidates that are younger than `minimumAge`, and which one is the newest that is old enough.
+//!
+//! A candidate is ripe `minimumAge` after voxsync first saw it, or after the time at which its image says that it was
+//! made, whichever is later: an image can make itself younger, never older. What runs stays, and so does what was taken
+//! once. A registry gives its candidates ranked. A branch, Git tags, a file and a followed tag give one at a time: there
+//! the list is what was seen under this spec, the newest first, and one that is seen again is the newest, with the age
+//! that it has.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use voxsync_crds::{
+    code_sync::{CandidateStatus, PromotionStatus},
+    duration::DurationText,
+    time::Time,
+};
+
+use crate::{
+    candidate::{digest_seen_first, finished, is_deployed, is_only_tag, is_pinned, is_same, known},
+    observed::RIPENING_LIMIT,
+    rows::{MINIMUM_AGE, Row, Weight},
+    text::{clock, later},
+    view::View,
+};
+
+/// What waits for its age.
+#[derive(Default)]
+pub(crate) struct Ripening {
+    /// What the status keeps, the best first.
+    pub(crate) kept: Vec<CandidateStatus>,
+    /// The first of them that will be old enough, and when.
+    next: Option<(CandidateStatus, Time)>,
+}
+
+/// What the source has to offer, by age.
+pub(crate) struct Harvest {
+    /// The best one that is old enough.
+    pub(crate) ripe: Option<CandidateStatus>,
+    pub(crate) ripening: Ripening,
+}
+
+/// The age that candidates must reach; none where they need none. What cannot be read was refused before.
+pub(crate) fn minimum_age(view: &View<'_>) -> Option<Duration> {
+    let age = view.spec.minimum_age.as_ref().map(DurationText::to_duration)?.ok()?;
+    (!age.is_zero()).then_some(age)
+}
+
+/// While a person has chosen, the ages of what the source names go on.
+pub(crate) fn while_pinned(view: &View<'_>) -> Ripening {
+    let Some(age) = minimum_age(view) else { return Ripening::default() };
+    let Harvest { ripe, mut ripening } = harvest(view, age);
+    if let Some(ripe) = ripe {
+        ripening.keep(&ripe);
+    }
+    Ripening { next: None, ..ripening }
+}
+
+/// The best candidate that is old enough, and those better ones that are not.
+pub(crate) fn harvest(view: &View<'_>, age: Duration) -> Harvest {
+    if view.observed.source.candidate.is_none() {
+        return until_seen(view, age);
+    }
+    let mut kept = Vec::new();
+    let mut ripe = None;
+    for candidate in offered(view) {
+        if is_taken(view, &candidate) || ripe_at(&candidate, age) <= view.now {
+            ripe = Some(candidate);
+            break;
+        }
+        kept.push(candidate);
+    }
+    thin_out(&mut kept);
+    Harvest { ripe, ripening: Ripening::new(view, age, kept) }
+}
+
+/// Nobody looked yet: ages go on, but what the source may have taken back is not taken.
+fn until_seen(view: &View<'_>, age: Duration) -> Harvest {
+    let goes_on = is_ranked(view) || view.is_same_spec();
+    let kept = if goes_on { view.before.ripening.clone() } else { Vec::new() };
+    Harvest { ripe: None, ripening: Ripening::new(view, age, kept) }
+}
+
+impl Ripening {
+    fn new(view: &View<'_>, age: Duration, kept: Vec<CandidateStatus>) -> Self {
+        let times = kept.iter().map(|candidate| (candidate.clone(), ripe_at(candidate, age)));
+        let next = times.filter(|(_, time)| *time > view.now).min_by_key(|(_, time)| *time);
+        Self { kept, next }
+    }
+
+    /// Keeps the age of a candidate that is old enough, and is not taken.
+    pub(crate) fn keep(&mut self, candidate: &CandidateStatus) {
+        if self.kept.len() < RIPENING_LIMIT && !self.kept.iter().any(|kept| is_one(kept, candidate)) {
+            self.kept.push(candidate.clone());
+        }
+    }
+
+    /// Whether one of them will be old enough.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Says what is waited for, and until when.
+    pub(crate) fn row(&self, view: &View<'_>) -> Option<Row> {
+        let (candidate, until) = self.next.as_ref()?;
+        let age = &view.spec.minimum_age.as_ref()?.0;
+        let name = &candidate.name;
+        let first_seen = candidate.first_seen.unwrap_or(view.now);
+        let at = |time: Time| time.timestamp().strftime("%F %H:%M:%SZ").to_string();
+        let made_later = candidate.created.filter(|created| *created > first_seen);
+        let since = made_later.map_or_else(
+            || format!("it was first seen at {}", at(first_seen)),
+            |created| {
+                format!(
+                    "its image says that it was made at {}, which is after it was first seen",
+                    at(created)
+                )
+            },
+        );
+        let others = match self.kept.len() - 1 {
+            0 => String::new(),
+            others => format!(" ({others} more wait for their age)"),
+        };
+        let message = format!(
+            "{name} is old enough at {}: minimumAge is {age}, and {since}{others}; `voxsync promote {} {}` takes it at \
+             once",
+            at(*until),
+            view.observed.name,
+            candidate.reference
+        );
+        Some(Row {
+            weight: Weight::Waits,
+            stage: None,
+            reason: MINIMUM_AGE.to_owned(),
+            message,
+            brief: format!("age of {name} until {}", clock(*until, first_seen)),
+            until: Some(*until),
+        })
+    }
+}
+
+/// What could be taken, the best first, each with the time at which it was first seen.
+fn offered(view: &View<'_>) -> Vec<CandidateStatus> {
+    let source = &view.observed.source;
+    let named = source.candidate.iter().chain(&source.next_best).map(|candidate| {
+        let first = digest_seen_first(view, candidate);
+        with_age(view, first.unwrap_or_else(|| candidate.clone()))
+    });
+    let mut offered: Vec<CandidateStatus> = named.collect();
+    // What another spec saw may be of another source.
+    if !is_ranked(view) && view.is_same_spec() {
+        offered.extend(view.before.ripening.iter().cloned());
+        offered.extend(known(view).cloned());
+    }
+    let mut seen: Vec<CandidateStatus> = Vec::with_capacity(offered.len());
+    for candidate in offered {
+        if !seen.iter().any(|other| is_one(other, &candidate)) {
+            seen.push(candidate);
+        }
+    }
+    seen
+}
+
+fn with_age(view: &View<'_>, candidate: CandidateStatus) -> CandidateStatus {
+    let known = view.before.ripening.iter().find(|known| is_one(known, &candidate));
+    let first_seen = known.and_then(|known| known.first_seen).or(candidate.first_seen);
+    let source_revision = candidate.source_revision.clone().or_else(|| view.observed.source.revision.clone());
+    let source_revision = source_revision.or_else(|| Some(candidate.digest.clone()));
+    finished(view, CandidateStatus { first_seen, source_revision, ..candidate })
+}
+
+/// Whether two candidates are the same image under the same name.
+fn is_one(one: &CandidateStatus, other: &CandidateStatus) -> bool {
+    is_same(one, other) && one.tag == other.tag
+}
+
+/// Whether the source says itself which candidate comes after which.
+fn is_ranked(view: &View<'_>) -> bool {
+    view.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_none())
+}
+
+/// What was taken before, or runs everywhere, is not called back for its age.
+fn is_taken(view: &View<'_>, candidate: &CandidateStatus) -> bool {
+    let before = view.before;
+    let under_way =
+        before.promotion.as_ref().filter(|promotion: &&PromotionStatus| promotion.outcome.is_none());
+    let taken = before.candidate.iter().filter(|taken| !is_pinned(taken));
+    taken.chain(under_way.map(|promotion| &promotion.candidate)).any(|taken| is_one(taken, candidate))
+        || before.deployed.as_ref().is_some_and(|deployed| is_deployed(view, candidate, deployed))
+        || runs_everywhere(view, candidate)
+}
+
+/// Whether all targets have it already: to take it changes nothing.
+fn runs_everywhere(view: &View<'_>, candidate: &CandidateStatus) -> bool {
+    let mut targets = view.observed.stages.iter().flatten().peekable();
+    let has_it = |image: &str| {
+        voxsync_crds::reference::is_same_code(image, &candidate.reference)
+            || (view.keeps_tags() && is_only_tag(image, &candidate.repository, candidate.tag.as_deref()))
+    };
+    targets.peek().is_some()
+        && targets
+            .all(|target| target.live.as_ref().is_ok_and(|live| live.image.as_deref().is_some_and(has_it)))
+}
+
+fn ripe_at(candidate: &CandidateStatus, age: Duration) -> Time {
+    let first_seen = candidate.first_seen.map_or(Timestamp::MAX, Timestamp::from);
+    let born = candidate.created.map_or(first_seen, |created| first_seen.max(created.into()));
+    later(born.into(), age)
+}
+
+/// Keeps the list within its bound, and evenly spread over time: the newest and the oldest stay, so that one is always the
+/// next to be old enough, however fast they come.
+fn thin_out(kept: &mut Vec<CandidateStatus>) {
+    while kept.len() > RIPENING_LIMIT {
+        let seen =
+            |candidate: &CandidateStatus| candidate.first_seen.map(|time| time.timestamp().as_second());
+        let gap = |index: usize| {
+            let before = index.checked_sub(1).and_then(|before| seen(kept.get(before)?));
+            let after = kept.get(index + 1).and_then(seen);
+            before.zip(after).map_or(i64::MAX, |(newer, older)| newer.saturating_sub(older))
+        };
+        let Some(closest) = (1..kept.len() - 1).min_by_key(|index| gap(*index)) else { return };
+        kept.remove(closest);
+    }
+}

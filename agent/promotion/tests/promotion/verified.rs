@@ -1,0 +1,234 @@
+//! Nothing that is not verified by the present rules is written, whatever else is the case; what ran can be given back.
+
+use rstest::rstest;
+use serde_json::json;
+use voxsync_crds::code_sync::{CandidateStatus, VerifiedStatus, Verify};
+use voxsync_promotion::{Unverified, verify_rules};
+
+use super::world::{Fate, World, candidate, digest, reference};
+
+fn verify(secret: &str) -> Verify {
+    serde_json::from_value(json!({"cosign": {"keys": {"secretRef": {"name": secret}}}})).unwrap()
+}
+
+fn rules(secret: &str) -> String {
+    verify_rules(&verify(secret))
+}
+
+fn asks(world: &mut World, secret: &str) {
+    world.spec.verify = Some(verify(secret));
+    world.observed.generation += 1;
+}
+
+fn signed(tag: &str, secret: &str) -> CandidateStatus {
+    let verified = VerifiedStatus { by: vec!["key cosign.pub".into()], rules: rules(secret) };
+    CandidateStatus { verified: Some(verified), ..candidate(tag) }
+}
+
+fn unverified(tag: &str, reason: &str) -> Unverified {
+    let message = format!("{tag}: {reason}");
+    Unverified { what: Some(digest(tag)), reason: reason.into(), message, overrules: true }
+}
+
+/// v1.4.2 runs; v1.5.0 is found, and signatures are asked for.
+fn found(finding: CandidateStatus) -> World {
+    let mut world = World::promoted();
+    asks(&mut world, "keys");
+    world.finds_candidate(finding);
+    world
+}
+
+#[test]
+fn a_signature_that_is_missing_is_waited_for() {
+    let mut world = found(candidate("v1.5.0"));
+    world.observed.unverified = vec![unverified("v1.5.0", Unverified::MISSING)];
+    world.settle();
+    assert!(world.writes.is_empty() && world.status.promotion.is_none(), "{:?}", world.writes);
+    assert_eq!(
+        (world.condition("Ready"), world.condition("Verified")),
+        ("True Waiting".into(), "False SignatureMissing".into())
+    );
+    assert_eq!(
+        (world.message("Signature"), world.summary()),
+        ("v1.5.0: SignatureMissing", "Waiting: signature of v1.5.0")
+    );
+    world.event("SignatureMissing");
+
+    world.finds_candidate(signed("v1.5.0", "keys"));
+    world.observed.unverified.clear();
+    world.settle();
+    assert_eq!(world.writes, ["Server/canary=v1.5.0"]);
+    assert_eq!(world.condition("Verified"), "True Verified");
+    assert_eq!(world.event("Verified"), "Verified: v1.5.0 is signed by key cosign.pub");
+    assert_eq!(world.status.candidate.as_ref().unwrap().verified.as_ref().unwrap().rules, rules("keys"));
+}
+
+#[rstest]
+#[case::refused(candidate("v1.5.0"), &[unverified("v1.5.0", Unverified::REFUSED)], "False NotVerified", "False NotVerified")]
+#[case::not_judged(candidate("v1.5.0"), &[], "True Waiting", "False NotJudged")]
+#[case::by_other_rules(signed("v1.5.0", "others"), &[], "True Waiting", "False NotJudged")]
+#[case::refused_since(signed("v1.5.0", "keys"), &[unverified("v1.5.0", Unverified::REFUSED)], "False NotVerified", "False NotVerified")]
+#[case::nothing_to_judge_by(
+    signed("v1.5.0", "keys"),
+    &[Unverified { what: None, ..unverified("v1.5.0", Unverified::REFUSED) }],
+    "False NotVerified",
+    "False NotVerified"
+)]
+fn what_is_not_verified_starts_nothing(
+    #[case] finding: CandidateStatus,
+    #[case] said: &[Unverified],
+    #[case] ready: &str,
+    #[case] verified: &str,
+) {
+    let mut world = found(finding);
+    world.observed.unverified = said.to_vec();
+    world.settle();
+    assert!(world.writes.is_empty() && world.status.promotion.is_none(), "{:?}", world.writes);
+    assert_eq!((world.condition("Ready"), world.condition("Verified")), (ready.into(), verified.into()));
+    assert_eq!(world.tags(), ["v1.4.2", "v1.4.2"]);
+}
+
+#[test]
+fn without_rules_nothing_is_said_of_signatures() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    assert_eq!((world.condition("Verified"), world.writes.len()), ("-".into(), 1));
+}
+
+/// v1.5.0 runs on the canary, which soaks; production is to come.
+fn half_way() -> World {
+    let mut world = found(signed("v1.5.0", "keys"));
+    world.settle();
+    assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);
+    world.forget();
+    world
+}
+
+#[test]
+fn rules_that_change_half_way_stop_the_next_stage() {
+    let mut world = half_way();
+    asks(&mut world, "others");
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.tags(), world.writes.len()), (vec!["v1.5.0".to_owned(), "v1.4.2".to_owned()], 0));
+    assert_eq!(world.status.promotion.as_ref().unwrap().candidate.verified, None);
+    world.finds_candidate(signed("v1.5.0", "others"));
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+}
+
+#[test]
+fn rules_that_are_added_half_way_stop_the_next_stage() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    world.forget();
+    asks(&mut world, "keys");
+    world.passes(600);
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+}
+
+#[test]
+fn a_key_that_is_changed_half_way_stops_the_next_stage() {
+    let mut world = half_way();
+    world.finds("v1.5.0");
+    world.observed.unverified = vec![unverified("v1.5.0", Unverified::REFUSED)];
+    world.passes(600);
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+    assert_eq!(world.condition("Ready"), "False NotVerified");
+}
+
+#[test]
+fn an_outage_or_a_restart_stops_nothing_that_was_verified() {
+    let mut world = half_way();
+    world.observed.source.candidate = None;
+    world.observed.source.looked = false;
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+}
+
+#[test]
+fn a_newer_one_that_is_not_verified_takes_nobody_s_place() {
+    let mut world = half_way();
+    world.finds("v1.6.0");
+    world.observed.unverified = vec![unverified("v1.6.0", Unverified::REFUSED)];
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.deployed(), world.tags()), ("v1.5.0", vec!["v1.5.0".to_owned(); 2]));
+    assert_eq!(world.condition("Ready"), "False NotVerified", "now that nothing is under way");
+}
+
+#[test]
+fn a_pin_is_verified_like_everything() {
+    let mut world = half_way();
+    world.pins("v1.3.0");
+    world.observed.unverified = vec![unverified("v1.3.0", Unverified::MISSING)];
+    world.passes(600);
+    world.settle();
+    assert!(world.writes.is_empty(), "neither the pin nor what it puts to rest: {:?}", world.writes);
+    assert_eq!(world.message("Signature"), "v1.3.0: SignatureMissing");
+    world.observed.unverified.clear();
+    world.observed.pin = Some(Ok(signed("v1.3.0", "keys")));
+    world.settle();
+    assert_eq!(world.tags()[0], "v1.3.0");
+}
+
+#[test]
+fn what_is_the_candidate_already_can_be_pinned_without_another_verdict() {
+    let mut world = half_way();
+    world.pins("v1.5.0");
+    world.observed.unverified =
+        vec![Unverified { overrules: false, ..unverified("v1.5.0", Unverified::REFUSED) }];
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.tags(), ["v1.5.0", "v1.5.0"]);
+}
+
+#[test]
+fn what_ran_before_can_be_given_back() {
+    let mut world = World::with_authority();
+    asks(&mut world, "keys");
+    world.finds_candidate(signed("v1.5.0", "keys"));
+    world.server("compile").fate = Fate::Rolls;
+    world.settle_gating(&["ca"]);
+    assert_eq!(world.tags(), ["v1.5.0"]);
+    world.server("compile").fate = Fate::Sticks("ErrImagePull");
+    // By now nothing at all is trusted any more.
+    world.observed.unverified = vec![Unverified { what: None, ..unverified("v1.5.0", Unverified::REFUSED) }];
+    world.settle();
+    assert_eq!(world.tags(), ["v1.4.2"], "{:?}", world.status.waiting);
+    assert_eq!(world.stages[0][0].live.image, Some(reference("v1.4.2")));
+}
+
+#[test]
+fn a_target_that_joins_gets_what_its_stage_runs() {
+    let mut world = World::promoted();
+    asks(&mut world, "keys");
+    let mut joined = world.stages[1][0].clone();
+    joined.key.name = "joined".into();
+    joined.live.image = None;
+    joined.applied = None;
+    world.stages[1].push(joined);
+    world.settle();
+    assert_eq!(world.writes, ["Config/joined=v1.4.2"]);
+}
+
+#[test]
+fn a_restart_says_nothing_new() {
+    let mut world = found(candidate("v1.5.0"));
+    world.observed.unverified = vec![unverified("v1.5.0", Unverified::REFUSED)];
+    world.settle();
+    world.forget();
+    let (candidate, said) =
+        (world.observed.source.candidate.take(), std::mem::take(&mut world.observed.unverified));
+    world.observed.source.looked = false;
+    world.settle();
+    (world.observed.source.candidate, world.observed.unverified) = (candidate, said);
+    world.observed.source.looked = true;
+    world.settle();
+    assert_eq!((world.status_writes, world.events.len()), (0, 0), "{:?}", world.events);
+}
