@@ -11,6 +11,7 @@
 //! objects, and events. It holds no state that is not in the cluster or found again by a look.
 
 mod call;
+mod check;
 mod controller;
 mod credentials;
 mod key;
@@ -18,7 +19,9 @@ mod look;
 mod metrics;
 mod observe;
 mod progress;
+mod registries;
 mod state;
+mod tags;
 mod target;
 mod trace;
 mod write;
@@ -30,11 +33,14 @@ use tokio_util::sync::CancellationToken;
 use voxsync_cluster::Cluster;
 use voxsync_crds::code_sync::LabelSelector;
 
-pub use controller::LookBoard;
+pub use check::{Checked, CheckedTarget, Sighted, check};
+pub use controller::{Listener, LookBell, LookBoard};
 pub use key::CodeSyncKey;
 pub use look::LookTimes;
 pub use metrics::Metrics;
+pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
+pub use tags::{RepositoryTags, tags};
 pub use voxsync_promotion::Gatekeeper;
 
 /// How the agent is run.
@@ -51,12 +57,16 @@ pub struct Options {
     pub selector: Option<LabelSelector>,
     /// As what registries see voxsync.
     pub user_agent: String,
+    /// How registries are asked.
+    pub registries: Registries,
     /// Where the agent counts.
     pub metrics: Metrics,
     /// Whether there is a reconciler that holds Deployments back when a stage needs an order.
     pub gatekeeper: Gatekeeper,
     /// Where the agent says when it looks.
     pub looks: LookBoard,
+    /// By which others ask it to look now.
+    pub bell: LookBell,
 }
 
 /// Why the agent could not run.

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use voxsync_crds::code_sync::CodeSyncStatus;
-use voxsync_source::Traffic;
+use voxsync_source::{Exchange, Quota, Traffic};
 
 use crate::progress::{Progress, progress};
 
@@ -35,6 +35,8 @@ pub struct Metrics(Arc<Families>);
 struct Families {
     looks: Family<LookLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
+    quota_limit: Family<HostLabels, Gauge>,
+    quota_remaining: Family<HostLabels, Gauge>,
     hosts: Mutex<HashSet<String>>,
     writes: Family<WriteLabels, Counter>,
     passed: Family<StageLabels, Histogram>,
@@ -52,6 +54,11 @@ struct LookLabels {
 struct RequestLabels {
     host: String,
     code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabels {
+    host: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +90,8 @@ impl Metrics {
         let families = Families {
             looks: Family::default(),
             requests: Family::default(),
+            quota_limit: Family::default(),
+            quota_remaining: Family::default(),
             hosts: Mutex::default(),
             writes: Family::default(),
             passed: Family::new_with_constructor(histogram),
@@ -99,6 +108,16 @@ impl Metrics {
             "HTTP requests to registries, their token servers and Git servers, by host and HTTP code (none: there \
              was no answer)",
             families.requests.clone(),
+        );
+        registry.register(
+            "voxsync_registry_quota_limit",
+            "How many requests a registry allows, as it said last (RateLimit-Limit); Docker Hub counts manifests in six hours",
+            families.quota_limit.clone(),
+        );
+        registry.register(
+            "voxsync_registry_quota_remaining",
+            "How many of these requests are left (RateLimit-Remaining)",
+            families.quota_remaining.clone(),
         );
         registry.register(
             "voxsync_agent_writes",
@@ -133,7 +152,7 @@ impl Metrics {
     /// What counts the requests of looks.
     pub(crate) fn traffic(&self) -> Traffic {
         let families = Arc::clone(&self.0);
-        Traffic::to(move |host, code| families.requested(host, code))
+        Traffic::to(move |exchange| families.requested(exchange))
     }
 
     pub(crate) fn wrote(&self, object: &'static str, outcome: &'static str) {
@@ -157,10 +176,15 @@ impl Metrics {
 }
 
 impl Families {
-    fn requested(&self, host: &str, code: Option<u16>) {
+    fn requested(&self, &Exchange { host, code, quota }: &Exchange<'_>) {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let is_named = hosts.contains(host) || (hosts.len() < HOSTS_LIMIT && hosts.insert(host.to_owned()));
         let host = if is_named { host } else { OTHER_HOSTS }.to_owned();
+        if let Some(Quota { limit, remaining }) = quota.filter(|_| is_named) {
+            let labels = HostLabels { host: host.clone() };
+            self.quota_limit.get_or_create(&labels).set(limit.into());
+            self.quota_remaining.get_or_create(&labels).set(remaining.into());
+        }
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
         self.requests.get_or_create(&RequestLabels { host, code }).inc();
     }
@@ -176,15 +200,22 @@ mod tests {
     fn counts_a_bounded_number_of_hosts_by_name() {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
+        let quota = |remaining| Some(Quota { limit: 100, remaining });
         for number in 0..HOSTS_LIMIT + 3 {
-            metrics.0.requested(&format!("{number}.example"), Some(200));
+            let host = &format!("{number}.example");
+            metrics.0.requested(&Exchange { host, code: Some(200), quota: quota(50) });
         }
-        metrics.0.requested("0.example", None);
+        metrics.0.requested(&Exchange { host: "0.example", code: None, quota: None });
+        metrics.0.requested(&Exchange { host: "1.example", code: Some(200), quota: quota(49) });
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         let has = |line: &str| text.lines().any(|found| found == line);
         assert!(has(r#"voxsync_source_requests_total{host="0.example",code="200"} 1"#), "{text}");
         assert!(has(r#"voxsync_source_requests_total{host="0.example",code="none"} 1"#), "{text}");
         assert!(has(r#"voxsync_source_requests_total{host="other",code="200"} 3"#), "{text}");
+        assert!(has(r#"voxsync_registry_quota_limit{host="0.example"} 100"#), "{text}");
+        assert!(has(r#"voxsync_registry_quota_remaining{host="0.example"} 50"#), "{text}");
+        assert!(has(r#"voxsync_registry_quota_remaining{host="1.example"} 49"#), "{text}");
+        assert!(!text.contains(r#"quota_limit{host="other"}"#), "hosts share no quota: {text}");
     }
 }

@@ -63,9 +63,11 @@ impl World {
             cache_folder: cache.path().join("git"),
             selector: None,
             user_agent: "voxsync-test".to_owned(),
+            registries: voxsync_agent::Registries::default(),
             metrics: Metrics::register(&mut MetricsRegistry::default()),
             gatekeeper: voxsync_agent::Gatekeeper::Present,
             looks: looks.clone(),
+            bell: voxsync_agent::LookBell::default(),
         };
         let agent = tokio::spawn(voxsync_agent::run(client.clone(), cluster, options, cancel.clone()));
         Self { client, looks, agent, cancel, folder: cache }

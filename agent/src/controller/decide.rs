@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 use tracing::warn;
-use voxsync_crds::{CodeSync, annotations::REQUESTED_AT, code_sync::Outcome};
+use voxsync_crds::{
+    CodeSync,
+    annotations::{HOOKED_AT, REQUESTED_AT},
+    code_sync::Outcome,
+};
 use voxsync_promotion::{Action, step};
 
 use super::{
@@ -45,7 +49,9 @@ impl Controller {
             self.memory.forget(&key);
             self.memory.row(&key).uid = uid;
         }
+        let is_known = self.memory.row(&key).planned.is_some();
         let invalid = self.look_as_planned(&key, &code_sync, now);
+        self.hear_of_hooks(&key, &code_sync, is_known, now);
         let requested_at = self.request(&key, &code_sync, invalid.is_some(), now);
         let subscriber = |purpose| Subscriber { key: key.clone(), purpose };
         let memory = &self.memory;
@@ -126,6 +132,17 @@ impl Controller {
         };
         self.memory.row(key).planned = Some(Planned { generation, pull_secret, invalid: invalid.clone() });
         invalid
+    }
+
+    /// Looks if another replica received a webhook since the last decision. What was written before the first one is old:
+    /// there is a first look anyway.
+    fn hear_of_hooks(&mut self, key: &CodeSyncKey, code_sync: &CodeSync, is_known: bool, now: Timestamp) {
+        let annotations = code_sync.metadata.annotations.as_ref();
+        let hooked_at = annotations.and_then(|annotations| annotations.get(HOOKED_AT)).cloned();
+        let before = std::mem::replace(&mut self.memory.row(key).hooked_at, hooked_at.clone());
+        if is_known && hooked_at.is_some() && hooked_at != before {
+            self.memory.looks.call(&Subscriber { key: key.clone(), purpose: Purpose::Source }, now);
+        }
     }
 
     /// The request of `voxsync.dev/requestedAt`, once the look that it asks for is done.

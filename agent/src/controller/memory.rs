@@ -40,6 +40,8 @@ pub(crate) struct Row {
     pub(crate) uid: String,
     /// It was deleted in the middle of a promotion, whose end says so.
     pub(crate) said_goodbye: bool,
+    /// The last time at which another replica received a webhook, as it wrote it down.
+    pub(crate) hooked_at: Option<String>,
     /// What the present looks were planned from.
     pub(crate) planned: Option<Planned>,
     involved: BTreeSet<Involved>,

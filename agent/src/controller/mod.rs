@@ -6,6 +6,7 @@
 //!
 //! Level, not edge: a lost wake-up costs the time to the next one, never a decision.
 
+mod bell;
 mod board;
 mod decide;
 mod events;
@@ -36,12 +37,13 @@ use voxsync_cluster::{Change, Changed, Cluster, Kind};
 use voxsync_crds::code_sync::LabelSelector;
 use voxsync_source::file;
 
+pub use bell::{Listener, LookBell};
 pub use board::LookBoard;
 
 use crate::{
     Options,
     key::CodeSyncKey,
-    look::{PlaceId, Report, Tools, carry_out, place::Place},
+    look::{PlaceId, Purpose, Report, Subscriber, Tools, carry_out, place::Place},
 };
 use memory::Memory;
 use pass::Ended;
@@ -78,6 +80,8 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
         keys: HashMap::new(),
     };
     let mut files = Files::default();
+    // Once there is somebody who looks: until then others are told.
+    let mut bell = options.bell.listen();
     controller.wake_all();
     let mut net = tokio::time::interval_at(Instant::now() + NET_INTERVAL, NET_INTERVAL);
     net.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,6 +99,7 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
             Some(look) = controller.looks.join_next_with_id() => controller.looked(look),
             Some(pass) = controller.passes.join_next_with_id() => controller.passed(pass),
             Some(paths) = files.next() => controller.touched(&paths),
+            keys = bell.heard() => controller.called(keys),
             _ = net.tick() => controller.wake_all(),
             () = tokio::time::sleep(sleep) => {}
         }
@@ -195,6 +200,13 @@ impl Controller {
         let touched: Vec<Place> = self.memory.looks.places().filter(is_touched).cloned().collect();
         for place in touched {
             self.memory.looks.nudge(&place, Timestamp::now());
+        }
+    }
+
+    /// Somebody outside says that there is news. Who is not ours, or no more, is passed over.
+    fn called(&mut self, keys: BTreeSet<CodeSyncKey>) {
+        for key in keys {
+            self.memory.looks.call(&Subscriber { key, purpose: Purpose::Source }, Timestamp::now());
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use voxsync_source::{
-    git::{GitLogin, PRIVATE_KEY_NAMES},
+    git::{GitHubApp, GitLogin, PRIVATE_KEY_NAMES},
     registry::{Login, Repository, docker_config},
 };
 
@@ -12,12 +12,30 @@ use crate::look::place::SecretName;
 
 const DOCKER_CONFIG_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
 const FOR_A_REGISTRY: &str = ".dockerconfigjson, or username and password, or token";
-const FOR_GIT: &str = "username and password, or token, or ssh-privatekey (or identity) and known_hosts";
+const FOR_GIT: &str = "username and password, or token, or ssh-privatekey (or identity) and known_hosts, or githubAppID, \
+    githubAppInstallationID and githubAppPrivateKey";
+/// The keys of a GitHub App, as other tools name them, too.
+const GITHUB_APP_KEYS: [&str; 3] = ["githubAppID", "githubAppInstallationID", "githubAppPrivateKey"];
+const GITHUB_APP_BASE_URL: &str = "githubAppBaseURL";
+const FOR_A_GITHUB_APP: &str = "githubAppID, githubAppInstallationID and githubAppPrivateKey";
 const FOR_TLS: &str = "ca.crt, or tls.crt and tls.key, or all three";
 /// How many names of keys a message shows.
 const SHOWN_KEYS_LIMIT: usize = 10;
 
-/// The keys of a Secret. Shows no value.
+/// What holds the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Secret,
+    ConfigMap,
+}
+
+impl Kind {
+    fn named(self, name: SecretName<'_>) -> String {
+        format!("{self:?} {}/{}", name.namespace, name.name)
+    }
+}
+
+/// The keys of a Secret, or of a ConfigMap. Shows no value.
 pub(crate) struct SecretKeys {
     name: String,
     values: BTreeMap<String, Vec<u8>>,
@@ -27,7 +45,19 @@ impl SecretKeys {
     pub(crate) fn of(name: SecretName<'_>, secret: Secret) -> Self {
         let data = secret.data.unwrap_or_default();
         let values = data.into_iter().map(|(key, value)| (key, value.0)).collect();
-        Self { name: format!("{}/{}", name.namespace, name.name), values }
+        Self { name: Kind::Secret.named(name), values }
+    }
+
+    pub(crate) fn of_config_map(name: SecretName<'_>, config_map: ConfigMap) -> Self {
+        let texts = config_map.data.unwrap_or_default().into_iter();
+        let values = texts.map(|(key, value)| (key, value.into_bytes())).collect();
+        Self { name: Kind::ConfigMap.named(name), values }
+    }
+
+    /// All keys that have a value.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let files = self.values.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        files.filter(|(_, value)| !value.is_empty())
     }
 
     fn bytes(&self, key: &str) -> Option<&[u8]> {
@@ -59,7 +89,7 @@ impl fmt::Display for SecretKeys {
         let names: Vec<&str> = self.values.keys().map(String::as_str).take(SHOWN_KEYS_LIMIT).collect();
         let names =
             if names.is_empty() { "no keys".to_owned() } else { format!("the keys {}", names.join(", ")) };
-        write!(formatter, "Secret {} has {names}", self.name)
+        write!(formatter, "{} has {names}", self.name)
     }
 }
 
@@ -73,15 +103,15 @@ impl fmt::Debug for SecretKeys {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialProblem {
     /// No such Secret.
-    #[error("Secret {secret} does not exist: create it, or correct the reference to it")]
+    #[error("{secret} does not exist: create it, or correct the reference to it")]
     Missing {
-        /// Namespace and name.
+        /// Kind, namespace and name.
         secret: String,
     },
     /// The API server refuses or fails.
-    #[error("Secret {secret} cannot be read: {reason}")]
+    #[error("{secret} cannot be read: {reason}")]
     Unreadable {
-        /// Namespace and name.
+        /// Kind, namespace and name.
         secret: String,
         /// What the API server says.
         reason: String,
@@ -95,9 +125,9 @@ pub(crate) enum CredentialProblem {
         needed: &'static str,
     },
     /// A key holds something else.
-    #[error("Secret {secret} cannot be used: {reason}")]
+    #[error("{secret} cannot be used: {reason}")]
     Unusable {
-        /// Namespace and name.
+        /// Kind, namespace and name.
         secret: String,
         /// What is wrong, without the value.
         reason: String,
@@ -114,9 +144,9 @@ pub(crate) enum CredentialProblem {
         repository: String,
     },
     /// A Docker configuration for other hosts.
-    #[error("Secret {secret} has no login for {repository}: add one for its host")]
+    #[error("{secret} has no login for {repository}: add one for its host")]
     NoLoginFor {
-        /// Namespace and name.
+        /// Kind, namespace and name.
         secret: String,
         /// Which repository.
         repository: String,
@@ -124,14 +154,15 @@ pub(crate) enum CredentialProblem {
 }
 
 impl CredentialProblem {
-    pub(crate) fn of_api(name: SecretName<'_>, error: &kube::Error) -> Self {
-        let secret = format!("{}/{}", name.namespace, name.name);
+    pub(crate) fn of_api(kind: Kind, name: SecretName<'_>, error: &kube::Error) -> Self {
+        let secret = kind.named(name);
         match error {
             kube::Error::Api(status) if status.is_not_found() => Self::Missing { secret },
             kube::Error::Api(status) if status.is_forbidden() => Self::Unreadable {
                 secret,
-                reason: "this account may not get it; give it the verb get on Secrets of this namespace"
-                    .to_owned(),
+                reason: format!(
+                    "this account may not get it; give it the verb get on {kind:?}s of this name"
+                ),
             },
             _ => Self::Unreadable { secret, reason: "the API server did not give it".to_owned() },
         }
@@ -188,6 +219,25 @@ pub(crate) fn git_login(keys: &SecretKeys) -> Result<GitLogin, CredentialProblem
     keys.text("token")?.map(GitLogin::Bearer).ok_or_else(|| keys.lacks(FOR_GIT))
 }
 
+/// The GitHub App of a Secret that has one; a Secret that has only a part of one is a mistake.
+pub(crate) fn github_app(keys: &SecretKeys) -> Result<Option<GitHubApp>, CredentialProblem> {
+    if GITHUB_APP_KEYS.iter().all(|key| keys.bytes(key).is_none()) {
+        return Ok(None);
+    }
+    let [app, installation, private_key_pem] =
+        GITHUB_APP_KEYS.map(|key| keys.text(key)?.ok_or_else(|| keys.lacks(FOR_A_GITHUB_APP)));
+    let installation = installation?.trim().parse().map_err(|_| CredentialProblem::Unusable {
+        secret: keys.name.clone(),
+        reason: "githubAppInstallationID is not a number".to_owned(),
+    })?;
+    Ok(Some(GitHubApp {
+        app: app?.trim().to_owned(),
+        installation,
+        private_key_pem: private_key_pem?,
+        base_url: keys.text(GITHUB_APP_BASE_URL)?,
+    }))
+}
+
 /// Certificates in PEM. Shows none of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tls {
@@ -208,6 +258,11 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// The authorities in a ConfigMap.
+pub(crate) fn authorities(keys: &SecretKeys) -> Result<String, CredentialProblem> {
+    keys.text("ca.crt")?.ok_or_else(|| keys.lacks("ca.crt"))
+}
+
 /// The certificates in a Secret.
 pub(crate) fn tls(keys: &SecretKeys) -> Result<Tls, CredentialProblem> {
     let pair = keys.pair("tls.crt", "tls.key")?;
@@ -219,67 +274,5 @@ pub(crate) fn tls(keys: &SecretKeys) -> Result<Tls, CredentialProblem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::ByteString;
-    use rstest::rstest;
-
-    use super::*;
-
-    fn keys(pairs: &[(&str, &str)]) -> SecretKeys {
-        let data =
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
-        let secret = Secret { data: Some(data.collect()), ..Secret::default() };
-        SecretKeys::of(SecretName { namespace: "puppet", name: "login" }, secret)
-    }
-
-    const DOCKER: &str = r#"{"auths": {"ghcr.io": {"username": "u", "password": "hunter2"}}}"#;
-
-    #[rstest]
-    #[case::docker(&[(".dockerconfigjson", DOCKER)], Ok(Login::Basic { username: "u".into(), password: "hunter2".into() }))]
-    #[case::basic(&[("username", "u"), ("password", "hunter2\n")], Ok(Login::Basic { username: "u".into(), password: "hunter2".into() }))]
-    #[case::token(&[("token", "hunter2")], Ok(Login::Bearer("hunter2".into())))]
-    #[case::half(&[("username", "u")], Err("Secret puppet/login has the keys username; needed are .dockerconfigjson, or username and password, or token"))]
-    #[case::empty(&[], Err("Secret puppet/login has no keys; needed are .dockerconfigjson, or username and password, or token"))]
-    #[case::other_host(&[(".dockerconfigjson", r#"{"auths": {}}"#)], Err("Secret puppet/login has no login for ghcr.io/a/b: add one for its host"))]
-    fn registries(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Login, &str>) {
-        let repository = "ghcr.io/a/b".parse().unwrap();
-        let login = registry_login(&keys(pairs), &repository, false).map_err(|problem| problem.to_string());
-        assert_eq!(login, wanted.map_err(str::to_owned));
-    }
-
-    #[rstest]
-    #[case::basic(&[("username", "u"), ("password", "p")], Ok(GitLogin::Basic { username: "u".into(), password: "p".into() }))]
-    #[case::ssh(&[("identity", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
-    #[case::kubernetes_type(&[("ssh-privatekey", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
-    #[case::no_hosts(&[("identity", "k")], Err("Secret puppet/login has the keys identity; needed are username and password, or token, or ssh-privatekey (or identity) and known_hosts"))]
-    fn git(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<GitLogin, &str>) {
-        let login = git_login(&keys(pairs)).map_err(|problem| problem.to_string());
-        assert_eq!(login, wanted.map_err(str::to_owned));
-    }
-
-    #[rstest]
-    #[case::basic(&[("username", "u"), ("password", "hunter2")])]
-    #[case::token(&[("token", "hunter2")])]
-    #[case::nothing(&[])]
-    #[case::other_host(&[(".dockerconfigjson", r#"{"auths": {"other.example": {"username": "u", "password": "p"}}}"#)])]
-    fn a_host_that_a_file_names_gets_no_login_that_is_not_for_it(#[case] pairs: &[(&str, &str)]) {
-        let evil = "evil.example/a".parse().unwrap();
-        let problem = registry_login(&keys(pairs), &evil, true).unwrap_err().to_string();
-        assert!(problem.contains("evil.example/a") && !problem.contains("hunter2"), "{problem}");
-        let bound =
-            registry_login(&keys(&[(".dockerconfigjson", DOCKER)]), &"ghcr.io/a/b".parse().unwrap(), true);
-        assert!(bound.is_ok(), "{bound:?}");
-    }
-
-    #[test]
-    fn the_message_about_git_names_the_keys_that_are_read() {
-        assert!(PRIVATE_KEY_NAMES.iter().all(|name| FOR_GIT.contains(name)), "{FOR_GIT}");
-    }
-
-    #[test]
-    fn nothing_shows_a_value() {
-        let keys = keys(&[("password", "hunter2"), ("tls.crt", "hunter2"), ("tls.key", "hunter2")]);
-        let shown = format!("{keys} {keys:?} {:?}", tls(&keys).unwrap());
-        assert!(!shown.contains("hunter2"), "{shown}");
-    }
-}
+#[path = "secret_tests.rs"]
+mod tests;

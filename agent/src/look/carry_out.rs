@@ -15,6 +15,7 @@ use super::{
     place::{Access, FieldQuery, Finding, Place, Want},
     registry,
     tools::Tools,
+    verify::{self, Asked},
 };
 use crate::trace;
 
@@ -24,10 +25,10 @@ const LOOK_LIMIT: Duration = Duration::from_mins(90);
 
 /// Carries out a look, within its limit.
 pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
-    let (id, wants) = (job.id, job.wants.clone());
+    let (id, asked) = (job.id, job.asked.clone());
     let _turn = tools.turn(&job.place).await;
     let span = trace::look(&job.place);
-    let report = within(LOOK_LIMIT, id, wants, Box::pin(look(tools, job).instrument(span.clone()))).await;
+    let report = within(LOOK_LIMIT, id, asked, Box::pin(look(tools, job).instrument(span.clone()))).await;
     let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
     span.record("outcome", if is_failure { "failed" } else { "ok" });
     report
@@ -36,33 +37,63 @@ pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
 async fn within(
     limit: Duration,
     id: PlaceId,
-    wants: Vec<Want>,
+    asked: Vec<Asked>,
     look: impl Future<Output = Report>,
 ) -> Report {
     tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
         let message = format!("the look at it did not end in {limit:?}; it is tried again");
         let finding = Finding::problem(problem("Unreachable", message, true));
-        let findings = wants.into_iter().map(|want| (want, finding.clone())).collect();
+        let findings = asked.into_iter().map(|asked| (asked, finding.clone())).collect();
         Report { id, findings, memory: Memory::default() }
     })
 }
 
 async fn look(tools: &Tools, job: Job) -> Report {
-    let Job { id, place, wants, mut memory } = job;
-    let findings = match &place {
-        Place::Registry { repository, access } => {
-            registry::look(tools, &mut memory, repository, access, wants).await
+    let Job { id, place, asked, mut memory } = job;
+    let found = if let Place::Git { url, follow, access } = &place {
+        Box::pin(git::look(tools, &mut memory, (url, follow, access), asked)).await
+    } else {
+        let mut wants: Vec<Want> = Vec::new();
+        for Asked { want, .. } in &asked {
+            if !wants.contains(want) {
+                wants.push(want.clone());
+            }
         }
-        Place::Git { url, follow, access } => {
-            git::look(tools, &mut memory, (url, follow, access), wants).await
+        let found = of_images(tools, &mut memory, &place, wants).await;
+        let of = |asked: Asked| {
+            let finding = found.iter().find(|(want, _)| *want == asked.want);
+            let finding = finding.map(|(_, finding)| finding.clone()).unwrap_or_default();
+            (asked, finding)
+        };
+        asked.into_iter().map(of).collect()
+    };
+    let mut findings = Vec::with_capacity(found.len());
+    for (asked, finding) in found {
+        let finding = verify::images(tools, &mut memory, (&place, &asked), finding).await;
+        findings.push((asked, finding));
+    }
+    memory.keep(findings.iter().map(|(asked, _)| &asked.want));
+    let is_failure = findings.iter().any(|(_, finding)| finding.is_failure());
+    tools.metrics.looked(place.kind(), is_failure);
+    Report { id, findings, memory }
+}
+
+/// Looks at a place that names images without commits.
+async fn of_images(
+    tools: &Tools,
+    memory: &mut Memory,
+    place: &Place,
+    wants: Vec<Want>,
+) -> Vec<(Want, Finding)> {
+    match place {
+        Place::Registry { repository, access } => {
+            registry::look(tools, memory, repository, access, wants).await
         }
         Place::File { path } => {
             let mut findings = Vec::with_capacity(wants.len());
             for want in wants {
                 let finding = match &want {
-                    Want::Named { field, image } => {
-                        of_file(tools, &mut memory, &want, (path, field, image)).await
-                    }
+                    Want::Named { field, image } => of_file(tools, memory, &want, (path, field, image)).await,
                     _ => Finding::default(),
                 };
                 findings.push((want, finding));
@@ -70,17 +101,14 @@ async fn look(tools: &Tools, job: Job) -> Report {
             findings
         }
         Place::Image { reference, access } => {
-            let finding = match resolve(tools, &mut memory, &Want::Image, reference, access).await {
+            let finding = match resolve(tools, memory, &Want::Image, reference, access).await {
                 Ok(facts) => Finding { image: Some(found(reference, &facts)), ..Finding::default() },
                 Err(problem) => Finding::problem(problem),
             };
             wants.into_iter().map(|want| (want, finding.clone())).collect()
         }
-    };
-    memory.keep(findings.iter().map(|(want, _)| want));
-    let is_failure = findings.iter().any(|(_, finding)| finding.is_failure());
-    tools.metrics.looked(place.kind(), is_failure);
-    Report { id, findings, memory }
+        Place::Git { .. } => Vec::new(),
+    }
 }
 
 /// What a file of this machine names. Its text is never in a message.
@@ -126,8 +154,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_that_does_not_end_is_a_failed_one() {
-        let report = within(Duration::from_millis(1), 7, vec![Want::Image], std::future::pending()).await;
-        let [(Want::Image, finding)] = report.findings.as_slice() else { panic!("{report:?}") };
+        let report =
+            within(Duration::from_millis(1), 7, vec![Want::Image.into()], std::future::pending()).await;
+        let [(Asked { want: Want::Image, verify: None }, finding)] = report.findings.as_slice() else {
+            panic!("{report:?}")
+        };
         assert!(report.id == 7 && finding.is_failure(), "{finding:?}");
     }
 }

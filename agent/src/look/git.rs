@@ -1,164 +1,215 @@
-//! A look at a Git repository: one request for names; a file is read only at a commit that is new.
-
-use std::time::Duration;
+//! A look at a Git repository: one request for names; a commit is read only if it is new, and one that is named by its
+//! id only once.
 
 use voxsync_crds::CodeReference;
 use voxsync_policy::{TagPolicy, TagRule};
 use voxsync_promotion::SourceProblem;
 use voxsync_source::{
     field::{self, Selection},
-    git::{self, GitError, GitLogin, GitProblem, GitRef, GitRemote, GitUrl, Revision},
+    git::{self, GitError, GitProblem, GitRef, GitUrl, ImageTemplate, Revision, SignedObjects},
 };
 
 use super::{
+    git_server::{Failure, Source},
     image::{found, resolve},
-    memory::{Memory, Named},
+    memory::{Author, Memory, Named},
     place::{Access, FieldQuery, Finding, Found, GitFollow, IMAGE_UNAVAILABLE, Want},
-    tools::{Tools, credential_problem},
+    tools::Tools,
+    verify::{self, Asked},
 };
-use crate::credentials::git_login;
 
-/// How long one look or read may take.
-const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// Looks for what is wanted of a branch or of tags.
+/// Looks for what is wanted of a branch, of tags or of a commit.
 pub(crate) async fn look(
     tools: &Tools,
     memory: &mut Memory,
     (url, follow, access): (&GitUrl, &GitFollow, &Access),
-    wants: Vec<Want>,
-) -> Vec<(Want, Finding)> {
-    let seen = match revision(tools, url, follow, access).await {
-        Ok(seen) => seen,
+    asked: Vec<Asked>,
+) -> Vec<(Asked, Finding)> {
+    let source = Source { tools, url, access };
+    let revision = match source.revision(memory, follow, &asked).await {
+        Ok(revision) => revision,
         Err(problem) => {
-            return wants.into_iter().map(|want| (want, Finding::problem(problem.clone()))).collect();
+            return asked.into_iter().map(|asked| (asked, Finding::problem(problem.clone()))).collect();
         }
     };
-    let (remote, revision) = seen;
     if memory.revision.as_ref() != Some(&revision) {
         memory.files.clear();
+        memory.author = None;
         memory.revision = Some(revision.clone());
     }
-    let mut findings = Vec::with_capacity(wants.len());
-    for want in wants {
-        let finding = match &want {
-            Want::Named { field, image } => {
-                named(tools, memory, (&remote, &revision), &want, (field, image)).await
+    let mut findings = Vec::with_capacity(asked.len());
+    for asked in asked {
+        // Nothing that an unsigned commit names is asked for.
+        let seen = (&revision, shown(&revision));
+        let refused =
+            verify::revision(tools, memory, asked.verify.as_ref(), seen, Box::pin(source.signed(&revision)))
+                .await;
+        let want = &asked.want;
+        let finding = match (refused, want) {
+            (Some(refused), _) => refused,
+            (None, Want::Named { field, image }) => {
+                source.named(memory, &revision, want, (field, image)).await
             }
-            _ => Finding::default(),
+            (None, Want::Built { template, image }) => {
+                source.built(memory, &revision, want, (template, image)).await
+            }
+            (None, _) => Finding::default(),
         };
-        findings.push((want, finding));
+        findings.push((asked, finding));
     }
     findings
 }
 
-async fn revision(
-    tools: &Tools,
-    url: &GitUrl,
-    follow: &GitFollow,
-    access: &Access,
-) -> Result<(GitRemote, Revision), SourceProblem> {
-    let reference = match follow {
-        GitFollow::Branch(branch) => GitRef::Branch(branch.clone()),
-        GitFollow::Tag(range) => {
-            let policy = TagRule::semver(range).and_then(|rule| TagPolicy::new(rule, None, &[]));
-            GitRef::Tag(policy.map_err(|error| unusable("BadPolicy", error.to_string()))?)
-        }
-    };
-    let first = remote(tools, url, access).await?;
-    let problem = match ask(tools, &first, &reference).await {
-        Ok(revision) => return Ok((first, revision)),
-        Err(error) => problem_of(&error),
-    };
-    let Some(login) = access.login().filter(|_| problem.reason == "Unauthorized") else {
-        return Err(problem);
-    };
-    tools.secrets.forget(login);
-    let renewed = remote(tools, url, access).await?;
-    if renewed == first {
-        return Err(tools.with_keys(problem, access).await);
-    }
-    match ask(tools, &renewed, &reference).await {
-        Ok(revision) => Ok((renewed, revision)),
-        Err(error) => Err(tools.with_keys(problem_of(&error), access).await),
-    }
-}
-
-async fn ask(tools: &Tools, remote: &GitRemote, reference: &GitRef) -> Result<Revision, GitError> {
-    let _permit = tools.permit(remote.url.host()).await;
-    git::look(remote, reference).await
-}
-
-async fn remote(tools: &Tools, url: &GitUrl, access: &Access) -> Result<GitRemote, SourceProblem> {
-    let keys = tools.login_keys(access).await.map_err(|error| credential_problem(&error))?;
-    let login = keys.map_or(Ok(GitLogin::Anonymous), |keys| git_login(&keys));
-    let tls = tools.tls(access).await.map_err(|error| credential_problem(&error))?;
-    Ok(GitRemote {
-        url: url.clone(),
-        login: login.map_err(|error| credential_problem(&error))?,
-        ca_pem: tls.authorities,
-        identity_pem: tls.identity,
-        file_root: tools.git_file_root.clone(),
-        timeout: TIMEOUT,
-        traffic: tools.metrics.traffic(),
-    })
-}
-
-async fn named(
-    tools: &Tools,
-    memory: &mut Memory,
-    (remote, revision): (&GitRemote, &Revision),
-    want: &Want,
-    (field, image): (&FieldQuery, &Access),
-) -> Finding {
-    let shown = revision.tag.clone().unwrap_or_else(|| revision.commit.clone());
-    let seen = Finding { revision: Some(shown.clone()), ..Finding::default() };
-    let named = match memory.files.get(field) {
-        Some(known) => known.clone(),
-        None => match read(tools, remote, revision, field).await {
-            Ok(named) => {
-                memory.files.insert(field.clone(), named.clone());
-                named
+impl Source<'_> {
+    /// Where the reference is now. A commit that was read is not asked for again: it stays what it is.
+    async fn revision(
+        &self,
+        memory: &Memory,
+        follow: &GitFollow,
+        asked: &[Asked],
+    ) -> Result<Revision, SourceProblem> {
+        let reference = match follow {
+            GitFollow::Branch(branch) => GitRef::Branch(branch.clone()),
+            GitFollow::Tag(range) => {
+                let policy = TagRule::semver(range).and_then(|rule| TagPolicy::new(rule, None, &[]));
+                GitRef::Tag(policy.map_err(|error| unusable("BadPolicy", error.to_string()))?)
             }
-            Err(problem) => Err(problem),
-        },
-    };
-    let named = match named {
-        Ok(named) => named,
-        Err(problem) => return Finding { problem: Some(problem), ..seen },
-    };
-    match resolve(tools, memory, want, &named.reference, image).await {
-        Ok(facts) => {
-            let image = Found {
-                author: named.author,
-                source_revision: Some(shown),
-                ..found(&named.reference, &facts)
-            };
-            Finding { image: Some(image), ..seen }
+            GitFollow::Commit(commit) => GitRef::Commit(commit.clone()),
+        };
+        let is_read = |want: &Want| match want {
+            Want::Named { field, .. } => memory.files.contains_key(field),
+            Want::Built { .. } => memory.author.is_some(),
+            _ => true,
+        };
+        if let (GitFollow::Commit(_), Some(known)) = (follow, &memory.revision)
+            && asked.iter().all(|asked| is_read(&asked.want))
+        {
+            return Ok(known.clone());
         }
-        Err(problem) => Finding { problem: Some(not_yet(problem)), ..seen },
+        let reference = &reference;
+        self.ask(|remote| async move { git::look(&remote, reference).await })
+            .await
+            .map_err(Failure::into_problem)
+    }
+
+    /// The image that a file of the commit names.
+    async fn named(
+        &self,
+        memory: &mut Memory,
+        revision: &Revision,
+        want: &Want,
+        (field, image): (&FieldQuery, &Access),
+    ) -> Finding {
+        let named = match memory.files.get(field) {
+            Some(known) => known.clone(),
+            None => match self.read(revision, field).await {
+                Ok(named) => {
+                    memory.files.insert(field.clone(), named.clone());
+                    named
+                }
+                Err(problem) => Err(problem),
+            },
+        };
+        let seen = Finding { revision: Some(shown(revision)), ..Finding::default() };
+        match named {
+            Ok(named) => {
+                let image =
+                    resolve(self.tools, memory, want, &named.reference, image).await.map(|facts| Found {
+                        author: named.author,
+                        source_revision: seen.revision.clone(),
+                        ..found(&named.reference, &facts)
+                    });
+                with_image(seen, image.map_err(not_yet))
+            }
+            Err(problem) => Finding { problem: Some(problem), ..seen },
+        }
+    }
+
+    /// What a file of the commit names; the outer error is one that may end by itself.
+    async fn read(
+        &self,
+        revision: &Revision,
+        field: &FieldQuery,
+    ) -> Result<Result<Named, SourceProblem>, SourceProblem> {
+        let cache = &self.tools.cache_folder;
+        let read = |remote| async move { git::read_file(&remote, revision, &field.path, cache).await };
+        let file = match self.ask(read).await {
+            Ok(file) => file,
+            Err(Failure { problem, may_end: false }) => return Ok(Err(problem)),
+            Err(failure) => return Err(failure.problem),
+        };
+        let place = || format!("Git {}: {} at commit {}", self.url, field.path, short(&file.commit.id));
+        let named = reference_in(&file.bytes, field)
+            .map_err(|reason| unusable("BadReference", format!("{}: {reason}", place())));
+        Ok(named.map(|reference| Named { reference, author: Some(file.commit.author.clone()) }))
+    }
+
+    /// The image that CI builds of the commit, once it can be pulled.
+    async fn built(
+        &self,
+        memory: &mut Memory,
+        revision: &Revision,
+        want: &Want,
+        (template, image): (&ImageTemplate, &Access),
+    ) -> Finding {
+        let seen = Finding { revision: Some(shown(revision)), ..Finding::default() };
+        let author = match &memory.author {
+            Some(Author(known)) => known.clone(),
+            None => match self.author(revision).await {
+                Ok(author) => author,
+                Err(failure) => return Finding { problem: Some(failure.problem), ..seen },
+            },
+        };
+        memory.author = Some(Author(author.clone()));
+        let reference = match template.image(revision) {
+            Ok(reference) => reference,
+            Err(error) => {
+                let problem = unusable("BadReference", format!("source.git.image {error}"));
+                return Finding { problem: Some(problem), ..seen };
+            }
+        };
+        let resolved = resolve(self.tools, memory, want, &reference, image).await;
+        let image = resolved.map(|facts| Found {
+            commit: Some(revision.commit.clone()),
+            author: author.clone(),
+            source_revision: seen.revision.clone(),
+            ..found(&reference, &facts)
+        });
+        with_image(seen, image.map_err(|problem| not_built(problem, revision, author.as_deref())))
+    }
+
+    /// The raw commit and tag, with their signatures.
+    async fn signed(&self, revision: &Revision) -> Result<SignedObjects, SourceProblem> {
+        let cache = &self.tools.cache_folder;
+        let read = |remote| async move { git::read_signed(&remote, revision, cache).await };
+        self.ask(read).await.map_err(Failure::into_problem)
+    }
+
+    /// Who wrote the commit. None where that would cost more than it is worth: a server that gives no commit without
+    /// all its files, and too many files.
+    async fn author(&self, revision: &Revision) -> Result<Option<String>, Failure> {
+        let cache = &self.tools.cache_folder;
+        let read = |remote| async move {
+            match git::read_commit(&remote, revision, cache).await {
+                Ok(commit) => Ok(Some(commit.author)),
+                Err(GitError { problem: GitProblem::TooMuchData(_), .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.ask(read).await
     }
 }
 
-/// What a file of the commit names; the outer error is one of the way there, which may end by itself.
-async fn read(
-    tools: &Tools,
-    remote: &GitRemote,
-    revision: &Revision,
-    field: &FieldQuery,
-) -> Result<Result<Named, SourceProblem>, SourceProblem> {
-    let _permit = tools.permit(remote.url.host()).await;
-    let file = match git::read_file(remote, revision, &field.path, &tools.cache_folder).await {
-        Ok(file) => file,
-        Err(error) => {
-            let problem = problem_of(&error);
-            return if problem.unreachable { Err(problem) } else { Ok(Err(problem)) };
-        }
-    };
-    let place = || format!("Git {}: {} at commit {}", remote.url, field.path, short(&file.commit));
-    let named = reference_in(&file.bytes, field)
-        .map_err(|reason| unusable("BadReference", format!("{}: {reason}", place())));
-    Ok(named.map(|reference| Named { reference, author: Some(file.author.clone()) }))
+fn with_image(seen: Finding, image: Result<Found, SourceProblem>) -> Finding {
+    match image {
+        Ok(image) => Finding { image: Some(image), ..seen },
+        Err(problem) => Finding { problem: Some(problem), ..seen },
+    }
+}
+
+/// What a table shows of a revision.
+fn shown(revision: &Revision) -> String {
+    revision.tag.clone().unwrap_or_else(|| revision.commit.clone())
 }
 
 /// The reference in a file of a repository.
@@ -176,35 +227,22 @@ pub(crate) fn not_yet(problem: SourceProblem) -> SourceProblem {
     SourceProblem { reason: IMAGE_UNAVAILABLE.to_owned(), unreachable: false, ..problem }
 }
 
+/// CI has not pushed the image of a commit yet.
+fn not_built(problem: SourceProblem, revision: &Revision, author: Option<&str>) -> SourceProblem {
+    let tag = revision.tag.as_ref().map(|tag| format!(" ({tag})")).unwrap_or_default();
+    let author = author.map(|author| format!(" of {author}")).unwrap_or_default();
+    let message = format!(
+        "the image of commit {}{tag}{author} cannot be pulled yet: {}",
+        short(&revision.commit),
+        problem.message
+    );
+    not_yet(SourceProblem { message, ..problem })
+}
+
 fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 
 fn unusable(reason: &str, message: String) -> SourceProblem {
     SourceProblem { reason: reason.to_owned(), message, unreachable: false }
-}
-
-fn problem_of(error: &GitError) -> SourceProblem {
-    let (reason, unreachable) = sort(&error.problem);
-    SourceProblem { reason: reason.to_owned(), message: error.to_string(), unreachable }
-}
-
-/// A word for programs, and whether the repository could not be asked at all.
-fn sort(problem: &GitProblem) -> (&'static str, bool) {
-    match problem {
-        GitProblem::LoginNeeded(_)
-        | GitProblem::LoginRefused(_)
-        | GitProblem::Forbidden
-        | GitProblem::LoginMismatch(_)
-        | GitProblem::HostKeyUnknown { .. }
-        | GitProblem::HostKeyChanged { .. } => ("Unauthorized", true),
-        GitProblem::RepositoryMissing(_) => ("NotFound", true),
-        GitProblem::BranchMissing { .. } | GitProblem::BranchName(_) => ("NotFound", false),
-        GitProblem::NoTag(_) => ("NoMatch", false),
-        GitProblem::PathMalformed { .. }
-        | GitProblem::PathMissing { .. }
-        | GitProblem::NotAFile { .. }
-        | GitProblem::FileTooLarge { .. } => ("BadReference", false),
-        _ => ("Unreachable", true),
-    }
 }

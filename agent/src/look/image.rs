@@ -2,7 +2,7 @@
 
 use voxsync_crds::CodeReference;
 use voxsync_promotion::SourceProblem;
-use voxsync_source::registry::ManifestFacts;
+use voxsync_source::registry::{ManifestFacts, Wanted};
 
 use super::{
     memory::Memory,
@@ -23,8 +23,9 @@ pub(crate) async fn resolve(
         return Ok(facts);
     }
     let asked = reference.digest().or(reference.tag()).unwrap_or_default();
+    let wanted = Wanted { platform: access.platform.as_ref(), created: access.dated };
     let facts = tools
-        .ask(reference.repository(), access, |client| async move { client.resolve(asked).await })
+        .ask(reference.repository(), access, |client| async move { client.resolve_for(asked, wanted).await })
         .await?;
     memory.insert(want, key, facts.clone());
     Ok(facts)
@@ -42,5 +43,6 @@ pub(crate) fn found(reference: &CodeReference, facts: &ManifestFacts) -> Found {
         source_revision: None,
         created: facts.created,
         names_digest: reference.digest().is_some(),
+        verified: None,
     }
 }

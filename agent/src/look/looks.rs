@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -14,8 +15,12 @@ use super::{
     cadence::{Cadence, Tries},
     memory::Memory,
     place::{Finding, Place, Want},
+    verify::{Asked, VerifyQuery},
 };
 use crate::key::CodeSyncKey;
+
+/// How long between two looks that are called for, from the begin of the one to that of the next: who calls may be a flood.
+const CALL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Who wants a look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +43,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Order {
     pub(crate) place: Place,
     pub(crate) want: Want,
+    /// By which signatures what is found is judged.
+    pub(crate) verify: Option<VerifyQuery>,
     pub(crate) cadence: Cadence,
 }
 
@@ -55,15 +62,15 @@ pub(crate) enum Urgency {
 pub(crate) struct Job {
     pub(crate) id: PlaceId,
     pub(crate) place: Place,
-    pub(crate) wants: Vec<Want>,
+    pub(crate) asked: Vec<Asked>,
     pub(crate) memory: Memory,
 }
 
-/// A look that was carried out: a finding for each want of the job.
+/// A look that was carried out: a finding for all that the job asks.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) id: PlaceId,
-    pub(crate) findings: Vec<(Want, Finding)>,
+    pub(crate) findings: Vec<(Asked, Finding)>,
     pub(crate) memory: Memory,
 }
 
@@ -92,8 +99,8 @@ pub(crate) struct Looks {
 #[derive(Debug)]
 struct Row {
     place: Place,
-    subscribers: HashMap<Subscriber, (Want, Cadence)>,
-    findings: HashMap<Want, Finding>,
+    subscribers: HashMap<Subscriber, (Asked, Cadence)>,
+    findings: HashMap<Asked, Finding>,
     /// None while a look is under way.
     memory: Option<Memory>,
     begun: u64,
@@ -101,6 +108,8 @@ struct Row {
     tries: Tries,
     /// Look again at once after the look that is under way: it began too early.
     again: bool,
+    /// Somebody outside says that there is news, and no look began since.
+    called: bool,
     last: Option<Timestamp>,
     next: Option<Timestamp>,
 }
@@ -121,7 +130,8 @@ impl Looks {
         urgency: Urgency,
         now: Timestamp,
     ) {
-        let Order { place, want, cadence } = order;
+        let Order { place, want, verify, cadence } = order;
+        let want = Asked { want, verify };
         let id = self.row_of(place);
         if self.subscriptions.get(subscriber).is_none_or(|present| present.id != id) {
             self.unsubscribe(subscriber);
@@ -177,6 +187,16 @@ impl Looks {
         }
     }
 
+    /// Looks because somebody outside says that there is news: at once, or soon where a look began just now. However often
+    /// that is said, there is one look at a time, and one more after it.
+    pub(crate) fn call(&mut self, subscriber: &Subscriber, now: Timestamp) {
+        let Some(id) = self.subscriptions.get(subscriber).map(|subscription| subscription.id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        row.called = true;
+        let next = row.next.into_iter().chain(row.regular(id, now)).min();
+        self.reschedule(id, next);
+    }
+
     /// A look that is due, if there is one; it is under way from now on.
     pub(crate) fn begin(&mut self, now: Timestamp) -> Option<Job> {
         let (_, id) = *self.due.first().filter(|(due, _)| *due <= now)?;
@@ -184,14 +204,15 @@ impl Looks {
         let row = self.rows.get_mut(&id)?;
         let memory = row.memory.take()?;
         row.begun += 1;
+        row.called = false;
         row.last = Some(now);
-        let mut wants: Vec<Want> = Vec::new();
+        let mut asked: Vec<Asked> = Vec::new();
         for (want, _) in row.subscribers.values() {
-            if !wants.contains(want) {
-                wants.push(want.clone());
+            if !asked.contains(want) {
+                asked.push(want.clone());
             }
         }
-        Some(Job { id, place: row.place.clone(), wants, memory })
+        Some(Job { id, place: row.place.clone(), asked, memory })
     }
 
     /// Takes in what a look found. Gives back who has to decide again.
@@ -202,7 +223,8 @@ impl Looks {
         row.memory = Some(report.memory);
         row.ended = row.begun;
         let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
-        let is_incomplete = report.findings.iter().any(|(want, finding)| finding.is_incomplete(want));
+        let is_incomplete = report.findings.iter().any(|(asked, finding)| finding.is_incomplete(&asked.want));
+        let mut is_complete = !report.findings.iter().any(|(_, finding)| finding.is_part());
         row.tries.count(is_failure, is_incomplete);
         let mut changed = Vec::new();
         for (want, finding) in report.findings {
@@ -214,7 +236,7 @@ impl Looks {
             }
         }
         row.forget_unwanted();
-        let mut is_complete = !std::mem::take(&mut row.again);
+        is_complete &= !std::mem::take(&mut row.again);
         for (subscriber, (want, _)) in &row.subscribers {
             let requested = self.subscriptions.get(subscriber).and_then(|one| one.requested.as_ref());
             let is_answered = requested.is_some_and(|(_, done_with)| *done_with == row.ended);
@@ -280,6 +302,7 @@ impl Looks {
             ended: 0,
             tries: Tries::default(),
             again: false,
+            called: false,
             last: None,
             next: None,
         };
@@ -311,13 +334,14 @@ impl Looks {
 }
 
 impl Row {
-    /// When the next look is due by what its subscribers say; the one in a hurry decides.
+    /// When the next look is due by what its subscribers say, and who called; the one in a hurry decides.
     fn regular(&self, id: PlaceId, now: Timestamp) -> Option<Timestamp> {
         let Some(last) = self.last else { return Some(now) };
         let chance = chance(id, self.begun);
         let next =
             self.subscribers.values().filter_map(|(_, cadence)| cadence.next(last, self.tries, chance));
-        next.min().map(|next| next.max(now))
+        let called = self.called.then(|| last.checked_add(CALL_PAUSE).unwrap_or(last));
+        next.chain(called).min().map(|next| next.max(now))
     }
 
     fn forget_unwanted(&mut self) {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::look::place::{Access, Found, IMAGE_UNAVAILABLE, TagQuery};
+use voxsync_policy::TagRule;
 use voxsync_promotion::SourceProblem;
 
 fn at(seconds: i64) -> Timestamp {
@@ -17,12 +18,14 @@ fn order(semver: &str) -> Order {
     Order {
         place: Place::Registry { repository: "ghcr.io/a/b".to_owned(), access: Access::default() },
         want: want(semver),
+        verify: None,
         cadence: Cadence::Interval(Duration::from_mins(1)),
     }
 }
 
 fn want(semver: &str) -> Want {
-    Want::Highest(TagQuery { semver: semver.to_owned(), matching: None, ignore: Vec::new() })
+    let rule = TagRule::semver(semver).unwrap();
+    Want::Best(TagQuery { rule, matching: None, ignore: Vec::new(), count: 1 })
 }
 
 fn found(digest: &str) -> Finding {
@@ -36,6 +39,7 @@ fn found(digest: &str) -> Finding {
         source_revision: None,
         created: None,
         names_digest: false,
+        verified: None,
     };
     Finding { image: Some(image), ..Finding::default() }
 }
@@ -53,7 +57,7 @@ fn look(looks: &mut Looks, now: Timestamp, finding: &Finding) -> (usize, Vec<Str
     let (mut count, mut told) = (0, Vec::new());
     while let Some(job) = looks.begin(now) {
         count += 1;
-        let findings = job.wants.iter().map(|want| (want.clone(), finding.clone())).collect();
+        let findings = job.asked.iter().map(|want| (want.clone(), finding.clone())).collect();
         let keys = looks.end(Report { id: job.id, findings, memory: job.memory }, now);
         told.extend(keys.into_iter().map(|key| key.name));
     }
@@ -105,7 +109,7 @@ fn a_pin_that_is_not_there_yet_is_looked_for_again_until_it_is() {
     let place = Place::Image { reference, access: Access::default() };
     looks.subscribe(
         &who,
-        Order { place, want: Want::Image, cadence: Cadence::UntilFound },
+        Order { place, want: Want::Image, verify: None, cadence: Cadence::UntilFound },
         Urgency::AtOnce,
         at(0),
     );
@@ -132,8 +136,11 @@ fn a_request_is_done_by_a_look_that_began_after_it() {
     looks.subscribe(&who, order(">=1.0.0"), Urgency::AtOnce, at(0));
     let job = looks.begin(at(0)).unwrap();
     assert!(!looks.request(&who, "now", at(1)));
-    let report =
-        |job: Job| Report { id: job.id, findings: vec![(want(">=1.0.0"), found("one"))], memory: job.memory };
+    let report = |job: Job| Report {
+        id: job.id,
+        findings: vec![(want(">=1.0.0").into(), found("one"))],
+        memory: job.memory,
+    };
     looks.end(report(job), at(2));
     assert!(!looks.request(&who, "now", at(2)), "that look began before the request");
     let job = looks.begin(at(2)).unwrap();
@@ -151,7 +158,7 @@ fn nobody_is_left_behind() {
     let job = looks.begin(at(0)).unwrap();
     looks.subscribe(&subscriber("b"), order("1.x"), Urgency::AtOnce, at(0));
     looks.end(
-        Report { id: job.id, findings: vec![(want(">=1.0.0"), found("one"))], memory: job.memory },
+        Report { id: job.id, findings: vec![(want(">=1.0.0").into(), found("one"))], memory: job.memory },
         at(1),
     );
     assert_eq!(looks.next_due(), Some(at(1)), "what b wants was not in that look");
@@ -182,4 +189,37 @@ fn looks_are_spread_after_a_start() {
     }
     assert_eq!(due.iter().sum::<usize>(), 200);
     assert!(due.iter().all(|count| *count < 20), "{due:?}");
+}
+
+#[test]
+fn a_flood_of_calls_is_a_look_and_one_more() {
+    let mut looks = Looks::default();
+    let one = subscriber("a");
+    looks.subscribe(&one, order(">=1.0.0"), Urgency::AtOnce, at(0));
+    assert_eq!(look(&mut looks, at(0), &found("one")).0, 1);
+    (0..10_000).for_each(|_| looks.call(&one, at(10)));
+    let job = looks.begin(at(10)).expect("a look at once");
+    assert!(looks.begin(at(10)).is_none());
+    (0..10_000).for_each(|_| looks.call(&one, at(10)));
+    assert!(looks.begin(at(20)).is_none(), "one at a time");
+    let findings = job.asked.iter().map(|want| (want.clone(), found("one"))).collect();
+    looks.end(Report { id: job.id, findings, memory: job.memory }, at(10));
+    (0..10_000).for_each(|_| looks.call(&one, at(10)));
+    assert_eq!(look(&mut looks, at(10), &found("one")).0, 0, "not before a pause");
+    assert_eq!(looks.next_due(), Some(at(11)));
+    assert_eq!(look(&mut looks, at(11), &found("one")).0, 1);
+    assert!(looks.next_due() > Some(at(60)), "then as ever");
+    looks.call(&subscriber("unknown"), at(30));
+    assert_eq!(look(&mut looks, at(30), &found("one")).0, 0);
+}
+
+#[test]
+fn a_call_outlives_a_change_of_the_spec() {
+    let mut looks = Looks::default();
+    let one = subscriber("a");
+    looks.subscribe(&one, order(">=1.0.0"), Urgency::AtOnce, at(0));
+    assert_eq!(look(&mut looks, at(0), &found("one")).0, 1);
+    looks.call(&one, at(0));
+    looks.subscribe(&one, order(">=1.0.0"), Urgency::AtOnce, at(0));
+    assert_eq!(looks.next_due(), Some(at(1)));
 }

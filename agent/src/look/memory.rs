@@ -8,24 +8,39 @@ use voxsync_source::{
     registry::{ManifestFacts, TagList},
 };
 
-use super::place::{Access, FieldQuery, Want};
+use super::builds::Builds;
+use super::{
+    place::{Access, FieldQuery, Want},
+    verify::Judged,
+};
 use voxsync_promotion::SourceProblem;
+
+/// How many good verdicts are remembered. What is judged again is only read again.
+const VERDICTS_LIMIT: usize = 1000;
 
 /// What a place remembers from look to look.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// The last tag list, with what makes the next one cheap.
     pub(crate) tags: Option<TagList>,
-    /// The tags that were elected from exactly that list.
-    pub(crate) elected: HashMap<Want, String>,
+    /// The tags that were elected from exactly that list, the best first.
+    pub(crate) elected: HashMap<Want, Vec<String>>,
+    /// When the images of tags were built, where that is asked.
+    pub(crate) builds: Builds,
     /// Images that could be fetched. A tag is resolved once and keeps its digest for as long as something names it.
     images: HashMap<ImageKey, ManifestFacts>,
-    /// The image that was fetched last for each want; it stays while looks fail.
-    chosen: HashMap<Want, ImageKey>,
+    /// The images that the last look that found some had for each want; they stay while looks fail.
+    chosen: HashMap<Want, Vec<ImageKey>>,
+    /// The images that the look under way has.
+    found: HashMap<Want, Vec<ImageKey>>,
     /// The last commit, and what its files name.
     pub(crate) revision: Option<Revision>,
     /// By field; a file that names nothing stays so until the next commit.
     pub(crate) files: HashMap<FieldQuery, Result<Named, SourceProblem>>,
+    /// Who wrote that commit, where it was asked.
+    pub(crate) author: Option<Author>,
+    /// Whose signatures were found good.
+    verdicts: HashMap<Judged, String>,
 }
 
 /// An image, and how it was got at.
@@ -36,26 +51,49 @@ impl Memory {
     pub(crate) fn image(&mut self, want: &Want, key: &ImageKey) -> Option<ManifestFacts> {
         let facts = self.images.get(key).cloned();
         if facts.is_some() {
-            self.chosen.insert(want.clone(), key.clone());
+            self.found.entry(want.clone()).or_default().push(key.clone());
         }
         facts
+    }
+
+    /// Whether an image is known without asking.
+    pub(crate) fn knows(&self, key: &ImageKey) -> bool {
+        self.images.contains_key(key)
     }
 
     /// Remembers an image that could be fetched.
     pub(crate) fn insert(&mut self, want: &Want, key: ImageKey, facts: ManifestFacts) {
         self.images.insert(key.clone(), facts);
-        self.chosen.insert(want.clone(), key);
+        self.found.entry(want.clone()).or_default().push(key);
     }
 
-    /// Forgets the images that none of these wants has: one that is named again some day is fetched anew.
+    /// Whose good signature something has, if it was judged by the same before.
+    pub(crate) fn verdict(&self, judged: &Judged) -> Option<String> {
+        self.verdicts.get(judged).cloned()
+    }
+
+    /// Remembers a good verdict.
+    pub(crate) fn judged(&mut self, judged: Judged, by: String) {
+        if self.verdicts.len() >= VERDICTS_LIMIT {
+            self.verdicts.clear();
+        }
+        self.verdicts.insert(judged, by);
+    }
+
+    /// Ends a look. Forgets the images that none of these wants has: one that is named again some day is fetched anew.
     pub(crate) fn keep<'a>(&mut self, wants: impl Iterator<Item = &'a Want>) {
         let wants: Vec<&Want> = wants.collect();
+        self.chosen.extend(self.found.drain());
         self.chosen.retain(|want, _| wants.contains(&want));
         self.elected.retain(|want, _| wants.contains(&want));
-        let chosen: HashSet<&ImageKey> = self.chosen.values().collect();
+        let chosen: HashSet<&ImageKey> = self.chosen.values().flatten().collect();
         self.images.retain(|key, _| chosen.contains(key));
     }
 }
+
+/// Who wrote a commit; none where that is not known.
+#[derive(Clone, Debug)]
+pub(crate) struct Author(pub(crate) Option<String>);
 
 /// What a file of a commit names.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +121,21 @@ mod tests {
             version: None,
             config_digest: String::new(),
         }
+    }
+
+    #[test]
+    fn all_images_of_the_last_look_that_found_some_are_kept() {
+        let want = Want::Follow("one".into());
+        let mut memory = Memory::default();
+        memory.insert(&want, key("v2"), facts("2"));
+        memory.insert(&want, key("v1"), facts("1"));
+        memory.keep([&want].into_iter());
+        memory.keep([&want].into_iter());
+        assert!(memory.knows(&key("v1")) && memory.knows(&key("v2")), "the second look found nothing");
+        memory.insert(&want, key("v3"), facts("3"));
+        assert!(memory.image(&want, &key("v2")).is_some());
+        memory.keep([&want].into_iter());
+        assert_eq!(["v1", "v2", "v3"].map(|tag| memory.knows(&key(tag))), [false, true, true]);
     }
 
     #[test]

@@ -2,13 +2,17 @@
 //!
 //! Reading order: `place` (what is looked at, and what for), `plan` (from a spec to that), `cadence` (when), `looks`
 //! (who shares what, synchronous), `memory` (what makes an idle look one request), `carry_out` (the look itself), with
-//! `registry`, `git` and `image` for what it asks whom.
+//! `registry`, `git`, `image` and `verify` for what it asks whom.
 //!
 //! Only `carry_out` and what it calls talk to anybody, and they only read.
 
+mod builds;
 mod cadence;
 mod carry_out;
+mod clients;
 mod git;
+mod git_server;
+mod github;
 mod image;
 mod looks;
 mod memory;
@@ -17,9 +21,13 @@ pub(crate) mod place;
 mod plan;
 mod registry;
 mod tools;
+mod verify;
 
 pub(crate) use carry_out::carry_out;
 pub use looks::LookTimes;
-pub(crate) use looks::{Looks, PlaceId, Purpose, Report, Subscriber, Urgency};
+pub(crate) use looks::{Job, Looks, Order, PlaceId, Purpose, Report, Subscriber, Urgency};
+pub(crate) use memory::Memory;
 pub(crate) use plan::plan;
+pub(crate) use registry::listed;
 pub(crate) use tools::Tools;
+pub(crate) use verify::Asked;

@@ -3,13 +3,24 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use voxsync_crds::{CodeReference, code_sync::CandidateStatus, reference::short_digest};
+use voxsync_crds::{
+    CodeReference,
+    code_sync::{CandidateStatus, VerifiedStatus},
+    reference::short_digest,
+};
 use voxsync_policy::{PolicyError, TagPolicy, TagRule};
-use voxsync_promotion::SourceProblem;
-use voxsync_source::git::GitUrl;
+use voxsync_promotion::{SourceProblem, Unverified};
+use voxsync_source::{
+    git::{GitUrl, ImageTemplate},
+    registry::Platform,
+};
 
 /// The reason of a problem: what is named is no image that can be fetched, yet.
 pub(crate) const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
+/// The reason of a problem: what is named is for other machines, until another image is pushed.
+pub(crate) const PLATFORM_MISSING: &str = "PlatformMissing";
+/// The reason of a problem: the next look goes on where this one had to end.
+pub(crate) const READING_BUILD_TIMES: &str = "ReadingBuildTimes";
 
 /// One place that is looked at. Equal places are looked at once, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +32,7 @@ pub(crate) enum Place {
         /// How to get in.
         access: Access,
     },
-    /// A branch or tags of a Git repository.
+    /// A branch, tags or a commit of a Git repository.
     Git {
         /// Where it is.
         url: GitUrl,
@@ -63,15 +74,20 @@ pub(crate) enum GitFollow {
     Branch(String),
     /// The highest tag in this range.
     Tag(String),
+    /// This commit.
+    Commit(String),
 }
 
-/// How to get into a place: names of Secrets, never what is in them.
+/// How to get into a place, and what its images must be: names of Secrets, never what is in them.
+#[expect(clippy::struct_excessive_bools, reason = "manners that have nothing to do with each other")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Access {
     /// The namespace of the Secrets; none where none is named, so that anonymous looks of all namespaces are one.
     namespace: Option<String>,
     login: Option<String>,
     certificate: Option<String>,
+    /// A ConfigMap with authorities.
+    authorities: Option<String>,
     /// Plain HTTP.
     pub(crate) insecure: bool,
     /// Whether a Secret that is missing, or has no login for the place, is as good as none. The kubelet takes an
@@ -79,6 +95,10 @@ pub(crate) struct Access {
     pub(crate) lenient: bool,
     /// Whether the login must say itself for which host it is: who names the place is not who named the Secret.
     pub(crate) only_bound: bool,
+    /// The platform that an image must have.
+    pub(crate) platform: Option<Platform>,
+    /// Whether it must be known when an image was made, even where only its configuration says that.
+    pub(crate) dated: bool,
 }
 
 impl Access {
@@ -94,14 +114,35 @@ impl Access {
             login: login.map(str::to_owned),
             certificate: certificate.map(str::to_owned),
             insecure,
-            lenient: false,
-            only_bound: false,
+            ..Self::default()
         }
+    }
+
+    /// The same, with authorities of a ConfigMap besides those of the Secret.
+    pub(crate) fn with_authorities(self, namespace: &str, config_map: Option<&str>) -> Self {
+        let authorities = config_map.map(str::to_owned);
+        let namespace = self.namespace.or(config_map.map(|_| namespace.to_owned()));
+        Self { namespace, authorities, ..self }
+    }
+
+    /// The same, for images of which this is wanted.
+    pub(crate) fn for_images(self, platform: Option<Platform>, dated: bool) -> Self {
+        Self { platform, dated, ..self }
+    }
+
+    /// The same, whatever is wanted of the image.
+    pub(crate) fn of_any_image(&self) -> Self {
+        self.clone().for_images(None, false)
     }
 
     /// The same, for a place that is named elsewhere than the Secret.
     pub(crate) fn only_bound(self) -> Self {
         Self { only_bound: true, ..self }
+    }
+
+    /// The same, in plain HTTP or over TLS.
+    pub(crate) fn in_plain_http(self, insecure: bool) -> Self {
+        Self { insecure, ..self }
     }
 
     /// Access as the kubelet has it.
@@ -118,9 +159,14 @@ impl Access {
     pub(crate) fn certificate(&self) -> Option<SecretName<'_>> {
         Some(SecretName { namespace: self.namespace.as_deref()?, name: self.certificate.as_deref()? })
     }
+
+    /// The ConfigMap with authorities.
+    pub(crate) fn authorities(&self) -> Option<SecretName<'_>> {
+        Some(SecretName { namespace: self.namespace.as_deref()?, name: self.authorities.as_deref()? })
+    }
 }
 
-/// Names a Secret.
+/// Names a Secret, or a ConfigMap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SecretName<'a> {
     pub(crate) namespace: &'a str,
@@ -130,8 +176,8 @@ pub(crate) struct SecretName<'a> {
 /// What one CodeSync wants of a place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Want {
-    /// The highest tag of a repository by this rule.
-    Highest(TagQuery),
+    /// The best tag of a repository by this rule.
+    Best(TagQuery),
     /// The image that a tag of a repository is now.
     Follow(String),
     /// The image that a file names.
@@ -141,6 +187,13 @@ pub(crate) enum Want {
         /// How to get to the image.
         image: Access,
     },
+    /// The image that CI builds of a commit.
+    Built {
+        /// Which image.
+        template: ImageTemplate,
+        /// How to get to it.
+        image: Access,
+    },
     /// The image itself.
     Image,
 }
@@ -148,14 +201,16 @@ pub(crate) enum Want {
 /// Which tags are candidates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TagQuery {
-    pub(crate) semver: String,
+    pub(crate) rule: TagRule,
     pub(crate) matching: Option<String>,
     pub(crate) ignore: Vec<String>,
+    /// How many of the best are wanted: more than one where they have to reach an age.
+    pub(crate) count: usize,
 }
 
 impl TagQuery {
     pub(crate) fn policy(&self) -> Result<TagPolicy, PolicyError> {
-        TagPolicy::new(TagRule::semver(&self.semver)?, self.matching.as_deref(), &self.ignore)
+        TagPolicy::new(self.rule.clone(), self.matching.as_deref(), &self.ignore)
     }
 }
 
@@ -174,12 +229,16 @@ pub(crate) struct FieldQuery {
 pub(crate) struct Finding {
     /// The last image that was found and could be fetched.
     pub(crate) image: Option<Found>,
+    /// The images that could be fetched of those that come after it, the best first, where they were asked for.
+    pub(crate) next_best: Vec<Found>,
     /// The tag or commit that was seen.
     pub(crate) revision: Option<String>,
     /// How many tags the repository has.
     pub(crate) tag_count: Option<u32>,
     /// What was wrong with the last look.
     pub(crate) problem: Option<SourceProblem>,
+    /// What of it is not verified, where it has to be.
+    pub(crate) unverified: Vec<Unverified>,
 }
 
 /// An image that can be fetched.
@@ -196,6 +255,8 @@ pub(crate) struct Found {
     pub(crate) created: Option<Timestamp>,
     /// Whether what named it has the digest in its text.
     pub(crate) names_digest: bool,
+    /// Whose signatures were found good.
+    pub(crate) verified: Option<VerifiedStatus>,
 }
 
 impl Finding {
@@ -207,11 +268,16 @@ impl Finding {
     /// What is known after a look: what was known stays while looks fail.
     pub(crate) fn after(self, known: Option<&Self>) -> Self {
         let Some(known) = known else { return self };
+        let next_best = if self.image.is_some() { self.next_best } else { known.next_best.clone() };
+        let is_news = self.image.is_some() || !self.unverified.is_empty();
+        let unverified = if is_news { self.unverified } else { known.unverified.clone() };
         Self {
             image: self.image.or_else(|| known.image.clone()),
+            next_best,
             revision: self.revision.or_else(|| known.revision.clone()),
             tag_count: self.tag_count.or(known.tag_count),
             problem: self.problem,
+            unverified,
         }
     }
 
@@ -219,12 +285,18 @@ impl Finding {
         self.problem.as_ref().is_some_and(|problem| problem.unreachable)
     }
 
+    /// Whether a look had to end before it was done.
+    pub(crate) fn is_part(&self) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem.reason == READING_BUILD_TIMES)
+    }
+
     /// Whether the next look may well find more, without anything new at the source: it failed, or the image that is
-    /// named is not there yet.
+    /// named or its signature is not there yet.
     pub(crate) fn is_incomplete(&self, want: &Want) -> bool {
-        let is_missing =
-            |problem: &SourceProblem| *want == Want::Image || problem.reason == IMAGE_UNAVAILABLE;
-        self.is_failure() || self.problem.as_ref().is_some_and(is_missing)
+        let is_missing = |problem: &SourceProblem| {
+            *want == Want::Image || [IMAGE_UNAVAILABLE, PLATFORM_MISSING].contains(&problem.reason.as_str())
+        };
+        self.is_failure() || !self.unverified.is_empty() || self.problem.as_ref().is_some_and(is_missing)
     }
 }
 
@@ -244,6 +316,7 @@ impl Found {
             source_revision: self.source_revision.clone(),
             created: self.created.map(Into::into),
             first_seen: None,
+            verified: self.verified.clone(),
         }
     }
 

@@ -7,14 +7,20 @@ use std::path::PathBuf;
 use voxsync_crds::{
     CodeReference,
     code_sync::{CodeSyncSpec, FileSource, GitSource, ImageAccess, LocalReference, RegistrySource},
+    duration::DurationText,
 };
-use voxsync_policy::TagRule;
-use voxsync_source::{git::GitUrl, registry::Repository};
+use voxsync_policy::{TagPolicy, TagRule};
+use voxsync_promotion::RIPENING_LIMIT;
+use voxsync_source::{
+    git::{Follows, GitUrl, ImageTemplate},
+    registry::{Platform, Repository},
+};
 
 use super::{
     cadence::Cadence,
     looks::Order,
     place::{Access, FieldQuery, GitFollow, Place, TagQuery, Want},
+    verify::VerifyQuery,
 };
 
 /// What a CodeSync looks for.
@@ -32,11 +38,16 @@ pub(crate) struct Plan {
 /// A sentence that names the field and says what would be right.
 pub(crate) fn plan(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&str>) -> Result<Plan, String> {
     check_durations(spec)?;
-    let image = image_access(spec, namespace, pull_secret);
+    let count = candidates(spec)?;
+    let images = wanted_of_images(spec, count)?;
+    let image = images(image_access(spec, namespace, pull_secret));
     let cadence = Cadence::of(&spec.source)?;
+    let verify = spec.verify.as_ref().map(|verify| VerifyQuery::of(verify, namespace)).transpose()?;
     let source = &spec.source;
     let (place, want) = match (&source.registry, &source.git, &source.file) {
-        (Some(registry), None, None) => of_registry(registry, namespace)?,
+        (Some(registry), None, None) => {
+            of_registry(registry, images(registry_access(registry, namespace)), count)?
+        }
         (None, Some(git), None) => of_git(git, namespace, image.clone())?,
         (None, None, Some(file)) => of_file(file, image.clone()),
         _ => return Err("source: give exactly one of registry, git and file".to_owned()),
@@ -45,16 +56,29 @@ pub(crate) fn plan(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&st
         let reference =
             CodeReference::parse(&pin.reference).map_err(|error| format!("pin.reference: {error}"))?;
         let access = match &source.registry {
-            Some(registry) if spec.image.is_none() && registry.repository == reference.repository() => {
-                registry_access(registry, namespace)
+            Some(registry) if told(spec).is_none() && registry.repository == reference.repository() => {
+                images(registry_access(registry, namespace))
             }
             Some(registry) if registry.repository == reference.repository() => image,
             _ => image.only_bound(),
         };
         let place = Place::Image { reference, access };
-        Ok::<_, String>(Order { place, want: Want::Image, cadence: Cadence::UntilFound })
+        Ok::<_, String>(Order {
+            place,
+            want: Want::Image,
+            verify: verify.clone(),
+            cadence: Cadence::UntilFound,
+        })
     });
-    Ok(Plan { source: Order { place, want, cadence }, pin: pin.transpose()? })
+    let pin = pin.transpose()?;
+    Ok(Plan { source: Order { place, want, verify, cadence }, pin })
+}
+
+/// How many candidates are wanted, the best first: those that have to reach an age first, and what runs meanwhile.
+fn candidates(spec: &CodeSyncSpec) -> Result<usize, String> {
+    let age = spec.minimum_age.as_ref().map(DurationText::to_duration).transpose();
+    let age = age.map_err(|error| format!("minimumAge: {error}"))?;
+    Ok(if age.is_some_and(|age| !age.is_zero()) { RIPENING_LIMIT } else { 1 })
 }
 
 fn check_durations(spec: &CodeSyncSpec) -> Result<(), String> {
@@ -69,7 +93,7 @@ fn check_durations(spec: &CodeSyncSpec) -> Result<(), String> {
     })
 }
 
-fn of_registry(registry: &RegistrySource, namespace: &str) -> Result<(Place, Want), String> {
+fn of_registry(registry: &RegistrySource, access: Access, count: usize) -> Result<(Place, Want), String> {
     let repository = &registry.repository;
     repository.parse::<Repository>().map_err(|_| {
         format!(
@@ -77,47 +101,50 @@ fn of_registry(registry: &RegistrySource, namespace: &str) -> Result<(Place, Wan
              example ghcr.io/example/puppet-code"
         )
     })?;
-    let want = match (&registry.tag.semver, &registry.tag.follow) {
-        (Some(semver), None) => {
-            let query = TagQuery {
-                semver: semver.clone(),
-                matching: registry.matching.clone(),
-                ignore: registry.ignore.clone(),
-            };
-            query.policy().map_err(|error| format!("source.registry.{error}"))?;
-            Want::Highest(query)
-        }
-        (None, Some(tag)) => {
-            TagRule::follow(tag).map_err(|error| format!("source.registry.{error}"))?;
-            Want::Follow(tag.clone())
-        }
-        _ => return Err("source.registry.tag: give exactly one of semver and follow".to_owned()),
+    TagPolicy::of(registry).map_err(|error| format!("source.registry.{error}"))?;
+    let want = match &registry.tag.follow {
+        Some(tag) => Want::Follow(tag.clone()),
+        None => Want::Best(TagQuery {
+            rule: TagRule::of(&registry.tag).map_err(|error| format!("source.registry.{error}"))?,
+            matching: registry.matching.clone(),
+            ignore: registry.ignore.clone(),
+            count,
+        }),
     };
-    let place =
-        Place::Registry { repository: repository.clone(), access: registry_access(registry, namespace) };
-    Ok((place, want))
+    Ok((Place::Registry { repository: repository.clone(), access }, want))
 }
 
 fn of_git(git: &GitSource, namespace: &str, image: Access) -> Result<(Place, Want), String> {
     let url: GitUrl = git.url.parse().map_err(|error| format!("source.git.url {error}"))?;
-    let follow = match (&git.revision.branch, &git.revision.tag) {
-        (Some(branch), None) => GitFollow::Branch(branch.clone()),
-        (None, Some(tag)) => {
+    let (follow, follows) = match (&git.revision.branch, &git.revision.tag, &git.revision.commit) {
+        (Some(branch), None, None) => (GitFollow::Branch(branch.clone()), Follows::Branch(branch)),
+        (None, Some(tag), None) => {
             TagRule::semver(&tag.semver).map_err(|error| format!("source.git.ref.{error}"))?;
-            GitFollow::Tag(tag.semver.clone())
+            (GitFollow::Tag(tag.semver.clone()), Follows::Tag)
         }
-        _ => return Err("source.git.ref: give exactly one of branch and tag".to_owned()),
+        (None, None, Some(commit)) => (GitFollow::Commit(commit.clone()), Follows::Commit),
+        _ => return Err("source.git.ref: give exactly one of branch, tag and commit".to_owned()),
     };
-    let file = &git.reference;
-    let field = FieldQuery {
-        path: file.path.clone(),
-        field: file.field.clone(),
-        kind: file.kind.clone(),
-        name: file.name.clone(),
+    let want = match (&git.reference, &git.image) {
+        (Some(file), None) => {
+            let field = FieldQuery {
+                path: file.path.clone(),
+                field: file.field.clone(),
+                kind: file.kind.clone(),
+                name: file.name.clone(),
+            };
+            Want::Named { field, image: image.only_bound() }
+        }
+        (None, Some(text)) => {
+            let template = ImageTemplate::new(text, follows);
+            Want::Built { template: template.map_err(|error| format!("source.git.image {error}"))?, image }
+        }
+        _ => return Err("source.git: give exactly one of reference and image".to_owned()),
     };
     let access =
-        Access::new(namespace, name(git.secret_ref.as_ref()), name(git.cert_secret_ref.as_ref()), false);
-    Ok((Place::Git { url, follow, access }, Want::Named { field, image: image.only_bound() }))
+        Access::new(namespace, name(git.secret_ref.as_ref()), name(git.cert_secret_ref.as_ref()), false)
+            .with_authorities(namespace, name(git.cert_config_map_ref.as_ref()));
+    Ok((Place::Git { url, follow, access }, want))
 }
 
 fn of_file(file: &FileSource, image: Access) -> (Place, Want) {
@@ -125,18 +152,42 @@ fn of_file(file: &FileSource, image: Access) -> (Place, Want) {
     (Place::File { path: PathBuf::from(&file.path) }, Want::Named { field, image: image.only_bound() })
 }
 
-fn registry_access(registry: &RegistrySource, namespace: &str) -> Access {
+/// How a registry source gets in.
+pub(super) fn registry_access(registry: &RegistrySource, namespace: &str) -> Access {
     let (login, certificate) = (registry.secret_ref.as_ref(), registry.cert_secret_ref.as_ref());
     Access::new(namespace, name(login), name(certificate), registry.insecure)
+        .with_authorities(namespace, name(registry.cert_config_map_ref.as_ref()))
 }
 
 /// How Git and file sources, and pins, look at the registry: as they are told, else as the target itself does.
 fn image_access(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&str>) -> Access {
-    let Some(ImageAccess { secret_ref, cert_secret_ref, insecure }) = &spec.image else {
+    let Some(ImageAccess { secret_ref, cert_secret_ref, cert_config_map_ref, insecure, platform: _ }) =
+        told(spec)
+    else {
         let written = spec.write.as_ref().and_then(|write| write.image_pull_secret.as_deref());
         return Access::of_pull_secret(namespace, written.or(pull_secret));
     };
     Access::new(namespace, name(secret_ref.as_ref()), name(cert_secret_ref.as_ref()), *insecure)
+        .with_authorities(namespace, name(cert_config_map_ref.as_ref()))
+}
+
+/// What `image` says about how to look; one that has only a platform says nothing about that.
+fn told(spec: &CodeSyncSpec) -> Option<&ImageAccess> {
+    let says_how =
+        |image: &&ImageAccess| ImageAccess { platform: None, ..(*image).clone() } != ImageAccess::default();
+    spec.image.as_ref().filter(says_how)
+}
+
+/// What is wanted of images, wherever they are named. Where an age is asked for, or the time at which an image was
+/// built, that is to be found.
+fn wanted_of_images(spec: &CodeSyncSpec, count: usize) -> Result<impl Fn(Access) -> Access, String> {
+    let platform = spec.image.as_ref().and_then(|image| image.platform.as_ref());
+    let platform: Option<Platform> =
+        platform.map(|text| text.parse()).transpose().map_err(|error| format!("image.platform: {error}"))?;
+    let newest_build =
+        spec.source.registry.as_ref().is_some_and(|registry| registry.tag.newest_build.is_some());
+    let dated = count > 1 || newest_build;
+    Ok(move |access: Access| access.for_images(platform.clone(), dated))
 }
 
 fn name(reference: Option<&LocalReference>) -> Option<&str> {
@@ -161,6 +212,18 @@ mod tests {
         json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": ">=1.x.y"}}}}),
         "source.registry.tag.semver: "
     )]
+    #[case::calendar(
+        json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"calver": "YYYYMMDD"}}}}),
+        "source.registry.tag.calver: \"YYYYMMDD\" is not a calver format "
+    )]
+    #[case::two_rules(
+        json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*", "numerical": {}}}}}),
+        "source.registry.tag: give exactly one of "
+    )]
+    #[case::young(
+        json!({"minimumAge": "1d", "source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}}}}),
+        "minimumAge: "
+    )]
     #[case::regex(
         json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}, "match": "("}}}),
         "source.registry.match: "
@@ -180,6 +243,14 @@ mod tests {
     #[case::git_range(
         json!({"source": {"git": {"url": "https://git.example/a.git", "ref": {"tag": {"semver": "latest"}}, "reference": {"path": "x"}}}}),
         "source.git.ref.tag.semver: "
+    )]
+    #[case::git_image(
+        json!({"source": {"git": {"url": "https://git.example/a.git", "ref": {"branch": "main"}, "image": "h.example/a:{branch}"}}}),
+        "source.git.image names the same image for every commit"
+    )]
+    #[case::platform(
+        json!({"image": {"platform": "linux"}, "source": {"file": {"path": "/etc/voxsync/x"}}}),
+        "image.platform: "
     )]
     #[case::pin(
         json!({"pin": {"reference": "not a ref !!"}, "source": {"file": {"path": "/etc/voxsync/x"}}}),
@@ -208,6 +279,36 @@ mod tests {
         let untold = plan_of(json!({"source": {"git": git}}));
         let Want::Named { image, .. } = &untold.want else { panic!("{:?}", untold.want) };
         assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("pull", true, true));
+    }
+
+    #[test]
+    fn a_platform_is_wanted_of_all_images_and_changes_no_login() {
+        let image = json!({"platform": "linux/arm64"});
+        let registry =
+            json!({"repository": "ghcr.io/a/b", "tag": {"newestBuild": {}}, "secretRef": {"name": "r"}});
+        let pin = json!({"reference": "ghcr.io/a/b:v1"});
+        let plan = planned(json!({"pin": pin, "source": {"registry": registry}, "image": image})).unwrap();
+        let Place::Registry { access, .. } = &plan.source.place else { panic!("{:?}", plan.source.place) };
+        let Place::Image { access: of_pin, .. } = &plan.pin.unwrap().place else { panic!("no image") };
+        assert_eq!((access, access.dated), (of_pin, true));
+        assert_eq!(access.platform, Some("linux/arm64".parse().unwrap()));
+        assert_eq!(access.login().unwrap().name, "r");
+
+        let plan = planned(json!({"source": {"file": {"path": "x"}}, "image": image})).unwrap();
+        let Want::Named { image, .. } = &plan.source.want else { panic!("{:?}", plan.source.want) };
+        assert_eq!(image.platform, access.platform);
+        assert_eq!((image.login().unwrap().name, image.lenient, image.dated), ("pull", true, false));
+    }
+
+    #[test]
+    fn authorities_of_a_config_map_are_in_the_code_sync_s_namespace() {
+        let registry =
+            json!({"repository": "ghcr.io/a/b", "tag": {"semver": "*"}, "certConfigMapRef": {"name": "ca"}});
+        let plan = planned(json!({"source": {"registry": registry}})).unwrap();
+        let Place::Registry { access, .. } = &plan.source.place else { panic!("{:?}", plan.source.place) };
+        let authorities = access.authorities().unwrap();
+        assert_eq!((authorities.namespace, authorities.name), ("puppet", "ca"));
+        assert!(access.login().is_none() && access.certificate().is_none());
     }
 
     #[test]

@@ -1,13 +1,19 @@
 //! A look at a repository of a registry: one request a page of tags, one for each followed tag.
 
-use voxsync_crds::{CodeReference, reference::short_digest};
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use voxsync_crds::{CodeReference, code_sync::RegistrySource, reference::short_digest};
+use voxsync_policy::TagPolicy;
 use voxsync_promotion::SourceProblem;
 use voxsync_source::registry::TagList;
 
 use super::{
+    builds::{Builds, TAGS_A_LOOK},
     image::{found, resolve},
     memory::Memory,
-    place::{Access, Finding, Found, TagQuery, Want},
+    place::{Access, Finding, Found, READING_BUILD_TIMES, TagQuery, Want},
+    plan::registry_access,
     tools::Tools,
 };
 
@@ -19,7 +25,7 @@ pub(crate) async fn look(
     access: &Access,
     wants: Vec<Want>,
 ) -> Vec<(Want, Finding)> {
-    let tags = if wants.iter().any(|want| matches!(want, Want::Highest(_))) {
+    let tags = if wants.iter().any(|want| matches!(want, Want::Best(_))) {
         Some(list(tools, memory, repository, access).await)
     } else {
         None
@@ -27,10 +33,10 @@ pub(crate) async fn look(
     let mut findings = Vec::with_capacity(wants.len());
     for want in wants {
         let finding = match (&want, &tags) {
-            (Want::Highest(query), Some(Ok(tags))) => {
-                highest(tools, memory, (repository, access), &want, query, tags).await
+            (Want::Best(query), Some(Ok(tags))) => {
+                best(tools, memory, (repository, access), &want, query, tags).await
             }
-            (Want::Highest(_), Some(Err(problem))) => Finding::problem(problem.clone()),
+            (Want::Best(_), Some(Err(problem))) => Finding::problem(problem.clone()),
             (Want::Follow(tag), _) => {
                 follow(tools, memory, (repository, access), &want, tag).await.unwrap_or_else(Finding::problem)
             }
@@ -39,6 +45,36 @@ pub(crate) async fn look(
         findings.push((want, finding));
     }
     findings
+}
+
+/// All tags of a source, and when those were built that its policy asks for: however many looks that takes.
+///
+/// # Errors
+/// A sentence that says what is wrong with the source, or why it cannot be read.
+pub(crate) async fn listed(
+    tools: &Tools,
+    memory: &mut Memory,
+    source: &RegistrySource,
+    namespace: &str,
+) -> Result<(TagList, HashMap<String, Timestamp>), String> {
+    let policy = TagPolicy::of(source).map_err(|error| error.to_string())?;
+    let (repository, access) = (source.repository.as_str(), registry_access(source, namespace));
+    let tags = list(tools, memory, repository, &access).await.map_err(|problem| problem.message)?;
+    let builds = &mut memory.builds;
+    if !policy.asks_build_time() {
+        return Ok((tags, HashMap::new()));
+    }
+    let wanted: HashSet<&str> = tags.tags().filter(|tag| policy.wants(tag)).collect();
+    // Each look reads some; one that cannot be read now is asked for again, but not for ever.
+    for _ in 0..=wanted.len() / TAGS_A_LOOK {
+        match builds.read(tools, (repository, &access), &wanted).await {
+            Ok(()) => break,
+            Err(problem) if problem.reason == READING_BUILD_TIMES => builds.begin(tags.tags()),
+            Err(problem) => return Err(problem.message),
+        }
+    }
+    let times = wanted.iter().filter_map(|tag| Some(((*tag).to_owned(), builds.time(tag)?))).collect();
+    Ok((tags, times))
 }
 
 async fn list(
@@ -54,11 +90,12 @@ async fn list(
     if !previous.is_some_and(|previous| tags.is_unchanged_since(previous)) {
         memory.elected.clear();
     }
+    memory.builds.begin(tags.tags());
     memory.tags = Some(tags.clone());
     Ok(tags)
 }
 
-async fn highest(
+async fn best(
     tools: &Tools,
     memory: &mut Memory,
     (repository, access): (&str, &Access),
@@ -68,30 +105,57 @@ async fn highest(
 ) -> Finding {
     let tag_count = u32::try_from(tags.len()).ok();
     let seen = Finding { tag_count, ..Finding::default() };
-    let tag = match memory.elected.get(want) {
-        Some(tag) => tag.clone(),
-        None => match elect(repository, query, tags) {
-            Ok(tag) => tag,
+    let elected = match memory.elected.get(want) {
+        Some(elected) => elected.clone(),
+        None => match elect(tools, &mut memory.builds, (repository, access), query, tags).await {
+            Ok(elected) => elected,
             Err(problem) => return Finding { problem: Some(problem), ..seen },
         },
     };
-    memory.elected.insert(want.clone(), tag.clone());
-    let revision = Some(tag.clone());
-    let image = match CodeReference::new(repository, Some(&tag), None) {
-        Ok(reference) => resolve(tools, memory, want, &reference, access)
-            .await
-            .map(|facts| Found { source_revision: revision.clone(), ..found(&reference, &facts) }),
-        Err(error) => Err(unusable("BadReference", error.to_string())),
-    };
-    let (image, problem) = image.map_or_else(|problem| (None, Some(problem)), |image| (Some(image), None));
-    Finding { image, revision, problem, ..seen }
+    memory.elected.insert(want.clone(), elected.clone());
+    let (mut images, mut problem): (Vec<Found>, Option<SourceProblem>) = (Vec::new(), None);
+    for tag in &elected {
+        let Ok(reference) = CodeReference::new(repository, Some(tag), None) else { continue };
+        // A registry that gave one of them no answer is not asked for the others at once.
+        let is_silent = problem.as_ref().is_some_and(|problem| problem.unreachable);
+        if is_silent && !memory.knows(&(reference.clone(), access.clone())) {
+            continue;
+        }
+        match resolve(tools, memory, want, &reference, access).await {
+            Ok(facts) => {
+                images.push(Found { source_revision: Some(tag.clone()), ..found(&reference, &facts) });
+            }
+            // What the best one lacks is said.
+            Err(lacking) => problem = problem.or(Some(lacking)),
+        }
+    }
+    let mut images = images.into_iter();
+    Finding {
+        image: images.next(),
+        next_best: images.collect(),
+        revision: elected.first().cloned(),
+        problem,
+        ..seen
+    }
 }
 
-fn elect(repository: &str, query: &TagQuery, tags: &TagList) -> Result<String, SourceProblem> {
+/// The best tags, the very best first.
+async fn elect(
+    tools: &Tools,
+    builds: &mut Builds,
+    (repository, access): (&str, &Access),
+    query: &TagQuery,
+    tags: &TagList,
+) -> Result<Vec<String>, SourceProblem> {
     let policy = query.policy().map_err(|error| unusable("BadPolicy", error.to_string()))?;
-    let election = policy.elect(tags.tags());
-    let no_match = || unusable("NoMatch", format!("{repository} {}: {election}", query.semver));
-    Ok(election.chosen.as_ref().ok_or_else(no_match)?.tag.clone())
+    if policy.asks_build_time() {
+        let wanted = tags.tags().filter(|tag| policy.wants(tag)).collect();
+        builds.read(tools, (repository, access), &wanted).await?;
+    }
+    let election = policy.elect_best(tags.tags(), query.count, |tag| builds.time(tag));
+    let no_match = || unusable("NoMatch", format!("{repository} {}: {election}", query.rule));
+    let chosen = election.chosen.as_ref().ok_or_else(no_match)?;
+    Ok([chosen].into_iter().chain(&election.next_best).map(|chosen| chosen.tag.clone()).collect())
 }
 
 async fn follow(

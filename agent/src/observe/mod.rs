@@ -83,6 +83,7 @@ pub(crate) fn observe(
         gatekeeper: sight.gatekeeper,
         source: source(sight.source),
         pin: sight.pin.and_then(pin),
+        unverified: sight.source.into_iter().chain(sight.pin).flat_map(|it| it.unverified.clone()).collect(),
         stages,
         recorded: promotion.is_some_and(|promotion| is_recorded(snapshot, namespace, &uid, &promotion.id)),
         record_refused: sight.record_refused,
@@ -97,6 +98,7 @@ fn source(finding: Option<&Finding>) -> ObservedSource {
     let Some(finding) = finding else { return ObservedSource::default() };
     ObservedSource {
         candidate: finding.image.as_ref().map(crate::look::place::Found::candidate),
+        next_best: finding.next_best.iter().map(crate::look::place::Found::candidate).collect(),
         revision: finding.revision.clone(),
         tag_count: finding.tag_count,
         problem: finding.problem.clone(),

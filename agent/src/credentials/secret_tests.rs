@@ -1,0 +1,84 @@
+use k8s_openapi::ByteString;
+use rstest::rstest;
+
+use super::*;
+
+fn keys(pairs: &[(&str, &str)]) -> SecretKeys {
+    let data = pairs.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+    let secret = Secret { data: Some(data.collect()), ..Secret::default() };
+    SecretKeys::of(SecretName { namespace: "puppet", name: "login" }, secret)
+}
+
+const DOCKER: &str = r#"{"auths": {"ghcr.io": {"username": "u", "password": "hunter2"}}}"#;
+
+#[rstest]
+#[case::docker(&[(".dockerconfigjson", DOCKER)], Ok(Login::Basic { username: "u".into(), password: "hunter2".into() }))]
+#[case::basic(&[("username", "u"), ("password", "hunter2\n")], Ok(Login::Basic { username: "u".into(), password: "hunter2".into() }))]
+#[case::token(&[("token", "hunter2")], Ok(Login::Bearer("hunter2".into())))]
+#[case::half(&[("username", "u")], Err("Secret puppet/login has the keys username; needed are .dockerconfigjson, or username and password, or token"))]
+#[case::empty(&[], Err("Secret puppet/login has no keys; needed are .dockerconfigjson, or username and password, or token"))]
+#[case::other_host(&[(".dockerconfigjson", r#"{"auths": {}}"#)], Err("Secret puppet/login has no login for ghcr.io/a/b: add one for its host"))]
+fn registries(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Login, &str>) {
+    let repository = "ghcr.io/a/b".parse().unwrap();
+    let login = registry_login(&keys(pairs), &repository, false).map_err(|problem| problem.to_string());
+    assert_eq!(login, wanted.map_err(str::to_owned));
+}
+
+#[rstest]
+#[case::basic(&[("username", "u"), ("password", "p")], Ok(GitLogin::Basic { username: "u".into(), password: "p".into() }))]
+#[case::ssh(&[("identity", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
+#[case::kubernetes_type(&[("ssh-privatekey", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
+#[case::no_hosts(&[("identity", "k")], Err("Secret puppet/login has the keys identity; needed are username and password, or token, or ssh-privatekey (or identity) and known_hosts, or githubAppID, githubAppInstallationID and githubAppPrivateKey"))]
+fn git(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<GitLogin, &str>) {
+    let login = git_login(&keys(pairs)).map_err(|problem| problem.to_string());
+    assert_eq!(login, wanted.map_err(str::to_owned));
+}
+
+#[rstest]
+#[case::none(&[("token", "x")], Ok(None))]
+#[case::whole(&[("githubAppID", "12\n"), ("githubAppInstallationID", "34\n"), ("githubAppPrivateKey", "k")], Ok(Some(("12", 34))))]
+#[case::half(&[("githubAppID", "12")], Err("Secret puppet/login has the keys githubAppID; needed are githubAppID, githubAppInstallationID and githubAppPrivateKey"))]
+#[case::odd(&[("githubAppID", "12"), ("githubAppInstallationID", "x"), ("githubAppPrivateKey", "k")], Err("Secret puppet/login cannot be used: githubAppInstallationID is not a number"))]
+fn github_apps(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Option<(&str, u64)>, &str>) {
+    let app = github_app(&keys(pairs)).map_err(|problem| problem.to_string());
+    let app = app.map(|app| app.map(|app| (app.app, app.installation)));
+    assert_eq!(app, wanted.map(|app| app.map(|(app, id)| (app.to_owned(), id))).map_err(str::to_owned));
+}
+
+#[rstest]
+#[case::basic(&[("username", "u"), ("password", "hunter2")])]
+#[case::token(&[("token", "hunter2")])]
+#[case::nothing(&[])]
+#[case::other_host(&[(".dockerconfigjson", r#"{"auths": {"other.example": {"username": "u", "password": "p"}}}"#)])]
+fn a_host_that_a_file_names_gets_no_login_that_is_not_for_it(#[case] pairs: &[(&str, &str)]) {
+    let evil = "evil.example/a".parse().unwrap();
+    let problem = registry_login(&keys(pairs), &evil, true).unwrap_err().to_string();
+    assert!(problem.contains("evil.example/a") && !problem.contains("hunter2"), "{problem}");
+    let bound =
+        registry_login(&keys(&[(".dockerconfigjson", DOCKER)]), &"ghcr.io/a/b".parse().unwrap(), true);
+    assert!(bound.is_ok(), "{bound:?}");
+}
+
+#[test]
+fn the_message_about_git_names_the_keys_that_are_read() {
+    assert!(PRIVATE_KEY_NAMES.iter().all(|name| FOR_GIT.contains(name)), "{FOR_GIT}");
+}
+
+#[test]
+fn nothing_shows_a_value() {
+    let keys = keys(&[("password", "hunter2"), ("tls.crt", "hunter2"), ("tls.key", "hunter2")]);
+    let shown = format!("{keys} {keys:?} {:?}", tls(&keys).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_config_map_has_authorities() {
+    let name = SecretName { namespace: "puppet", name: "company" };
+    let keys = |key: &str| {
+        let data = [(key.to_owned(), "PEM\n".to_owned())];
+        SecretKeys::of_config_map(name, ConfigMap { data: Some(data.into()), ..ConfigMap::default() })
+    };
+    assert_eq!(authorities(&keys("ca.crt")), Ok("PEM".to_owned()));
+    let error = authorities(&keys("ca-bundle.crt")).unwrap_err().to_string();
+    assert_eq!(error, "ConfigMap puppet/company has the keys ca-bundle.crt; needed are ca.crt");
+}
