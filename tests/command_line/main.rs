@@ -6,6 +6,8 @@
     reason = "this binary is a test; clippy only knows functions marked #[test]"
 )]
 
+mod tags;
+
 use std::{
     io::{BufRead as _, BufReader},
     path::PathBuf,

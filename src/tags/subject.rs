@@ -1,0 +1,181 @@
+//! Which tags are judged, by which policy.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, anyhow, bail};
+use jiff::Timestamp;
+use kube::{Api, Client};
+use prometheus_client::registry::Registry;
+use voxsync_agent::{Gatekeeper, LookBell, LookBoard, Metrics, RepositoryTags};
+use voxsync_crds::{
+    CodeSync,
+    code_sync::{CandidateStatus, NewestBuild, Ordered, RegistrySource, Select, TagRule},
+};
+use voxsync_policy::TagPolicy;
+use voxsync_sandbox::{Sandbox, SandboxOptions};
+
+use super::listing;
+use crate::{
+    arguments::{Connection, PolicyArguments, SelectArgument, TagsOptions},
+    connect::connect,
+    halves::USER_AGENT,
+    kinds,
+};
+
+/// Tags, and who judges them.
+pub struct Subject {
+    pub policy: TagPolicy,
+    /// The policy in a few words.
+    pub rule: String,
+    /// One tag a line.
+    pub tags: String,
+    pub built: HashMap<String, Timestamp>,
+    /// What a CodeSync knows of the ages that its candidates must reach.
+    pub patience: Option<Patience>,
+}
+
+/// What is too young by a CodeSync's `minimumAge`.
+pub struct Patience {
+    minimum_age: std::time::Duration,
+    /// What waits for its age.
+    ripening: Vec<CandidateStatus>,
+    /// What was taken last.
+    taken: Option<String>,
+}
+
+impl Patience {
+    fn of(code_sync: &CodeSync) -> anyhow::Result<Option<Self>> {
+        let Some(age) = &code_sync.spec.minimum_age else { return Ok(None) };
+        let minimum_age = age.to_duration().map_err(|error| anyhow!("minimumAge: {error}"))?;
+        let status = code_sync.status.clone().unwrap_or_default();
+        let taken = status.candidate.and_then(|candidate| candidate.tag);
+        let patience = Self { minimum_age, ripening: status.ripening, taken };
+        Ok(Some(patience).filter(|patience| !patience.minimum_age.is_zero()))
+    }
+
+    /// Why a tag is too young, if it is.
+    pub fn why_not(&self, tag: &str, now: Timestamp) -> Option<String> {
+        if self.taken.as_deref() == Some(tag) {
+            return None;
+        }
+        let Some(known) = self.ripening.iter().find(|known| known.tag.as_deref() == Some(tag)) else {
+            return Some("too young: voxsync did not see it yet".to_owned());
+        };
+        let first_seen = known.first_seen.map_or(now, Timestamp::from);
+        let born = known.created.map_or(first_seen, |created| first_seen.max(created.into()));
+        let ripe = born.checked_add(self.minimum_age).unwrap_or(Timestamp::MAX);
+        (ripe > now).then(|| format!("too young until {}", ripe.strftime("%F %H:%M:%SZ")))
+    }
+}
+
+/// What the command line means.
+pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result<Subject> {
+    let is_ruled = has_rule(&options.policy);
+    let has_select = options.policy.numerical || options.policy.alphabetical;
+    if options.policy.select == Some(SelectArgument::Lowest) && !has_select {
+        bail!("--select lowest is for --numerical and --alphabetical: other rules have only one end");
+    }
+    match (&options.from, options.subject.clone()) {
+        (Some(file), _) => {
+            let (policy, rule) = policy_of(&registry_source(String::new(), &options))?;
+            let tags = listing::read(file)?;
+            Ok(Subject { policy, rule, tags, built: HashMap::new(), patience: None })
+        }
+        (None, Some(repository)) if is_ruled => {
+            let source = registry_source(repository, &options);
+            let (policy, rule) = policy_of(&source)?;
+            // Nobody's Secrets are asked for.
+            let client = Sandbox::new(SandboxOptions::default()).client("default");
+            let (tags, built) = asked(client, &source, "default", options).await?;
+            Ok(Subject { policy, rule, tags, built, patience: None })
+        }
+        (None, Some(name)) if name.contains('/') => bail!(
+            "{name} is a repository, and needs a policy: one of --semver, --calver, --numerical, --alphabetical, \
+             --newest-build and --follow"
+        ),
+        (None, Some(name)) => of_code_sync(connection, &name, options).await,
+        (None, None) => bail!("name a repository, a CodeSync, or a list with --from"),
+    }
+}
+
+async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions) -> anyhow::Result<Subject> {
+    let (client, namespace) = connect(connection).await?;
+    let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
+    let found = kinds::found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))?;
+    let code_sync = found.with_context(|| {
+        format!(
+            "there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`; a repository needs a \
+             policy, for instance --semver '*'"
+        )
+    })?;
+    let source = code_sync.spec.source.registry.as_ref().with_context(|| {
+        format!("codesync {namespace}/{name} follows no registry: see `voxsync check {name}`")
+    })?;
+    let (policy, rule) = policy_of(source)?;
+    let patience = Patience::of(&code_sync)?;
+    let (tags, built) = asked(client, source, &namespace, options).await?;
+    Ok(Subject { policy, rule, tags, built, patience })
+}
+
+async fn asked(
+    client: Client,
+    source: &RegistrySource,
+    namespace: &str,
+    options: TagsOptions,
+) -> anyhow::Result<(String, HashMap<String, Timestamp>)> {
+    let cache = tempfile::Builder::new().prefix("voxsync-tags-").tempdir().context("a temporary folder")?;
+    let agent = voxsync_agent::Options {
+        file_root: cache.path().to_owned(),
+        git_file_root: None,
+        cache_folder: cache.path().to_owned(),
+        selector: None,
+        user_agent: USER_AGENT.to_owned(),
+        registries: options.registries.registries().await?,
+        metrics: Metrics::register(&mut Registry::default()),
+        gatekeeper: Gatekeeper::Absent,
+        looks: LookBoard::default(),
+        bell: LookBell::default(),
+    };
+    let asked = voxsync_agent::tags(client, source, namespace, &agent);
+    let answer = tokio::time::timeout(options.timeout, asked).await;
+    let RepositoryTags { tags, built } = answer
+        .map_err(|_| anyhow!("{} gave no answer within --timeout {:?}", source.repository, options.timeout))?
+        .map_err(|problem| anyhow!(problem))?;
+    Ok((tags.join("\n"), built))
+}
+
+fn policy_of(source: &RegistrySource) -> anyhow::Result<(TagPolicy, String)> {
+    let policy = TagPolicy::of(source)?;
+    Ok((policy, source.tag.summary().to_owned()))
+}
+
+fn has_rule(policy: &PolicyArguments) -> bool {
+    let PolicyArguments { semver, calver, numerical, alphabetical, newest_build, follow, .. } = policy;
+    semver.is_some() || calver.is_some() || *numerical || *alphabetical || *newest_build || follow.is_some()
+}
+
+/// The source that a CodeSync with this policy would have.
+fn registry_source(repository: String, options: &TagsOptions) -> RegistrySource {
+    let policy = options.policy.clone();
+    let select = policy.select.map(|select| match select {
+        SelectArgument::Highest => Select::Highest,
+        SelectArgument::Lowest => Select::Lowest,
+    });
+    RegistrySource {
+        repository,
+        tag: TagRule {
+            semver: policy.semver,
+            calver: policy.calver,
+            numerical: policy.numerical.then_some(Ordered { select }),
+            alphabetical: policy.alphabetical.then_some(Ordered { select }),
+            newest_build: policy.newest_build.then_some(NewestBuild {}),
+            follow: policy.follow,
+        },
+        matching: policy.matching,
+        ignore: policy.ignore,
+        secret_ref: None,
+        cert_secret_ref: None,
+        cert_config_map_ref: None,
+        insecure: options.insecure,
+    }
+}
