@@ -4,7 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::run::ElectionOptions;
+use super::RegistryArguments;
+use crate::run::{ElectionOptions, HooksOptions};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
@@ -45,6 +46,10 @@ pub struct RunOptions {
     /// Where traces are sent, by OTLP over HTTP, for instance `http://collector:4318` (default: nowhere)
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    pub registries: RegistryArguments,
+    #[command(flatten)]
+    pub hooks: HooksOptions,
     #[command(flatten)]
     pub election: ElectionOptions,
     /// How long work that is under way may take to end after SIGTERM
