@@ -24,6 +24,9 @@ const INTERVAL: Duration = Duration::from_mins(5);
 const SPREAD: Duration = Duration::from_secs(65);
 const POLL: Duration = Duration::from_millis(200);
 
+/// All repositories are in one registry of one's own, which bears more than the default asks of those of others.
+const ONE_OWN_REGISTRY: [&str; 2] = ["--registry-requests-per-second", "2000"];
+
 const LARGE: World = World {
     code_syncs: 1000,
     servers: 10_000,
@@ -53,10 +56,10 @@ async fn measure(world: World, window: Duration) {
     let server = Server::start(&world);
     let mut table = Table::default();
     {
-        let voxsync = Voxsync::start(&server.kubeconfig());
+        let voxsync = Voxsync::start_with(&server.kubeconfig(), &ONE_OWN_REGISTRY);
         start(&voxsync, &mut table, "first start", Box::pin(all_deployed(&server, world))).await;
     }
-    let voxsync = Voxsync::start(&server.kubeconfig());
+    let voxsync = Voxsync::start_with(&server.kubeconfig(), &ONE_OWN_REGISTRY);
     start(&voxsync, &mut table, "restart", Box::pin(async {})).await;
     tokio::time::sleep(SPREAD.saturating_sub(voxsync.started.elapsed())).await;
     let before = voxsync.cpu_seconds();

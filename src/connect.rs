@@ -13,6 +13,8 @@ use crate::{api_requests::ApiRequests, arguments::Connection, paced::paced};
 
 /// How long connecting to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where kube finds a proxy besides in the kubeconfig.
+const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 /// How long the API server may be silent in the middle of an answer; longer than a watch in which nothing happens.
 const SILENCE_LIMIT: Duration = Duration::from_mins(5);
 
@@ -50,6 +52,14 @@ async fn configure(connection: &Connection) -> anyhow::Result<(Config, String)> 
             "no cluster: give --kubeconfig or $KUBECONFIG, or try `voxsync demo`, which needs none",
         )?,
     };
+    // `HTTPS_PROXY` is for registries and Git servers: only a kubeconfig's own `proxy-url` is for the API server.
+    let is_of_environment = |name: &str| {
+        let proxy = std::env::var_os(name).and_then(|proxy| proxy.to_str()?.parse::<axum::http::Uri>().ok());
+        proxy.is_some() && proxy == config.proxy_url
+    };
+    if PROXY_VARIABLES.into_iter().any(is_of_environment) {
+        config.proxy_url = None;
+    }
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(SILENCE_LIMIT);
     config.reset_reader_on_write = true;

@@ -15,6 +15,7 @@ use futures::future::{BoxFuture, FutureExt as _, TryFutureExt as _, try_join_all
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
+use voxsync_agent::LookBell;
 use voxsync_cluster::Cluster;
 use voxsync_crds::code_sync::LabelSelector;
 use voxsync_lease::{LeaseOptions, Timing};
@@ -22,7 +23,7 @@ use voxsync_lease::{LeaseOptions, Timing};
 use crate::arguments::{ReconcilerMode, Switch};
 
 /// Names voxsync to registries and Git servers.
-const USER_AGENT: &str = concat!("voxsync/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("voxsync/", env!("CARGO_PKG_VERSION"));
 
 /// The Lease of the agent; that of a shard has its name behind it.
 const AGENT_LEASE: &str = "voxsync-agent";
@@ -36,8 +37,12 @@ pub struct Halves {
     pub file_root: PathBuf,
     pub git_file_root: Option<PathBuf>,
     pub cache: PathBuf,
+    /// How registries are asked.
+    pub registries: voxsync_agent::Registries,
     /// The CodeSyncs that the agent decides on; all where none is given.
     pub selector: Option<LabelSelector>,
+    /// By which the agent is asked to look now.
+    pub bell: LookBell,
     /// How replicas agree on who works; none where this process is the only one.
     pub election: Option<Election>,
 }
@@ -79,12 +84,14 @@ pub fn work(
             cache_folder: halves.cache.clone(),
             selector: halves.selector.clone(),
             user_agent: USER_AGENT.to_owned(),
+            registries: halves.registries.clone(),
             metrics: voxsync_agent::Metrics::register(metrics),
             gatekeeper: match halves.reconciler {
                 ReconcilerMode::Full | ReconcilerMode::Off => voxsync_agent::Gatekeeper::Present,
                 ReconcilerMode::Cooperative | ReconcilerMode::Observe => voxsync_agent::Gatekeeper::Absent,
             },
             looks: voxsync_agent::LookBoard::default(),
+            bell: halves.bell.clone(),
         };
         let shard = halves.election.as_ref().and_then(|election| election.shard.as_ref());
         let name = shard.map_or_else(|| AGENT_LEASE.to_owned(), |shard| format!("{AGENT_LEASE}-{shard}"));

@@ -3,6 +3,7 @@
 mod api_requests;
 mod arguments;
 mod audit;
+mod check;
 mod connect;
 mod crds;
 mod demo;
@@ -15,6 +16,7 @@ mod run;
 mod selector;
 mod status;
 mod stop;
+mod tags;
 mod telemetry;
 mod verbs;
 mod wait;
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let unanswerable = match arguments.verb {
         // Of these, 1 is an answer.
-        Verb::Audit(_) | Verb::Status(_) => ExitCode::from(2),
+        Verb::Audit(_) | Verb::Status(_) | Verb::Check(_) | Verb::Tags(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     };
     match start(arguments) {
@@ -77,10 +79,12 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let connection = arguments.connection;
     runtime.block_on(async move {
         match arguments.verb {
-            Verb::Run(options) => run::run(&connection, options).await,
+            Verb::Run(options) => run::run(&connection, *options).await,
             Verb::Demo(options) => demo::run(options).await,
             Verb::Audit(options) => audit::run(&connection, options).await,
             Verb::Status(options) => status::run(&connection, options).await,
+            Verb::Check(options) => check::run(&connection, options).await,
+            Verb::Tags(options) => tags::run(&connection, options).await,
             Verb::Wait(options) => wait::run(&connection, options).await,
             Verb::Reconcile(options) => verbs::reconcile(&connection, options).await,
             Verb::Promote(options) => verbs::promote(&connection, options).await,

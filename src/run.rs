@@ -3,6 +3,7 @@
 mod admin;
 mod election;
 mod health;
+mod hooks;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -11,6 +12,7 @@ use futures::FutureExt as _;
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use voxsync_agent::LookBell;
 use voxsync_cluster::{Cluster, Scope};
 
 use crate::{
@@ -23,6 +25,7 @@ use crate::{
 };
 
 pub use election::ElectionOptions;
+pub use hooks::HooksOptions;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(connection: &Connection, options: RunOptions) -> anyhow::Result<ExitCode> {
@@ -56,16 +59,29 @@ async fn serve(connection: &Connection, options: RunOptions, log: LogFilter) -> 
 
     let cluster = Cluster::watch(client.clone(), scope, cancel.clone());
     let (cache, _temporary) = cache_folder(&options)?;
+    let bell = LookBell::default();
     let halves = Halves {
         agent: options.agent,
         reconciler: options.reconciler,
         file_root: options.file_root,
         git_file_root: options.git_file_root,
         cache,
+        registries: options.registries.registries().await?,
         selector: options.election.shard_selector,
+        bell: bell.clone(),
         election,
     };
     let mut work = halves::work(&halves, &client, &cluster, &mut metrics, &cancel);
+    if let Some(address) = options.hooks.hooks_address {
+        let parts = hooks::Parts {
+            client: client.clone(),
+            cluster: cluster.clone(),
+            selector: halves.selector.clone(),
+            bell,
+            metrics: hooks::Metrics::register(&mut metrics),
+        };
+        work.push(hooks::Hooks::bind(address, &options.hooks, parts).await?.serve(cancel.clone()).boxed());
+    }
     if let Some(address) = options.admin_listen {
         work.push(admin::serve(address, log, cancel.clone()).boxed());
     }

@@ -33,6 +33,11 @@ pub struct Voxsync {
 impl Voxsync {
     /// Starts it, and waits until it says where it answers.
     pub fn start(kubeconfig: &Path) -> Self {
+        Self::start_with(kubeconfig, &[])
+    }
+
+    /// The same, with more options.
+    pub fn start_with(kubeconfig: &Path, options: &[&str]) -> Self {
         let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_voxsync"))
             .args([
@@ -45,6 +50,7 @@ impl Voxsync {
                 "--kubeconfig",
             ])
             .arg(kubeconfig)
+            .args(options)
             .stderr(Stdio::piped())
             .spawn()
             .expect("voxsync starts");

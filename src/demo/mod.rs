@@ -26,6 +26,7 @@ use crate::{
     output::{self, Tone, paint},
     stop::Signals,
 };
+pub use manifests::DEFINITIONS;
 use narrator::Narrator;
 use story::{Push, Step, story};
 use watcher::Watcher;
@@ -65,7 +66,9 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
         file_root: world.folder.clone(),
         git_file_root: Some(world.folder.clone()),
         cache: world.folder.join("cache"),
+        registries: voxsync_agent::Registries::default(),
         selector: None,
+        bell: voxsync_agent::LookBell::default(),
         election: None,
     };
     let mut metrics = Registry::default();

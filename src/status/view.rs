@@ -95,6 +95,8 @@ impl View {
         let named = candidate.source_revision.as_deref().and_then(|revision| named(source, revision));
         parts.extend(named.map(|named| format!("named by {named}")));
         parts.extend(candidate.author.as_deref().map(|author| format!("by {}", harmless(author))));
+        let verified = candidate.verified.as_ref().map(|verified| harmless(&verified.by.join(" and ")));
+        parts.extend(verified.map(|by| format!("signed by {by}")));
         parts.extend(candidate.created.map(|time| format!("built {}", self.at(time))));
         parts.extend(candidate.first_seen.map(|time| format!("first seen {}", self.at(time))));
         Some(parts.join("   "))

@@ -50,28 +50,28 @@ impl Asked<'_> {
         self.status.candidate.as_ref().map(|candidate| &candidate.name)
     }
 
-    /// The range of versions by which the source orders its tags: then none of them comes back by itself.
-    fn range(&self) -> Option<&str> {
+    /// The policy by which the source orders its tags: then none of them comes back by itself.
+    fn order(&self) -> Option<TagPolicy> {
         let source = &self.code_sync.spec.source;
-        let registry = source.registry.as_ref().and_then(|registry| registry.tag.semver.as_deref());
-        let git = source.git.as_ref().and_then(|git| git.revision.tag.as_ref());
-        registry.or(git.map(|tag| tag.semver.as_str()))
+        if let Some(registry) = source.registry.as_ref().filter(|registry| registry.tag.follow.is_none()) {
+            return TagPolicy::of(registry).ok();
+        }
+        let tag = source.git.as_ref()?.revision.tag.as_ref()?;
+        TagRule::semver(&tag.semver).and_then(|rule| TagPolicy::new(rule, None, &[])).ok()
     }
 
     pub(super) fn is_ordered(&self) -> bool {
-        self.range().is_some()
+        self.order().is_some()
     }
 
     /// Whether the source orders its tags, and the candidate's is higher than the one that is waited for: that one will
     /// never be taken.
     fn is_lower(&self) -> bool {
         let Selector::Tag(wanted) = &self.question.selector else { return false };
-        let Some(Ok(rule)) = self.range().map(TagRule::semver) else { return false };
-        let source = &self.code_sync.spec.source;
-        let matching = source.registry.as_ref().and_then(|registry| registry.matching.as_deref());
-        let Ok(policy) = TagPolicy::new(rule, matching, &[]) else { return false };
+        let Some(policy) = self.order() else { return false };
+        let is_git = self.code_sync.spec.source.git.is_some();
         let candidate = self.status.candidate.as_ref().map(Facts::from);
-        let tag = candidate.as_ref().and_then(|facts| facts.ordering_tag(source.git.is_some()));
+        let tag = candidate.as_ref().and_then(|facts| facts.ordering_tag(is_git));
         tag.is_some_and(|tag| policy.compare(wanted, tag) == Some(Ordering::Less))
     }
 }
