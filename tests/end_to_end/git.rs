@@ -102,7 +102,7 @@ async fn references_stand_in_manifests_and_plain_text(cluster: &Cluster) {
     let server = GitServer::daemon(&repository);
     let _voxsync = Voxsync::start(cluster);
     let mut wanted = Vec::new();
-    for tag in ["v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"] {
+    for tag in ["v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0", "v1.4.0", "v1.5.0"] {
         let digest = registry.push(REPOSITORY, tag, &CodeImage::with_site(tag)).await;
         wanted.push(format!("{}@{digest}", registry.reference(REPOSITORY, tag)));
     }
@@ -115,7 +115,24 @@ async fn references_stand_in_manifests_and_plain_text(cluster: &Cluster) {
     );
     let values = json!({"puppet": {"code": [{"for": "x"}, {"image": wanted[2]}]}}).to_string();
     let plain = format!("# The code of production\n{}\n", wanted[3]);
-    let files = [("manifests.yaml", &manifests), ("values.json", &values), ("plain.txt", &plain)];
+    // As Flux and Kargo keep them: a folder an environment, with other things around.
+    let (image, digest) = wanted[4].split_once(":v1.4.0@").expect("a tag and a digest");
+    let kustomization = format!(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../../base]\nimages:\n\
+         - {{name: nginx, newTag: \"1.29\"}}\n- {{name: puppet-code, newName: {image:?}, newTag: v1.4.0, digest: {digest:?}}}\n"
+    );
+    let (image, digest) = wanted[5].split_once(":v1.5.0@").expect("a tag and a digest");
+    let release = format!(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: openvox}}\nspec:\n  values:\n    \
+         code: {{repository: {image:?}, tag: v1.5.0, digest: {digest:?}}}\n"
+    );
+    let files = [
+        ("manifests.yaml", &manifests),
+        ("values.json", &values),
+        ("plain.txt", &plain),
+        ("apps/production/kustomization.yaml", &kustomization),
+        ("clusters/one/openvox.yaml", &release),
+    ];
     let files: Vec<_> = files.iter().map(|(path, text)| (*path, Some(text.as_str()))).collect();
     repository.commit_on("production", &files, "References of all kinds");
     let rows = [
@@ -123,16 +140,18 @@ async fn references_stand_in_manifests_and_plain_text(cluster: &Cluster) {
         json!({"path": "manifests.yaml", "name": "two"}),
         json!({"path": "values.json", "field": "puppet.code[1].image"}),
         json!({"path": "plain.txt"}),
+        json!({"path": "apps/production/kustomization.yaml", "field": "images[name=puppet-code]"}),
+        json!({"path": "clusters/one/openvox.yaml", "kind": "HelmRelease", "field": "spec.values.code"}),
     ];
-    let names = ["one", "two", "values", "plain"];
+    let names = ["one", "two", "values", "plain", "kustomized", "released"];
     for (name, reference) in names.iter().zip(rows) {
         bare_server(cluster, name).await;
         let mut spec = git_spec(&server.url(), name);
         spec["source"]["git"]["reference"] = reference;
         cluster.create_code_sync(name, spec).await;
     }
-    for ((name, reference), tag) in names.iter().zip(wanted).zip(["v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"]) {
-        cluster.deployed(name, tag).await;
+    for (number, (name, reference)) in names.iter().zip(wanted).enumerate() {
+        cluster.deployed(name, &format!("v1.{number}.0")).await;
         assert_eq!(cluster.template_of(name).await, [reference]);
     }
 }

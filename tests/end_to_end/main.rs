@@ -14,6 +14,7 @@ mod argocd;
 mod audit;
 mod bad_input;
 mod beside;
+mod check;
 mod conditions;
 mod crash;
 mod credentials;
@@ -24,10 +25,13 @@ mod gates;
 mod gates_ending;
 mod gates_orphaned;
 mod git;
+mod git_image;
 mod harness;
 mod holds;
+mod images;
 mod leadership;
 mod manifests;
+mod minimum_age;
 mod objects;
 mod outages;
 mod people;
@@ -40,11 +44,15 @@ mod reconciler_modes;
 mod reconciler_obstacles;
 mod reconciler_stages;
 mod reconciler_template;
+mod registries;
 mod repetition;
 mod rights;
 mod sources;
 mod telemetry;
+mod verify;
+mod verify_evasion;
 mod wait;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -57,7 +65,11 @@ fn main() -> ExitCode {
         ("holds", holds::CASES),
         ("conditions", conditions::CASES),
         ("sources", sources::CASES),
+        ("registries", registries::CASES),
+        ("images", images::CASES),
+        ("minimum_age", minimum_age::CASES),
         ("git", git::CASES),
+        ("git_image", git_image::CASES),
         ("credentials", credentials::CASES),
         ("outages", outages::CASES),
         ("bad_input", bad_input::CASES),
@@ -65,6 +77,10 @@ fn main() -> ExitCode {
         ("process", process::CASES),
         ("telemetry", telemetry::CASES),
         ("wait", wait::CASES),
+        ("webhooks", webhooks::CASES),
+        ("verify", verify::CASES),
+        ("verify_evasion", verify_evasion::CASES),
+        ("check", check::CASES),
         ("repetition", repetition::CASES),
         ("leadership", leadership::CASES),
         ("crash", crash::CASES),

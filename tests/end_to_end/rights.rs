@@ -74,6 +74,7 @@ const TABLE: &[Row] = &[
     ("get", "", "secrets", "puppet-ca", NONE),
     ("get list watch create update patch delete", "", "secrets", "", NONE),
     ("list watch update patch delete", "", "secrets", "git-login", NONE),
+    ("get", "", "configmaps", "company-ca", ["own", "own", "-", "-"]),
     ("get list watch create update patch", "", "configmaps", "", NONE),
     ("create", "", "serviceaccounts/token", "", NONE),
     ("create patch bind escalate", "rbac.authorization.k8s.io", "roles", "", NONE),

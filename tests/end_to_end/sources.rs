@@ -8,7 +8,7 @@ use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
 use crate::harness::{
     Case, Cluster, Voxsync, cases,
     estate::{Estate, PRODUCTION, REPOSITORY, bare_server},
-    status::{DEADLINE, assert_says, condition, follow_tags, text},
+    status::{DEADLINE, assert_says, condition, follow_tags, holds, text},
     wait_for,
 };
 

@@ -84,6 +84,11 @@ impl Process {
         assert!(status.expect("kill is there").success());
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        lock(&self.child).id()
+    }
+
     /// How it ended, once it did.
     pub(crate) fn ended(&self) -> Option<ExitStatus> {
         lock(&self.child).try_wait().expect("the process can be asked")

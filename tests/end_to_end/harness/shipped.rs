@@ -1,6 +1,6 @@
 //! The manifests that we ship (`deploy/`), as `kubectl kustomize` renders them.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -19,17 +19,30 @@ pub(crate) const VARIANTS: [&str; 4] = ["namespace", "cooperative", "cluster", "
 const RIGHTS: [&str; 5] = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
 
 /// The Secrets that the tests name in their CodeSyncs and targets.
-const SECRETS_OF_TESTS: &str = "absent ca changed elsewhere git-ca git-login login odd pull registry-ca \
-                                registry-login ssh unknown";
+const SECRETS_OF_TESTS: &str = "absent ca changed cosign-pub elsewhere git-ca git-login hook login odd private \
+                                pull registry-ca registry-login signers ssh unknown";
 
 /// The Leases of the shards in tests, besides those that a Role names anyway.
 const SHARDS_OF_TESTS: [&str; 2] = ["voxsync-agent-one", "voxsync-agent-two"];
 
 /// The objects of a folder of `deploy/`, in the order of kubectl.
 pub(crate) fn render(folder: &str) -> Vec<Value> {
+    kustomize_folder(&root().join("deploy").join(folder))
+}
+
+/// The objects of a kustomization that a user could write; `DEPLOY` stands for the path to `deploy/`.
+pub(crate) fn kustomize(text: &str) -> Vec<Value> {
+    // Kustomize knows relative paths alone: those from here.
+    let folder = tempfile::tempdir_in(root().join("target")).expect("a temporary folder");
+    let text = text.replace("DEPLOY", "../../deploy");
+    std::fs::write(folder.path().join("kustomization.yaml"), text).expect("write a kustomization");
+    kustomize_folder(folder.path())
+}
+
+fn kustomize_folder(folder: &Path) -> Vec<Value> {
     let mut command = Command::new(ControlPlane::kubebox());
-    let text = run(command.args(["kubectl", "kustomize"]).arg(root().join("deploy").join(folder)));
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("deploy/{folder}: {error}"))
+    let text = run(command.args(["kubectl", "kustomize"]).arg(folder));
+    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
 /// The account of a variant with the roles that are bound to it, for a namespace of a test. Rendered once a process.

@@ -68,12 +68,14 @@ impl Voxsync {
                 cache_folder: cache,
                 selector: None,
                 user_agent: "voxsync/test".to_owned(),
+                registries: voxsync_agent::Registries::default(),
                 metrics: voxsync_agent::Metrics::register(&mut Registry::default()),
                 gatekeeper: match halves.reconciler {
                     Some(Mode::Full) | None => voxsync_agent::Gatekeeper::Present,
                     Some(Mode::Cooperative | Mode::Observe) => voxsync_agent::Gatekeeper::Absent,
                 },
                 looks: voxsync_agent::LookBoard::default(),
+                bell: voxsync_agent::LookBell::default(),
             };
             let agent = voxsync_agent::run(client.clone(), watched.clone(), options, cancel.clone());
             running.push(tokio::spawn(async move { agent.await.expect("the agent") }));
