@@ -6,6 +6,8 @@ use anyhow::{Context as _, bail};
 
 /// The most that is read: a million tags of the greatest length are less.
 const LIST_LIMIT_BYTES: u64 = 160 << 20;
+/// What editors of Windows put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The name that means standard input.
 const STANDARD_INPUT: &str = "-";
 
@@ -24,5 +26,6 @@ fn text_of(source: impl Read) -> anyhow::Result<String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LIST_LIMIT_BYTES {
         bail!("it has more than {LIST_LIMIT_BYTES} bytes");
     }
-    String::from_utf8(bytes).context("it is not UTF-8 text, with one tag a line")
+    let text = String::from_utf8(bytes).context("it is not UTF-8 text, with one tag a line")?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }

@@ -81,6 +81,10 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
             let tags = listing::read(file)?;
             Ok(Subject { policy, rule, tags, built: HashMap::new(), patience: None })
         }
+        (None, Some(name)) if is_ruled && !name.contains('/') => bail!(
+            "{name} has no host or path: a CodeSync has its own policy (leave the other one out), and an image of Docker Hub \
+             is called docker.io/library/{name}"
+        ),
         (None, Some(repository)) if is_ruled => {
             let source = registry_source(repository, &options);
             let (policy, rule) = policy_of(&source)?;

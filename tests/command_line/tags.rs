@@ -32,7 +32,7 @@ fn a_list_is_judged_in_json() {
     let output = of_list(LIST, &["--semver", ">=1.0.0", "-o", "json"]);
     let judged: Value = serde_json::from_slice(&output.stdout).expect("standard output is one JSON value");
     let tag = |tag: &str, state: &str, why: &str| json!({"tag": tag, "state": state, "why": why});
-    let prerelease = "a prerelease, and the range names none (-0 at its lower end admits all)";
+    let prerelease = "a prerelease, and the range names none (-0 at both of its ends admits those between)";
     let expected = json!({"chosen": "v1.4.2", "tags": [
         tag("v1.4.2", "chosen", "the best that fits"),
         tag("v1.4.1", "ripe", "it fits, and another one is better"),
@@ -57,7 +57,7 @@ v1.4.1  ripe    it fits, and another one is better
 
 left out (4):
   outside the range >=1.0.0: v0.9.0
-  a prerelease, and the range names none (-0 at its lower end admits all): v1.5.0-rc.1
+  a prerelease, and the range names none (-0 at both of its ends admits those between): v1.5.0-rc.1
   not a version: latest, main
 ";
     assert_eq!(text(&output.stdout), wanted);
@@ -121,6 +121,7 @@ fn what_is_wrong_with_a_policy_is_said_and_ends_with_2() {
         (&["--follow=-x"], "tag.follow: \"-x\" is not a tag"),
         (&["--numerical", "--match", "("], "match: \"(\" is not a regular expression"),
         (&["--numerical", "--ignore", "a", "--ignore", "["], "ignore[1]: \"[\" is not a regular expression"),
+        (&["--numerical", "--match", r"^r(?<ts>\d+)$"], "match: the group \"ts\" is not asked for"),
         (&["--numerical", "--alphabetical"], "cannot be used with"),
         (&["--semver", "*", "--select", "lowest"], "--select lowest is for"),
         (&["--numerical", "--select", "biggest"], "highest"),

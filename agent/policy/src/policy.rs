@@ -66,6 +66,15 @@ pub enum PolicyError {
         /// What would be right.
         example: &'static str,
     },
+    /// `match` names a part of the tag that nothing asks for.
+    #[error(
+        "match: the group {group:?} is not asked for; call the group `version` whose text is to be compared, for example \
+         \"^main-[0-9a-f]+-(?<version>\\d+)$\""
+    )]
+    Group {
+        /// Its name.
+        group: String,
+    },
     /// `ignore` has too many patterns.
     #[error("ignore: {count} patterns are more than {MAX_IGNORE_PATTERNS}; join some with \"|\"")]
     TooManyPatterns {
@@ -99,9 +108,14 @@ impl TagPolicy {
         }
         let matching = matching.map(|text| pattern("match", text, "^v(?<version>.+)$")).transpose()?;
         let matching = matching.map(|pattern| {
-            let extracts = pattern.capture_names().flatten().any(|name| name == "version");
-            Matching { pattern, extracts }
+            let mut names = pattern.capture_names().flatten();
+            match (names.clone().any(|name| name == "version"), names.next()) {
+                // Somebody meant a part of the tag: to compare the whole one instead would take another tag.
+                (false, Some(group)) => Err(PolicyError::Group { group: start_of(group) }),
+                (extracts, _) => Ok(Matching { pattern: pattern.clone(), extracts }),
+            }
         });
+        let matching = matching.transpose()?;
         let ignore = ignore.iter().enumerate();
         let ignore = ignore.map(|(index, text)| pattern(&format!("ignore[{index}]"), text, r"-rc\d+$"));
         Ok(Self { rule: rule.0, matching, ignore: ignore.collect::<Result<_, _>>()? })

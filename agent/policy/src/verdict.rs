@@ -86,7 +86,8 @@ impl TagPolicy {
             (LeftOut::OutOfRange, Rule::Semver(range)) => format!("outside the range {range}"),
             (LeftOut::OutOfRange, _) => "outside the range".to_owned(),
             (LeftOut::Prerelease, _) => {
-                "a prerelease, and the range names none (-0 at its lower end admits all)".to_owned()
+                "a prerelease, and the range names none (-0 at both of its ends admits those between)"
+                    .to_owned()
             }
             (LeftOut::Undated, _) => "the time at which its image was built is not known".to_owned(),
             (LeftOut::Unreadable, Rule::Semver(_)) => "not a version".to_owned(),

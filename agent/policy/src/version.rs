@@ -3,6 +3,9 @@
 //! It only reads strings; it never rounds: a number that does not fit 64 bits is not a version, and numbers inside
 //! prereleases are compared by their digits, however many there are.
 
+/// How many digits the lone number of `v5` has at most; more are a date or a build.
+const MAX_LONE_DIGITS: usize = 4;
+
 /// A version without its build metadata, which has no part in precedence.
 ///
 /// The derived order is the precedence of semver 2.0, item 11: fields from top to bottom, a prerelease below its
@@ -52,10 +55,12 @@ impl Version {
     /// Reads a whole tag as a version.
     ///
     /// Stricter than [`Version::parse`] in one point: without a `v` there must be a dot in the numbers. `5`, `20240101`
-    /// and a commit hash that happens to have no letters are build numbers, dates and hashes, not versions.
+    /// and a commit hash that happens to have no letters are build numbers, dates and hashes, not versions; and so is
+    /// `v20240101`.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let core = tag.split(['-', '+']).next().unwrap_or(tag);
-        if core.starts_with('v') || core.contains('.') { Self::parse(tag) } else { None }
+        let is_short = core.strip_prefix('v').is_some_and(|number| number.len() <= MAX_LONE_DIGITS);
+        if is_short || core.contains('.') { Self::parse(tag) } else { None }
     }
 
     /// Whether this is a prerelease such as `1.2.3-rc.1`.

@@ -43,10 +43,16 @@ enum Modifier<'a> {
 
 impl<'a> Modifier<'a> {
     fn new(text: &'a str) -> Self {
-        let letters =
-            text.split(|character: char| !character.is_ascii_alphabetic()).next().unwrap_or_default();
+        let is_letter = |character: char| character.is_ascii_alphabetic();
+        let (letters, rest) = text.split_at(text.find(|it| !is_letter(it)).unwrap_or(text.len()));
         let is_prerelease = PRERELEASES.iter().any(|word| word.eq_ignore_ascii_case(letters));
-        if is_prerelease { Self::Before(Natural(text)) } else { Self::After(Natural(text)) }
+        // `a1b2c3d` is a commit and no alpha.
+        let is_numbered = rest.trim_start_matches(['.', '-', '_']).bytes().all(|byte| byte.is_ascii_digit());
+        if is_prerelease && (letters.len() > 1 || is_numbered) {
+            Self::Before(Natural(text))
+        } else {
+            Self::After(Natural(text))
+        }
     }
 }
 
