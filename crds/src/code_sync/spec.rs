@@ -37,6 +37,8 @@ use crate::duration::DurationText;
     validation = Rule::new("has(self.target) != has(self.stages)").message("give exactly one of target and stages"),
     validation = Rule::new("!has(self.source.registry) || !has(self.source.registry.tag.follow) || !has(self.write) || !has(self.write.form) || self.write.form != 'Tag'")
         .message("follow needs write.form Digest or TagAndDigest: a moved tag does not change a string that has no digest"),
+    validation = Rule::new("!has(self.verify) || !has(self.write) || !has(self.write.form) || self.write.form != 'Tag'")
+        .message("verify needs write.form Digest or TagAndDigest: a tag alone can be pushed again, without a signature"),
     validation = Rule::new("!has(self.verify) || !has(self.verify.git) || has(self.source.git)").message("verify.git needs a Git source"),
     validation = Rule::new("!has(self.minimumAge) || (duration(self.minimumAge) >= duration('0s') && duration(self.minimumAge) <= duration('2160h'))").message("minimumAge is between 0s and 2160h")
 )]

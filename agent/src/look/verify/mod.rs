@@ -83,7 +83,7 @@ async fn git_verdict(
     tools.secrets.forget(query.secret(secret));
     let signers = Signers::parse(keys.files()).map_err(|bad| NoVerdict::bad(secret, &bad))?;
     let objects = read.await.map_err(NoVerdict::Failed)?;
-    let tag = revision.tag.as_deref().zip(objects.tag.as_deref());
+    let tag = revision.tag.as_deref().map(|name| (name, objects.tag.as_deref()));
     let signed = SignedRevision { id: &revision.commit, commit: &objects.commit, tag };
     let by = judge_revision(&signers, &signed, Timestamp::now()).map_err(NoVerdict::Refused)?;
     memory.judged(judged, by);

@@ -33,7 +33,10 @@ pub(super) struct AllowedSigner {
 impl AllowedSigner {
     /// Whether it may sign for Git at all.
     pub(super) fn is_for_git(&self) -> bool {
-        self.namespaces.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| fits(pattern, GIT)))
+        let excludes = |pattern: &String| pattern.strip_prefix('!').is_some_and(|pattern| fits(pattern, GIT));
+        self.namespaces.as_ref().is_none_or(|patterns| {
+            patterns.iter().any(|pattern| fits(pattern, GIT)) && !patterns.iter().any(excludes)
+        })
     }
 }
 

@@ -39,8 +39,8 @@ pub struct SignedRevision<'o> {
     pub id: &'o str,
     /// The commit.
     pub commit: &'o [u8],
-    /// The short name of the tag that was followed, and the tag object, where it has one.
-    pub tag: Option<(&'o str, &'o [u8])>,
+    /// Where a tag was followed: its short name, and the tag object, which a lightweight tag has not.
+    pub tag: Option<(&'o str, Option<&'o [u8]>)>,
 }
 
 impl Signers {
@@ -94,15 +94,14 @@ pub fn judge_revision(
     revision: &SignedRevision<'_>,
     now: Timestamp,
 ) -> Result<String, Refusal> {
+    // Who signed the commit never said that it is this version: whoever may push could say so of any old one.
+    if let Some((name, tag)) = revision.tag {
+        let tag = tag.ok_or(Refusal::Missing)?;
+        let of_tag = SignedObject::tag(tag, name, revision.id).and_then(|tag| signers.judge(&tag, now));
+        return of_tag.map(|by| format!("{by}, on the tag {}", shown(&name)));
+    }
     let of_commit = SignedObject::commit(revision.commit).and_then(|commit| signers.judge(&commit, now));
-    let refusal = match (of_commit, revision.tag) {
-        (Ok(by), _) => return Ok(format!("{by}, on the commit")),
-        (Err(refusal), None) => return Err(refusal),
-        (Err(refusal), Some(_)) => refusal,
-    };
-    let Some((name, tag)) = revision.tag else { return Err(refusal) };
-    let of_tag = SignedObject::tag(tag, name, revision.id).and_then(|tag| signers.judge(&tag, now));
-    of_tag.map(|by| format!("{by}, on the tag {}", shown(&name))).map_err(|of_tag| of_tag.max(refusal))
+    of_commit.map(|by| format!("{by}, on the commit"))
 }
 
 /// The signers by name.

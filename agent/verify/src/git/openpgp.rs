@@ -44,7 +44,15 @@ pub(super) fn armored(file: &str, text: &str) -> Result<Vec<PgpKey>, BadMaterial
         let block = block.get(begin..).unwrap_or(block);
         let read = SignedPublicKey::from_armor_many(Cursor::new(block.as_bytes()));
         let (read, _) = read.map_err(|error| unreadable(file, &error))?;
+        let before = keys.len();
         take(file, read, &mut keys)?;
+        // A revocation on its own would be no key, and the key that it revokes would stay good.
+        if keys.len() == before {
+            return Err(BadMaterial::new(
+                file,
+                "has a block without a key; export the revoked key as a whole",
+            ));
+        }
     }
     Ok(keys)
 }

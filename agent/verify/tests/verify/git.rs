@@ -59,7 +59,7 @@ fn a_signed_tag_is_enough_under_its_own_name(#[case] signer: fn() -> GitSigner) 
     let (commit, tag) = (repository.object("commit", &id), repository.object("tag", "v1.0.0"));
     let trusted = signers(&[&signer.trusted()]);
     let judge = |id: &str, name: &str, tag: &[u8]| {
-        let revision = SignedRevision { id, commit: &commit, tag: Some((name, tag)) };
+        let revision = SignedRevision { id, commit: &commit, tag: Some((name, Some(tag))) };
         judge_revision(&trusted, &revision, Timestamp::now())
     };
     let by = judge(&id, "v1.0.0", &tag).unwrap();
@@ -70,6 +70,11 @@ fn a_signed_tag_is_enough_under_its_own_name(#[case] signer: fn() -> GitSigner) 
     }
     repository.annotated_tag("v1.1.0", "Unsigned");
     assert_eq!(judge(&id, "v1.1.0", &repository.object("tag", "v1.1.0")), Err(Refusal::Missing));
+    let signed = repository.signed_commit("a.txt", "a", &signer);
+    let object = repository.object("commit", &signed);
+    let lightweight = SignedRevision { id: &signed, commit: &object, tag: Some(("v9.0.0", None)) };
+    let refusal = judge_revision(&trusted, &lightweight, Timestamp::now()).unwrap_err();
+    assert_eq!(refusal, Refusal::Missing, "nobody signed that it is this version");
 }
 
 #[test]
@@ -164,7 +169,7 @@ proptest! {
             let _ = Signers::parse([("file", armored.as_bytes())]);
         }
         prop_assert!(judge(&trusted, "", &bytes).is_err());
-        let revision = SignedRevision { id: "1", commit: &bytes, tag: Some(("v1", text.as_bytes())) };
+        let revision = SignedRevision { id: "1", commit: &bytes, tag: Some(("v1", Some(text.as_bytes()))) };
         prop_assert!(judge_revision(&trusted, &revision, Timestamp::UNIX_EPOCH).is_err());
         let packets = [&[0x99][..], &bytes].concat();
         let _ = Signers::parse([("file", packets.as_slice())]);
