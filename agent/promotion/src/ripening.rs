@@ -69,6 +69,14 @@ pub(crate) fn harvest(view: &View<'_>, age: Duration) -> Harvest {
         }
         kept.push(candidate);
     }
+    if is_ranked(view) && view.observed.source.problem.as_ref().is_some_and(|problem| problem.unreachable) {
+        // The look ended too soon: what it did not come to keeps its age, and is not taken.
+        for known in &view.before.ripening {
+            if !kept.iter().chain(&ripe).any(|seen| is_one(seen, known)) {
+                kept.push(known.clone());
+            }
+        }
+    }
     thin_out(&mut kept);
     Harvest { ripe, ripening: Ripening::new(view, age, kept) }
 }

@@ -15,11 +15,18 @@ use super::{
 /// How many tags are asked for at one look.
 pub(super) const TAGS_A_LOOK: usize = 50;
 
+/// After how many looks what was not there is asked for again.
+const LOOKS_UNTIL_ASKED_AGAIN: u32 = 10;
+
 /// What is known of the build times of a repository's tags.
 #[derive(Debug, Default)]
 pub(crate) struct Builds {
     /// None for an image that does not say when it was built, and for what is no image.
     known: HashMap<String, Option<Timestamp>>,
+    /// What was listed and not there. It holds up nobody, and is asked for again after some looks.
+    missing: HashSet<String>,
+    /// How many looks ago one of them was asked for.
+    patience: u32,
     /// How many tags this look may still ask for.
     left: usize,
 }
@@ -28,6 +35,10 @@ impl Builds {
     /// Begins a look at a list of tags: those that are gone are forgotten.
     pub(super) fn begin<'a>(&mut self, tags: impl Iterator<Item = &'a str>) {
         self.left = TAGS_A_LOOK;
+        self.patience = self.patience.saturating_add(1);
+        if self.patience >= LOOKS_UNTIL_ASKED_AGAIN {
+            self.missing.clear();
+        }
         if !self.known.is_empty() {
             let present: HashSet<&str> = tags.collect();
             self.known.retain(|tag, _| present.contains(tag.as_str()));
@@ -37,6 +48,10 @@ impl Builds {
     /// When the image of a tag was built, if that is known.
     pub(super) fn time(&self, tag: &str) -> Option<Timestamp> {
         self.known.get(tag).copied().flatten()
+    }
+
+    fn is_settled(&self, tag: &str) -> bool {
+        self.known.contains_key(tag) || self.missing.contains(tag)
     }
 
     /// Reads the times of tags that were not seen before.
@@ -50,8 +65,7 @@ impl Builds {
         tags: &HashSet<&str>,
     ) -> Result<(), SourceProblem> {
         let access = access.of_any_image();
-        let mut unknown: Vec<&str> =
-            tags.iter().filter(|tag| !self.known.contains_key(**tag)).copied().collect();
+        let mut unknown: Vec<&str> = tags.iter().filter(|tag| !self.is_settled(tag)).copied().collect();
         unknown.sort_unstable();
         let later = unknown.split_off(unknown.len().min(self.left)).len();
         self.left -= unknown.len();
@@ -76,8 +90,11 @@ impl Builds {
         let built = match answer {
             Ok(facts) => facts.created,
             Err(problem) if problem.unreachable => return Err(problem),
-            // It may be there at the next look, and holds up nobody until then.
-            Err(problem) if problem.reason == IMAGE_UNAVAILABLE => return Ok(()),
+            Err(problem) if problem.reason == IMAGE_UNAVAILABLE => {
+                self.missing.insert(tag.to_owned());
+                self.patience = 0;
+                return Ok(());
+            }
             Err(_) => None,
         };
         self.known.insert(tag.to_owned(), built);
@@ -94,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_not_asked_for_again_and_what_is_not_there_yet_is() {
+    fn what_is_no_image_is_not_asked_for_again_and_what_is_not_there_yet_is_later() {
         let mut builds = Builds::default();
         assert_eq!(builds.learn("chart", Err(problem("NotAnImage", false))), Ok(()));
         assert_eq!(builds.learn("gone", Err(problem(IMAGE_UNAVAILABLE, false))), Ok(()));
@@ -102,6 +119,11 @@ mod tests {
         assert_eq!(builds.learn("v1", Err(away.clone())), Err(away));
         let known: Vec<&String> = builds.known.keys().collect();
         assert_eq!(known, ["chart"]);
+        assert!(builds.is_settled("gone") && !builds.is_settled("v1"), "it holds up nobody");
+        for look in 1..=LOOKS_UNTIL_ASKED_AGAIN {
+            builds.begin(["v1", "gone", "chart"].into_iter());
+            assert_eq!(builds.is_settled("gone"), look < LOOKS_UNTIL_ASKED_AGAIN);
+        }
         builds.begin(["v1"].into_iter());
         assert!(builds.known.is_empty(), "tags that are gone are forgotten");
     }

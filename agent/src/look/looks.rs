@@ -5,7 +5,8 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{BuildHasher as _, RandomState},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -350,12 +351,12 @@ impl Row {
     }
 }
 
-/// A number between 0 and 1 that differs from place to place and from look to look: no herd, and no dice.
+/// A number between 0 and 1 that differs from place to place, from look to look and from process to process: no herd, and
+/// none of clusters that start at once.
 #[expect(clippy::cast_precision_loss, reason = "any number between 0 and 1 is good")]
 fn chance(id: PlaceId, look: u64) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    (id, look).hash(&mut hasher);
-    (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    (SEED.hash_one((id, look)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -278,6 +278,27 @@ fn the_first_of_all_waits_too() {
 }
 
 #[test]
+fn a_look_that_ends_too_soon_starts_no_age_again() {
+    let mut world = aging();
+    world.lists(&["v1.6.0", "v1.5.0"]);
+    world.settle();
+    world.passes(30 * MINUTE);
+    world.lists(&["v1.6.0"]);
+    world.observed.source.problem = Some(voxsync_promotion::SourceProblem {
+        reason: "Unreachable".into(),
+        message: "no route".into(),
+        unreachable: true,
+    });
+    world.settle();
+    assert_eq!(world.ripening(), ["v1.6.0", "v1.5.0"]);
+    world.lists(&["v1.6.0", "v1.5.0"]);
+    world.observed.source.problem = None;
+    world.passes(31 * MINUTE);
+    world.settle();
+    assert_eq!(world.tags()[0], "v1.6.0", "both were old enough at the same time");
+}
+
+#[test]
 fn a_pin_is_not_delayed_and_ages_go_on_under_it() {
     let mut world = aging();
     world.lists(&["v1.5.0", "v1.4.2"]);
