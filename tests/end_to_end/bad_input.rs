@@ -67,8 +67,8 @@ async fn the_api_server_refuses_specs_that_cannot_be_right(cluster: &Cluster) {
             json!({"source": {"registry": registry}, "target": {"kind": "Pool", "name": "x"}}),
             "supported values: \"Config\", \"Server\"",
         ),
-        (with_tag(json!({"semver": "*", "follow": "stable"})), "give exactly one of semver and follow"),
-        (with_tag(json!({})), "give exactly one of semver and follow"),
+        (with_tag(json!({"semver": "*", "follow": "stable"})), "give exactly one of semver, calver"),
+        (with_tag(json!({})), "give exactly one of semver, calver"),
         (with_tag(json!({"semver": "*".repeat(300)})), "256"),
         (
             json!({"source": {"registry": {"repository": "ghcr.io/a/b:v1 !", "tag": {"semver": "*"}}}, "target": target}),

@@ -74,6 +74,8 @@ async fn two_codesyncs_on_one_repository_are_one_look(cluster: &Cluster) {
     let names: Vec<String> = (0..10).map(|number| format!("many-{number}")).collect();
     for name in &names {
         cluster.create_config(name, Some(cluster.code(&estate.tagged("v1.0.0")))).await;
+    }
+    for name in &names {
         let target = json!({"kind": "Config", "name": name});
         cluster.create_code_sync(name, json!({"source": source, "target": target})).await;
     }

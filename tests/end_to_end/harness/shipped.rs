@@ -32,9 +32,13 @@ pub(crate) fn render(folder: &str) -> Vec<Value> {
 
 /// The objects of a kustomization that a user could write; `DEPLOY` stands for the path to `deploy/`.
 pub(crate) fn kustomize(text: &str) -> Vec<Value> {
-    // Kustomize knows relative paths alone: those from here.
-    let folder = tempfile::tempdir_in(root().join("target")).expect("a temporary folder");
-    let text = text.replace("DEPLOY", "../../deploy");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
+    // Kustomize knows relative paths alone: up to the root of the file system, and down again.
+    let place = folder.path().canonicalize().expect("a folder");
+    let up = "../".repeat(place.components().count() - 1);
+    let deploy = root().join("deploy").canonicalize().expect("a folder");
+    let text =
+        text.replace("DEPLOY", &format!("{up}{}", deploy.display().to_string().trim_start_matches('/')));
     std::fs::write(folder.path().join("kustomization.yaml"), text).expect("write a kustomization");
     kustomize_folder(folder.path())
 }
