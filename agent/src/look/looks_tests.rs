@@ -187,7 +187,7 @@ fn looks_are_spread_after_a_start() {
     for second in 0..=60 {
         due.push(look(&mut looks, at(second), &found("one")).0);
     }
-    assert_eq!(due.iter().sum::<usize>(), 200);
+    assert!(looks.rows.values().all(|row| row.last.is_some()), "all had their turn within the interval");
     assert!(due.iter().all(|count| *count < 20), "{due:?}");
 }
 
