@@ -38,7 +38,7 @@ pub fn verify_rules(verify: &Verify) -> String {
 
 /// The good verdict on a candidate, if there is one by the present rules.
 pub(crate) fn verdict(view: &View<'_>, candidate: &CandidateStatus) -> Option<VerifiedStatus> {
-    let rules = verify_rules(view.spec.verify.as_ref()?);
+    let rules = view.rules.as_ref()?;
     if refusals(view, candidate).any(|unverified| unverified.overrules) {
         return None;
     }
@@ -48,12 +48,12 @@ pub(crate) fn verdict(view: &View<'_>, candidate: &CandidateStatus) -> Option<Ve
     let known = [candidate].into_iter().chain(&source.candidate).chain(&source.next_best).chain(pinned);
     let mut known =
         known.chain(&view.before.candidate).chain(promoted).filter(|known| is_same(known, candidate));
-    known.find_map(|known| known.verified.clone().filter(|verified| verified.rules == rules))
+    known.find_map(|known| known.verified.clone().filter(|verified| verified.rules == *rules))
 }
 
 /// Whether a candidate may be written, as far as signatures are concerned.
 pub(crate) fn may_run(view: &View<'_>, candidate: &CandidateStatus) -> bool {
-    view.spec.verify.is_none() || verdict(view, candidate).is_some()
+    view.rules.is_none() || verdict(view, candidate).is_some()
 }
 
 /// What should run, if it may.
@@ -63,7 +63,7 @@ pub(crate) fn trusted<'s>(view: &View<'_>, sight: &'s Sight) -> Option<&'s Wante
 
 /// Whether a write is of something verified, or of what ran already.
 pub(crate) fn lets_through(view: &View<'_>, after: &CodeSyncStatus, write: &TargetWrite) -> bool {
-    let Some(reference) = write.applied.reference.as_deref().filter(|_| view.spec.verify.is_some()) else {
+    let Some(reference) = write.applied.reference.as_deref().filter(|_| view.rules.is_some()) else {
         return true;
     };
     let active = after.promotion.as_ref().filter(|it| it.outcome.is_none() && it.ending.is_none());

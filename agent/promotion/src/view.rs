@@ -9,7 +9,10 @@ use voxsync_crds::{
     time::Time,
 };
 
-use crate::observed::{Observed, ObservedTarget};
+use crate::{
+    observed::{Observed, ObservedTarget},
+    verified::verify_rules,
+};
 
 /// The inputs of one step.
 pub(crate) struct View<'a> {
@@ -18,6 +21,8 @@ pub(crate) struct View<'a> {
     /// The status as stored; what is decided in this step is elsewhere.
     pub before: &'a CodeSyncStatus,
     pub observed: &'a Observed,
+    /// What names `spec.verify` in a verdict; none where nothing must be signed.
+    pub rules: Option<String>,
     pub now: Time,
 }
 
@@ -28,7 +33,8 @@ impl<'a> View<'a> {
         observed: &'a Observed,
         now: Timestamp,
     ) -> Self {
-        Self { spec, stages: spec.ordered_stages(), before, observed, now: now.into() }
+        let rules = spec.verify.as_ref().map(verify_rules);
+        Self { spec, stages: spec.ordered_stages(), before, observed, rules, now: now.into() }
     }
 
     /// Each stage with its targets, in order.
