@@ -6,7 +6,7 @@ use voxsync_crds::{
     CodeSync,
     code_sync::{CandidateStatus, TargetKey},
 };
-use voxsync_promotion::{SourceProblem, Unverified};
+use voxsync_promotion::SourceProblem;
 
 use crate::{
     Options,
@@ -92,12 +92,7 @@ async fn sight(tools: &Tools, order: Order) -> Sighted {
 impl Sighted {
     fn of(finding: Finding) -> Self {
         let Finding { image, next_best, revision, tag_count, problem, unverified } = finding;
-        let unverified = unverified.into_iter().next();
-        let problem = problem.or(unverified.map(|Unverified { reason, message, .. }| SourceProblem {
-            reason,
-            message,
-            unreachable: false,
-        }));
+        let problem = problem.or_else(|| unverified.first().map(SourceProblem::from));
         let candidates = image.iter().chain(&next_best).map(crate::look::place::Found::candidate).collect();
         Self { candidates, revision, tag_count, problem }
     }

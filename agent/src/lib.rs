@@ -41,7 +41,7 @@ pub use metrics::Metrics;
 pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
 pub use tags::{RepositoryTags, tags};
-pub use voxsync_promotion::Gatekeeper;
+pub use voxsync_promotion::{Gatekeeper, ripe_at};
 
 /// How the agent is run.
 #[derive(Clone, Debug)]

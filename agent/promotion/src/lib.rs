@@ -44,6 +44,7 @@ pub use observed::{
     ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout, SourceProblem,
     Step, TargetProblem, TargetWrite, Unverified,
 };
+pub use ripening::ripe_at;
 pub use verified::verify_rules;
 pub use voxsync_crds::code_sync::TargetKey;
 

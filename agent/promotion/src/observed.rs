@@ -122,6 +122,14 @@ impl Unverified {
     pub const REFUSED: &str = "NotVerified";
 }
 
+/// The source answered, and what it named is not to be taken.
+impl From<&Unverified> for SourceProblem {
+    fn from(unverified: &Unverified) -> Self {
+        let Unverified { reason, message, .. } = unverified.clone();
+        Self { reason, message, unreachable: false }
+    }
+}
+
 /// Why a named image is no candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageProblem {

@@ -209,7 +209,8 @@ fn runs_everywhere(view: &View<'_>, candidate: &CandidateStatus) -> bool {
             .all(|target| target.live.as_ref().is_ok_and(|live| live.image.as_deref().is_some_and(has_it)))
 }
 
-fn ripe_at(candidate: &CandidateStatus, age: Duration) -> Time {
+/// When a candidate is old enough.
+pub fn ripe_at(candidate: &CandidateStatus, age: Duration) -> Time {
     let first_seen = candidate.first_seen.map_or(Timestamp::MAX, Timestamp::from);
     let born = candidate.created.map_or(first_seen, |created| first_seen.max(created.into()));
     later(born.into(), age)

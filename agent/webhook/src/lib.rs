@@ -23,3 +23,4 @@ pub use news::{Change, News};
 pub use proof::Refusal;
 pub use proven::{Proven, name, prove, prove_to_anyone};
 pub use repository::RepositoryName;
+pub use senders::ALL as SENDERS;

@@ -6,7 +6,7 @@
 
 mod query;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -59,12 +59,8 @@ pub(crate) async fn revision(
     let refused = git_verdict(tools, memory, (query, secret), revision, read).await.err()?;
     let seen = Finding { revision: Some(shown.clone()), ..Finding::default() };
     let (unverified, failure) = refused.of(&shown, &format!("Git {shown}"));
-    let refusal = SourceProblem {
-        reason: unverified.reason.clone(),
-        message: unverified.message.clone(),
-        unreachable: false,
-    };
-    Some(Finding { problem: Some(failure.unwrap_or(refusal)), unverified: vec![unverified], ..seen })
+    let problem = failure.unwrap_or_else(|| SourceProblem::from(&unverified));
+    Some(Finding { problem: Some(problem), unverified: vec![unverified], ..seen })
 }
 
 async fn git_verdict(
@@ -99,15 +95,23 @@ pub(crate) async fn images(
 ) -> Finding {
     let Some(query) = &asked.verify else { return finding };
     let Some(access) = access_of(place, &asked.want) else { return finding };
+    if finding.image.is_none() && finding.next_best.is_empty() {
+        return finding;
+    }
     let by_git = git_signer(tools, memory, query, place).await;
+    let judge = match (&by_git, &query.cosign) {
+        (Ok(_), Some(cosign)) => Some(Judge::new(tools, query, cosign).await),
+        (Err(_), _) | (_, None) => None,
+    };
+    let judge = judge.transpose();
     for image in finding.image.iter_mut().chain(&mut finding.next_best) {
-        let verdict = match &by_git {
-            Ok(by_git) => image_verdict(tools, memory, query, image, access)
-                .await
-                .map(|by_cosign| by_git.iter().cloned().chain(by_cosign).collect()),
+        let by_cosign = match &judge {
+            Ok(Some(judge)) => judge.verdict(tools, memory, image, access).await.map(Some),
+            Ok(None) => Ok(None),
             Err(no_verdict) => Err(no_verdict.clone()),
         };
-        match verdict {
+        let by_git = by_git.clone();
+        match by_git.and_then(|by_git| Ok(by_git.into_iter().chain(by_cosign?).collect())) {
             Ok(by) => image.verified = Some(VerifiedStatus { by, rules: query.rules.clone() }),
             Err(no_verdict) => {
                 let (unverified, failure) = no_verdict.of(&image.digest, &image_named(image));
@@ -139,51 +143,74 @@ async fn git_signer(
     }
 }
 
-async fn image_verdict(
-    tools: &Tools,
-    memory: &mut Memory,
-    query: &VerifyQuery,
-    image: &Found,
-    access: &Access,
-) -> Result<Option<String>, NoVerdict> {
-    let Some(cosign) = &query.cosign else { return Ok(None) };
-    let secret = match cosign {
-        CosignQuery::Keys(secret) | CosignQuery::Identities { root: secret, .. } => secret,
-    };
-    let keys = material(tools, query.secret(secret)).await?;
-    let what = format!("{}@{}", image.repository, image.digest);
-    let judged = Judged { query: query.clone(), material: keys.hash, what };
-    if let Some(by) = memory.verdict(&judged) {
-        return Ok(Some(by));
+/// By what the images of one look are judged.
+struct Judge<'q> {
+    query: &'q VerifyQuery,
+    secret: &'q str,
+    material: Material,
+    /// Made of the material when the first image asks for it.
+    rules: OnceLock<Result<ImageRules, NoVerdict>>,
+    cosign: &'q CosignQuery,
+}
+
+impl<'q> Judge<'q> {
+    async fn new(tools: &Tools, query: &'q VerifyQuery, cosign: &'q CosignQuery) -> Result<Self, NoVerdict> {
+        let secret = match cosign {
+            CosignQuery::Keys(secret) | CosignQuery::Identities { root: secret, .. } => secret,
+        };
+        let material = material(tools, query.secret(secret)).await?;
+        Ok(Self { query, secret, material, rules: OnceLock::new(), cosign })
     }
-    tools.secrets.forget(query.secret(secret));
-    let bad = |bad: BadMaterial| NoVerdict::bad(secret, &bad);
-    let rules = match cosign {
-        CosignQuery::Keys(_) => ImageRules::Keys(PublicKeys::parse(keys.files()).map_err(bad)?),
-        CosignQuery::Identities { identities, .. } => {
-            let identity = |(issuer, subject): &(String, String)| Identity {
-                issuer: issuer.clone(),
-                subject: subject.clone(),
-            };
-            let root = keys.files().find(|(name, _)| *name == TRUSTED_ROOT).map(|(_, root)| root);
-            let root = root.ok_or_else(|| {
-                NoVerdict::NothingToJudgeBy(format!(
-                    "Secret {secret} has no key {TRUSTED_ROOT}: put the trusted root there"
-                ))
-            })?;
-            let identities = identities.iter().map(identity).collect();
-            ImageRules::Identities(Box::new(Keyless::parse(TRUSTED_ROOT, root, identities).map_err(bad)?))
+
+    async fn verdict(
+        &self,
+        tools: &Tools,
+        memory: &mut Memory,
+        image: &Found,
+        access: &Access,
+    ) -> Result<String, NoVerdict> {
+        let what = format!("{}@{}", image.repository, image.digest);
+        let judged = Judged { query: self.query.clone(), material: self.material.hash, what };
+        if let Some(by) = memory.verdict(&judged) {
+            return Ok(by);
         }
-    };
-    let digest = image.digest.as_str();
-    let found = tools
-        .ask(&image.repository, access, |client| async move { client.signatures(digest).await })
-        .await
-        .map_err(NoVerdict::Failed)?;
-    let signatures: Vec<ImageSignature> = found.into_iter().map(signature).collect();
-    let by = judge_image(&rules, digest, &signatures).map_err(NoVerdict::Refused)?;
-    memory.judged(judged, by.clone());
-    Ok(Some(by))
+        // Until it is good, each look judges by the Secret as it is then.
+        tools.secrets.forget(self.query.secret(self.secret));
+        let rules = self.rules.get_or_init(|| self.rules()).as_ref().map_err(Clone::clone)?;
+        let digest = image.digest.as_str();
+        let found = tools
+            .ask(&image.repository, access, |client| async move { client.signatures(digest).await })
+            .await
+            .map_err(NoVerdict::Failed)?;
+        let signatures: Vec<ImageSignature> = found.into_iter().map(signature).collect();
+        let by = judge_image(rules, digest, &signatures).map_err(NoVerdict::Refused)?;
+        memory.judged(judged, by.clone());
+        Ok(by)
+    }
+
+    fn rules(&self) -> Result<ImageRules, NoVerdict> {
+        let secret = self.secret;
+        let bad = |bad: BadMaterial| NoVerdict::bad(secret, &bad);
+        match self.cosign {
+            CosignQuery::Keys(_) => {
+                PublicKeys::parse(self.material.files()).map(ImageRules::Keys).map_err(bad)
+            }
+            CosignQuery::Identities { identities, .. } => {
+                let identity = |(issuer, subject): &(String, String)| Identity {
+                    issuer: issuer.clone(),
+                    subject: subject.clone(),
+                };
+                let root = self.material.files().find(|(name, _)| *name == TRUSTED_ROOT);
+                let (_, root) = root.ok_or_else(|| {
+                    NoVerdict::NothingToJudgeBy(format!(
+                        "Secret {secret} has no key {TRUSTED_ROOT}: put the trusted root there"
+                    ))
+                })?;
+                let keyless = Keyless::parse(TRUSTED_ROOT, root, identities.iter().map(identity).collect());
+                keyless.map(|keyless| ImageRules::Identities(Box::new(keyless))).map_err(bad)
+            }
+        }
+    }
 }
 
 fn signature(found: FoundSignature) -> ImageSignature {

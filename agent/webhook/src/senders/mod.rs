@@ -25,8 +25,8 @@ use crate::{
     proof::Verdict,
 };
 
-/// All of them.
-pub(crate) const ALL: [WebhookSender; 14] = [
+/// All senders.
+pub const ALL: [WebhookSender; 14] = [
     WebhookSender::Github,
     WebhookSender::Gitlab,
     WebhookSender::Gitea,

@@ -4,27 +4,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use voxsync_crds::code_sync::WebhookSender::{self, *};
-use voxsync_webhook::{News, RepositoryName};
+use voxsync_webhook::{News, RepositoryName, SENDERS};
 
 use crate::news::{news, payload};
 
-const SENDERS: [WebhookSender; 14] = [
-    Github,
-    Gitlab,
-    Gitea,
-    Bitbucket,
-    BitbucketServer,
-    AzureDevops,
-    Dockerhub,
-    Harbor,
-    Quay,
-    Artifactory,
-    Distribution,
-    CloudEvents,
-    Generic,
-    GenericHmac,
-];
 /// Files with what senders document: what is made of them by accident is what a reader goes into.
 const PAYLOADS: [&str; 12] = [
     "github-registry-package",
