@@ -1,6 +1,8 @@
 //! What an API server says of voxsync's own kinds, for people: where they are not installed, how to install them.
 
-use kube::core::Status;
+use anyhow::Context as _;
+use kube::{Api, core::Status};
+use voxsync_crds::CodeSync;
 
 const NOT_INSTALLED: &str =
     "voxsync's kinds are not installed in this cluster: `voxsync crds | kubectl apply --server-side -f -`";
@@ -12,6 +14,25 @@ pub fn found<T>(asked: kube::Result<T>) -> anyhow::Result<Option<T>> {
         Err(kube::Error::Api(status)) if status.code == 404 && is_about_an_object(&status) => Ok(None),
         Err(error) => Err(explained(error)),
     }
+}
+
+/// The CodeSync of a name, or none where there is no such one. `api` is that of the namespace.
+pub async fn find_code_sync(
+    api: &Api<CodeSync>,
+    namespace: &str,
+    name: &str,
+) -> anyhow::Result<Option<CodeSync>> {
+    found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))
+}
+
+/// The CodeSync of a name, which must be there.
+pub async fn code_sync(api: &Api<CodeSync>, namespace: &str, name: &str) -> anyhow::Result<CodeSync> {
+    find_code_sync(api, namespace, name).await?.ok_or_else(|| no_code_sync(namespace, name))
+}
+
+/// Says that there is no such CodeSync, and what to do.
+pub fn no_code_sync(namespace: &str, name: &str) -> anyhow::Error {
+    anyhow::anyhow!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`")
 }
 
 /// An error of a call on one of the kinds.

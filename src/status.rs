@@ -30,11 +30,7 @@ pub async fn run(connection: &Connection, options: StatusOptions) -> anyhow::Res
     let view = View { now: Timestamp::now(), colourful: output::is_colourful() };
     if let Some(name) = &options.name {
         let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
-        let found =
-            kinds::found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))?;
-        let code_sync = found.with_context(|| {
-            format!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`")
-        })?;
+        let code_sync = kinds::code_sync(&api, &namespace, name).await?;
         let records = releases::records(client, &namespace, &code_sync).await;
         output::line(view.code_sync(&code_sync).trim_end());
         if let Some(status) = &code_sync.status {

@@ -141,10 +141,7 @@ pub async fn suspend(connection: &Connection, options: SuspendOptions) -> anyhow
 async fn find(connection: &Connection, name: &str) -> anyhow::Result<(Api<CodeSync>, CodeSync)> {
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client, &namespace);
-    let found = kinds::found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))?;
-    let Some(code_sync) = found else {
-        bail!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`");
-    };
+    let code_sync = kinds::code_sync(&api, &namespace, name).await?;
     Ok((api, code_sync))
 }
 

@@ -157,7 +157,7 @@ impl Watcher {
 
     fn gone(&self) -> anyhow::Error {
         let Self { namespace, name, .. } = self;
-        anyhow::anyhow!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`")
+        kinds::no_code_sync(namespace, name)
     }
 
     /// Watches until there is an answer.
