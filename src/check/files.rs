@@ -1,10 +1,6 @@
 //! Manifests from files, in a sandbox of their own.
 
-use std::{
-    collections::BTreeSet,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use kube::{Api, api::ListParams};
@@ -13,14 +9,12 @@ use voxsync_cluster::{Scope, Snapshot};
 use voxsync_sandbox::{InstallError, Sandbox, SandboxOptions};
 
 use super::{Subjects, is_meant, report::Report};
-use crate::demo::DEFINITIONS;
+use crate::{demo::DEFINITIONS, input};
 
 /// The most that is read of one file.
 const FILE_LIMIT_BYTES: u64 = 4 << 20;
 /// The kinds that a check reads; others are nobody's business here.
 const READ_KINDS: [&str; 5] = ["CodeSync", "Secret", "ConfigMap", "Config", "Server"];
-/// The name that means standard input.
-const STANDARD_INPUT: &str = "-";
 
 /// Everything in the files that a check reads. Objects without a namespace are in `namespace`, or else in `default`.
 pub async fn read(
@@ -36,7 +30,7 @@ pub async fn read(
     let mut refused = Vec::new();
     let mut namespaces = BTreeSet::from(["default".to_owned()]);
     for file in files {
-        let text = text_of(file)?;
+        let text = input::text(file, FILE_LIMIT_BYTES)?;
         let documents: Vec<Value> =
             serde_saphyr::from_multiple(&text).with_context(|| format!("{} is not YAML", file.display()))?;
         for mut document in documents {
@@ -74,19 +68,4 @@ pub async fn read(
     }
     let snapshot = Snapshot::fetch(client.clone(), &Scope::All).await?;
     Ok(Subjects { client, snapshot, code_syncs, refused })
-}
-
-fn text_of(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let read = if file == Path::new(STANDARD_INPUT) {
-        std::io::stdin().lock().take(FILE_LIMIT_BYTES + 1).read_to_string(&mut text)
-    } else {
-        let opened = std::fs::File::open(file).with_context(|| file.display().to_string())?;
-        opened.take(FILE_LIMIT_BYTES + 1).read_to_string(&mut text)
-    };
-    let bytes = read.with_context(|| file.display().to_string())?;
-    if u64::try_from(bytes).unwrap_or(u64::MAX) > FILE_LIMIT_BYTES {
-        bail!("{} has more than {FILE_LIMIT_BYTES} bytes", file.display());
-    }
-    Ok(text)
 }

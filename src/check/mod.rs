@@ -11,16 +11,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
-use prometheus_client::registry::Registry;
-use voxsync_agent::{Gatekeeper, LookBell, LookBoard, Metrics};
 use voxsync_cluster::{Scope, Snapshot};
 use voxsync_crds::CodeSync;
 
 use crate::{
     arguments::{CheckOptions, Connection, TableOutput},
     connect::connect,
-    halves::USER_AGENT,
-    kinds, output,
+    kinds,
+    one_look::OneLook,
+    output,
 };
 use report::Report;
 
@@ -39,22 +38,12 @@ pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Resu
         [] => of_cluster(connection, options.name.as_deref()).await?,
         files => files::read(files, connection.namespace.as_deref(), options.name.as_deref()).await?,
     };
-    let cache = tempfile::Builder::new().prefix("voxsync-check-").tempdir().context("a temporary folder")?;
-    let agent = voxsync_agent::Options {
-        file_root: options.file_root,
-        git_file_root: options.git_file_root,
-        cache_folder: cache.path().to_owned(),
-        selector: None,
-        user_agent: USER_AGENT.to_owned(),
-        registries: options.registries.registries().await?,
-        metrics: Metrics::register(&mut Registry::default()),
-        gatekeeper: Gatekeeper::Present,
-        looks: LookBoard::default(),
-        bell: LookBell::default(),
-    };
+    let mut one_look = OneLook::prepare(options.registries).await?;
+    one_look.options.file_root = options.file_root;
+    one_look.options.git_file_root = options.git_file_root;
     let mut reports = refused;
     for code_sync in &code_syncs {
-        let check = voxsync_agent::check(client.clone(), &snapshot, code_sync, &agent);
+        let check = voxsync_agent::check(client.clone(), &snapshot, code_sync, &one_look.options);
         let checked = tokio::time::timeout(options.timeout, check).await.unwrap_or_else(|_| {
             Err(format!("its source gave no answer within --timeout {:?}", options.timeout))
         });
@@ -76,11 +65,7 @@ async fn of_cluster(connection: &Connection, name: Option<&str>) -> anyhow::Resu
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
     let code_syncs = if let Some(name) = name {
-        let found =
-            kinds::found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))?;
-        vec![found.with_context(|| {
-            format!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`")
-        })?]
+        vec![kinds::code_sync(&api, &namespace, name).await?]
     } else {
         let listed = api.list(&ListParams::default()).await.map_err(kinds::explained);
         listed.context("the list of codesyncs")?.items

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use kube::{Api, Client};
-use prometheus_client::registry::Registry;
-use voxsync_agent::{Gatekeeper, LookBell, LookBoard, Metrics, RepositoryTags};
+use voxsync_agent::{RepositoryTags, ripe_at};
 use voxsync_crds::{
     CodeSync,
     code_sync::{CandidateStatus, NewestBuild, Ordered, RegistrySource, Select, TagRule},
@@ -18,8 +17,8 @@ use super::listing;
 use crate::{
     arguments::{Connection, PolicyArguments, SelectArgument, TagsOptions},
     connect::connect,
-    halves::USER_AGENT,
     kinds,
+    one_look::OneLook,
 };
 
 /// Tags, and who judges them.
@@ -61,9 +60,7 @@ impl Patience {
         let Some(known) = self.ripening.iter().find(|known| known.tag.as_deref() == Some(tag)) else {
             return Some("too young: voxsync did not see it yet".to_owned());
         };
-        let first_seen = known.first_seen.map_or(now, Timestamp::from);
-        let born = known.created.map_or(first_seen, |created| first_seen.max(created.into()));
-        let ripe = born.checked_add(self.minimum_age).unwrap_or(Timestamp::MAX);
+        let ripe = ripe_at(known, self.minimum_age).timestamp();
         (ripe > now).then(|| format!("too young until {}", ripe.strftime("%F %H:%M:%SZ")))
     }
 }
@@ -105,12 +102,9 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
 async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions) -> anyhow::Result<Subject> {
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
-    let found = kinds::found(api.get(name).await).with_context(|| format!("codesync {namespace}/{name}"))?;
-    let code_sync = found.with_context(|| {
-        format!(
-            "there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`; a repository needs a \
-             policy, for instance --semver '*'"
-        )
+    let code_sync = kinds::find_code_sync(&api, &namespace, name).await?.with_context(|| {
+        let missing = kinds::no_code_sync(&namespace, name);
+        format!("{missing}; a repository needs a policy, for instance --semver '*'")
     })?;
     let source = code_sync.spec.source.registry.as_ref().with_context(|| {
         format!("codesync {namespace}/{name} follows no registry: see `voxsync check {name}`")
@@ -127,20 +121,8 @@ async fn asked(
     namespace: &str,
     options: TagsOptions,
 ) -> anyhow::Result<(String, HashMap<String, Timestamp>)> {
-    let cache = tempfile::Builder::new().prefix("voxsync-tags-").tempdir().context("a temporary folder")?;
-    let agent = voxsync_agent::Options {
-        file_root: cache.path().to_owned(),
-        git_file_root: None,
-        cache_folder: cache.path().to_owned(),
-        selector: None,
-        user_agent: USER_AGENT.to_owned(),
-        registries: options.registries.registries().await?,
-        metrics: Metrics::register(&mut Registry::default()),
-        gatekeeper: Gatekeeper::Absent,
-        looks: LookBoard::default(),
-        bell: LookBell::default(),
-    };
-    let asked = voxsync_agent::tags(client, source, namespace, &agent);
+    let one_look = OneLook::prepare(options.registries).await?;
+    let asked = voxsync_agent::tags(client, source, namespace, &one_look.options);
     let answer = tokio::time::timeout(options.timeout, asked).await;
     let RepositoryTags { tags, built } = answer
         .map_err(|_| anyhow!("{} gave no answer within --timeout {:?}", source.repository, options.timeout))?
