@@ -58,9 +58,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(&[
+        // The longest first: all others fit beside them.
+        ("crash", crash::CASES),
+        ("quiet", quiet::CASES),
         ("foundations", foundations::CASES),
         ("promotion", promotion::CASES),
-        ("quiet", quiet::CASES),
         ("decisions", decisions::CASES),
         ("holds", holds::CASES),
         ("conditions", conditions::CASES),
@@ -83,7 +85,6 @@ fn main() -> ExitCode {
         ("check", check::CASES),
         ("repetition", repetition::CASES),
         ("leadership", leadership::CASES),
-        ("crash", crash::CASES),
         ("failover", failover::CASES),
         ("audit", audit::CASES),
         ("manifests", manifests::CASES),

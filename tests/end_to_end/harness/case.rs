@@ -87,7 +87,8 @@ pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
     let obstacle = ControlPlane::obstacle();
     let must_run = std::env::var_os("CI").is_some_and(|value| value == "true");
     let mut trials = Vec::new();
-    for place in [Place::Sandbox, Place::ControlPlane] {
+    // Those of the sandbox are short: at the end no thread is without one.
+    for place in [Place::ControlPlane, Place::Sandbox] {
         for (file, case) in files.iter().flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)))
         {
             if place == Place::Sandbox && !case.needs.sandbox {
@@ -115,13 +116,14 @@ enum Place {
 
 fn trial(place: Place, file: &str, case: &'static Case, shape: Shape) -> Trial {
     let variant = if shape == Shape::List { "::list" } else { "" };
-    let setup = Setup { shape, has_image_volumes: case.needs.has_image_volumes };
+    let setup =
+        Setup { shape, has_image_volumes: case.needs.has_image_volumes, exclusive: case.needs.exclusive };
     match place {
         Place::Sandbox => Trial::test(format!("sandbox::{file}::{}{variant}", case.name), move || {
             run_case(case, Cluster::in_sandbox(setup, case.name))
         }),
         Place::ControlPlane => Trial::test(format!("cluster::{file}::{}{variant}", case.name), move || {
-            run_case(case, Cluster::on_control_plane(setup, case.needs.exclusive, case.name))
+            run_case(case, Cluster::on_control_plane(setup, case.name))
         }),
     }
 }

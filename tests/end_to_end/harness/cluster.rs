@@ -13,7 +13,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::MutexGuard;
 use voxsync_fixtures::run;
 
 use super::{
@@ -43,13 +43,8 @@ pub(crate) struct Cluster {
 #[derive(Clone)]
 enum Server {
     Sandbox(Arc<Sandboxed>),
-    ControlPlane(&'static ControlPlane, Arc<Use>),
-}
-
-/// A test shares a control plane, unless it stops the API server.
-enum Use {
-    Shared { _guard: RwLockReadGuard<'static, ()> },
-    Exclusive { _guard: RwLockWriteGuard<'static, ()> },
+    /// With the hold of a test that has it for itself.
+    ControlPlane(&'static ControlPlane, Option<Arc<MutexGuard<'static, ()>>>),
 }
 
 impl Cluster {
@@ -59,14 +54,10 @@ impl Cluster {
     }
 
     /// A namespace on the real control plane of that setup.
-    pub(crate) async fn on_control_plane(setup: Setup, exclusive: bool, test: &str) -> Self {
+    pub(crate) async fn on_control_plane(setup: Setup, test: &str) -> Self {
         let plane = blocking(move || ControlPlane::shared(setup)).await;
-        let guard = if exclusive {
-            Use::Exclusive { _guard: plane.in_use.write().await }
-        } else {
-            Use::Shared { _guard: plane.in_use.read().await }
-        };
-        Self::with_namespace(Server::ControlPlane(plane, Arc::new(guard)), setup, test, DEFAULT).await
+        let hold = if setup.exclusive { Some(Arc::new(plane.in_use.lock().await)) } else { None };
+        Self::with_namespace(Server::ControlPlane(plane, hold), setup, test, DEFAULT).await
     }
 
     /// Another namespace on the same cluster; who asks for it must let go of it.
@@ -147,12 +138,9 @@ impl Cluster {
                 let sandbox = Arc::clone(sandbox);
                 blocking(move || sandbox.stop_api()).await;
             }
-            Server::ControlPlane(plane, in_use) => {
+            Server::ControlPlane(plane, hold) => {
                 let plane = *plane;
-                assert!(
-                    matches!(**in_use, Use::Exclusive { .. }),
-                    "only a test with Needs::EXCLUSIVE may stop the API server"
-                );
+                assert!(hold.is_some(), "only a test with Needs::EXCLUSIVE may stop the API server");
                 blocking(move || plane.stop_api()).await;
             }
         }

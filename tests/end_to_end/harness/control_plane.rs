@@ -8,10 +8,10 @@ use std::{
     panic::catch_unwind,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex as BlockingMutex, OnceLock, PoisonError},
 };
 
-use tokio::sync::RwLock;
+use tokio::sync::Mutex;
 use voxsync_fixtures::run;
 
 use super::{audit_log, case::message};
@@ -40,6 +40,8 @@ pub(crate) enum Shape {
 pub(crate) struct Setup {
     pub(crate) shape: Shape,
     pub(crate) has_image_volumes: bool,
+    /// One test at a time has it, for instance because it stops the API server.
+    pub(crate) exclusive: bool,
 }
 
 /// A control plane that runs.
@@ -49,9 +51,9 @@ pub(crate) struct ControlPlane {
     kubeconfig: PathBuf,
     /// It ends when its standard input does.
     _child: Child,
-    talk: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    /// Held for reading by each test, and for writing by one that stops the API server.
-    pub(crate) in_use: RwLock<()>,
+    talk: BlockingMutex<(ChildStdin, BufReader<ChildStdout>)>,
+    /// Held by a test that has it for itself.
+    pub(crate) in_use: Mutex<()>,
 }
 
 impl ControlPlane {
@@ -61,7 +63,10 @@ impl ControlPlane {
         static OBJECT: Shared = OnceLock::new();
         static LIST: Shared = OnceLock::new();
         static WITHOUT_IMAGE_VOLUMES: Shared = OnceLock::new();
+        // One more, so that nobody waits for those who must be alone.
+        static EXCLUSIVE: Shared = OnceLock::new();
         let (place, name) = match setup {
+            Setup { exclusive: true, .. } => (&EXCLUSIVE, "exclusive"),
             Setup { has_image_volumes: false, .. } => (&WITHOUT_IMAGE_VOLUMES, "old"),
             Setup { shape: Shape::Object, .. } => (&OBJECT, "object"),
             Setup { shape: Shape::List, .. } => (&LIST, "list"),
@@ -133,8 +138,8 @@ impl ControlPlane {
             kubebox,
             kubeconfig,
             _child: child,
-            talk: Mutex::new((input, output)),
-            in_use: RwLock::default(),
+            talk: BlockingMutex::new((input, output)),
+            in_use: Mutex::default(),
         };
         plane.install(setup.shape);
         plane
