@@ -31,6 +31,13 @@ pub struct ReferenceError {
     reason: &'static str,
 }
 
+impl ReferenceError {
+    /// What is wrong, without the string.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl CodeReference {
     /// Takes a reference apart.
     ///
@@ -263,6 +270,7 @@ impl From<CodeReference> for String {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use voxsync_hostile::{fuzz, near_text};
 
     const DIGEST: &str = "sha256:45b23dee08af5e43a7fea6c4cf9c25ccf269ee113168c19722f87876677c5cb2";
 
@@ -316,12 +324,30 @@ mod tests {
         assert!(error.contains("is not an image reference"), "{error}");
     }
 
-    proptest::proptest! {
-        #[test]
-        fn never_panics_and_what_parses_prints_itself(text in ".{0,200}") {
-            if let Ok(reference) = CodeReference::parse(&text) {
-                proptest::prop_assert_eq!(reference.to_string(), text);
+    #[test]
+    fn fuzz_reference() {
+        let digest = format!("ghcr.io/a/b_c@{DIGEST}");
+        let both = format!("r.example:5000/team/puppet-code:v1.4.2@{DIGEST}");
+        let samples = [
+            "ghcr.io/example/puppet-code:v1.4.2",
+            "[2001:db8::1]:5000/a--b:1.x_y-z",
+            "localhost/a.b__c:v",
+            &digest,
+            &both,
+        ];
+        fuzz(near_text(samples), |text| match CodeReference::parse(&text) {
+            Ok(reference) => {
+                assert!(reference.to_string() == text && text.len() <= REFERENCE_LIMIT_BYTES);
+                let (repository, tag, digest) = (reference.repository(), reference.tag(), reference.digest());
+                assert_eq!(CodeReference::new(repository, tag, digest).as_ref(), Ok(&reference));
+                assert!(tag.is_none_or(is_tag) && digest.is_none_or(is_digest) && is_same_code(&text, &text));
+                assert!(!reference.short().is_empty());
+                true
             }
-        }
+            Err(error) => {
+                assert!(error.to_string().len() < 1000, "{error}");
+                false
+            }
+        });
     }
 }
