@@ -12,12 +12,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct DurationText(
-    #[schemars(regex(pattern = r"^([0-9]{1,9}(ms|s|m|h))+$"), length(min = 2, max = 32))] pub String,
+    #[schemars(length(min = 2, max = 32), extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('^([0-9]{1,9}(ms|s|m|h))+$')",
+        "message": "must be a duration such as 30s, 10m or 72h (there are no days)",
+    }]))]
+    pub String,
 );
 
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration; for example 30s, 10m or 1h30m")]
+#[error("{0:?} is not a duration such as 30s, 10m or 72h (there are no days)")]
 pub struct DurationError(String);
 
 impl DurationText {
@@ -62,6 +66,7 @@ impl From<&str> for DurationText {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use voxsync_hostile::{fuzz, near_text};
 
     #[rstest]
     #[case("30s", 30_000)]
@@ -84,5 +89,17 @@ mod tests {
     #[case("5mä")]
     fn refuses(#[case] text: &str) {
         assert!(DurationText::from(text).to_duration().is_err());
+    }
+
+    #[test]
+    fn fuzz_duration() {
+        let samples = ["30s", "1h30m", "2m5s10ms", "18446744073709551615ms", "9h9m9s9ms"];
+        fuzz(near_text(samples), |text| match DurationText(text).to_duration() {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(error.to_string().len() < 500, "{error}");
+                false
+            }
+        });
     }
 }

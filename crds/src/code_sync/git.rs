@@ -57,12 +57,20 @@ pub struct GitRevision {
 }
 
 /// Which Git tag to take.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitTag {
     /// The highest version in this range; the language is that of a registry's `semver`.
     #[schemars(length(min = 1, max = 256))]
     pub semver: String,
+    /// Only tags that this regular expression matches; what its group named `version` holds is what is compared.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub matching: Option<String>,
+    /// No tag that one of these regular expressions matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 256)))]
+    pub ignore: Vec<String>,
 }
 
 /// The file in a repository that names the image.

@@ -19,9 +19,9 @@ pub use spec::{
     RequirementOperator, Stage, Target, TargetKey, TargetKind, Write, WriteForm,
 };
 pub use status::{
-    CandidateStatus, CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, GatesStatus, Hold, Outcome,
-    PromotionFailure, PromotionStatus, ReleaseSummary, SourceStatus, StagePhase, StageStatus, Trigger,
-    VerifiedStatus, Waiting,
+    CandidateStatus, CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, GatesStatus, GitObjects,
+    Hold, Outcome, PromotionFailure, PromotionStatus, ReleaseSummary, SourceStatus, StagePhase, StageStatus,
+    Trigger, VerifiedStatus, Waiting,
 };
 pub use verify::{Identity, KeySource, Verify, VerifyCosign, VerifyGit};
 pub use webhook::{Webhook, WebhookSender};

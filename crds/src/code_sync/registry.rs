@@ -7,11 +7,18 @@ use serde::{Deserialize, Serialize};
 use super::LocalReference;
 
 /// A repository of images, and which of its tags to follow.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.tag.follow) || !(has(self.match) || (has(self.ignore) && self.ignore.size() > 0))")
+        .message("follow takes one tag as it is: leave match and ignore out")
+)]
 pub struct RegistrySource {
     /// Host and path without a tag, for instance ghcr.io/example/puppet-code.
-    #[schemars(length(min = 1, max = 384), regex(pattern = r"^[A-Za-z0-9.:\[\]-]+(/[a-z0-9._-]+)*$"))]
+    #[schemars(length(min = 1, max = 384), extend("x-kubernetes-validations" = [{
+        "rule": r"self.matches('^[A-Za-z0-9.:\\[\\]-]+(/[a-z0-9._-]+)*$')",
+        "message": "must be host and path, for instance ghcr.io/example/puppet-code: leave out oci:// or https://, and the tag",
+    }]))]
     pub repository: String,
     /// Which of the tags to take.
     pub tag: TagRule,

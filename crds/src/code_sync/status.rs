@@ -142,15 +142,35 @@ pub struct CandidateStatus {
     /// The tag or commit of the source that named it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_revision: Option<String>,
+    /// The objects of the Git repository that named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_by: Option<GitObjects>,
     /// When the image says it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
     /// When voxsync first saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Time>,
+    /// The digest that its tag had before, where the tag was pushed again while that was too young.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Whose signatures were found good; none where `spec.verify` asks for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<VerifiedStatus>,
+}
+
+/// A commit of a Git repository, and the tag that led to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitObjects {
+    /// The id of the commit.
+    pub commit: String,
+    /// The name of the tag, where tags are followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The id of the annotated tag; a lightweight one has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_object: Option<String>,
 }
 
 /// Signatures that were found good.
@@ -162,6 +182,11 @@ pub struct VerifiedStatus {
     pub by: Vec<String>,
     /// SHA-256 of the `spec.verify` that it was judged by, in hexadecimal: another one asks for another verdict.
     pub rules: String,
+    /// SHA-256 of what the Secrets of `spec.verify` held, in hexadecimal: other keys ask for another verdict.
+    pub keys: String,
+    /// Until when it is good, where a key that it stands on expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
 }
 
 /// One reason why the candidate is not further yet.
