@@ -37,10 +37,17 @@ impl PartialOrd for Digits<'_> {
 pub(crate) struct Natural<'a>(pub(crate) &'a str);
 
 /// A piece of a text. The order of the variants is the order of the pieces.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Piece<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Piece<'a> {
     Number(Digits<'a>),
     Text(&'a str),
+}
+
+impl<'a> Piece<'a> {
+    /// Reads a whole piece.
+    pub(crate) fn of(text: &'a str) -> Self {
+        Digits::parse(text).map_or(Self::Text(text), Self::Number)
+    }
 }
 
 impl<'a> Natural<'a> {
@@ -52,7 +59,7 @@ impl<'a> Natural<'a> {
             let end = rest.find(|character| is_digit(character) != is_number).unwrap_or(rest.len());
             let (piece, behind) = rest.split_at(end);
             rest = behind;
-            Some(Digits::parse(piece).map_or(Piece::Text(piece), Piece::Number))
+            Some(Piece::of(piece))
         })
     }
 }

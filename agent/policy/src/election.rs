@@ -28,6 +28,8 @@ pub struct Election {
     /// Tags whose build time the rule asks for, and nobody knows.
     pub undated: usize,
     words: Words,
+    /// What may be wrong where no tag can be read.
+    advice: &'static str,
 }
 
 /// The tag that won.
@@ -100,6 +102,7 @@ impl Election {
             out_of_range: 0,
             undated: 0,
             words: Words::of(&policy.rule),
+            advice: policy.advice(),
         }
     }
 }
@@ -139,7 +142,9 @@ impl fmt::Display for Election {
             Words::Times => write!(formatter, " ({undated} of unknown build time")?,
             Words::Unreadable(words) => write!(formatter, " ({unreadable} {words}")?,
         }
-        write!(formatter, ", {ignored} ignored)")
+        write!(formatter, ", {ignored} ignored)")?;
+        let is_unread = chosen.is_none() && *unreadable > 0;
+        formatter.write_str(if is_unread { self.advice } else { "" })
     }
 }
 
@@ -150,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::TagRule;
+    use voxsync_crds::code_sync::Select;
 
     fn semver(range: &str, matching: Option<&str>, ignore: &[&str]) -> TagPolicy {
         let ignore: Vec<String> = ignore.iter().map(ToString::to_string).collect();
@@ -178,6 +184,18 @@ mod tests {
             election.to_string(),
             "release-10-b is the best of 2 tags that fit (1 out of range, 0 not versions, 2 ignored)"
         );
+    }
+
+    #[test]
+    fn a_group_that_has_no_name_is_named_where_nothing_can_be_read() {
+        let numerical = |matching| TagPolicy::new(TagRule::numerical(Select::Highest), Some(matching), &[]);
+        let nameless = numerical(r"^main-[a-f0-9]+-(\d+)$").unwrap();
+        let said = nameless.elect(["main-abc-9"]).to_string();
+        assert!(said.contains("1 not whole numbers") && said.contains("call it `(?<version>…)`"), "{said}");
+        assert!(nameless.why(LeftOut::Unreadable).contains("call it `(?<version>…)`"));
+        assert!(!nameless.elect(["other"]).to_string().contains("call it"), "it was not matched");
+        let named = numerical(r"^(main|dev)-(?<version>\d+)$").unwrap();
+        assert!(!named.elect(["main-x", "dev-1"]).to_string().contains("call it"));
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod attachment;
 mod calver;
 mod digits;
 mod election;
+#[cfg(test)]
+mod fuzz;
 mod policy;
 pub mod range;
 mod rule;

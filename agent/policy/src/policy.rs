@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use regex::{Regex, RegexBuilder};
-use voxsync_crds::code_sync::RegistrySource;
+use voxsync_crds::code_sync::{GitTag, RegistrySource};
 
 use crate::{
     Election, TagRule, Verdict, attachment::is_attachment, calver::FormatError, range::RangeError, rule::Rule,
@@ -14,6 +14,9 @@ const MAX_PATTERN_BYTES: usize = 1024;
 const MAX_COMPILED_PATTERN_BYTES: usize = 1 << 20;
 const MAX_IGNORE_PATTERNS: usize = 32;
 const MAX_SHOWN_CHARACTERS: usize = 100;
+/// Other tools compare what a group holds, whatever it is called.
+const NAMELESS_GROUP: &str =
+    "; `match` has a group without a name: call it `(?<version>…)` if only that is to be compared";
 
 /// Which tag of a repository is wanted.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub(crate) struct Matching {
     pub(crate) pattern: Regex,
     /// Whether it has a group named `version`.
     extracts: bool,
+    /// Whether it has a group without a name, and no other.
+    is_nameless: bool,
 }
 
 /// Why strings do not make a policy. Each message names the field of the `CodeSync`.
@@ -52,6 +57,9 @@ pub enum PolicyError {
         /// The start of the text.
         shown: String,
     },
+    /// `tag.follow` has patterns beside it.
+    #[error("tag.follow takes one tag as it is: leave match and ignore out")]
+    FollowWithPatterns,
     /// `match` or one of `ignore` is not a regular expression.
     #[error(
         "{field}: {shown:?} is not a regular expression that can be used ({reason}); for example {example:?}"
@@ -103,6 +111,9 @@ impl TagPolicy {
     /// Makes a policy of a rule and the patterns of `match` and `ignore`. Patterns match anywhere in a tag unless they
     /// have `^` and `$`.
     pub fn new(rule: TagRule, matching: Option<&str>, ignore: &[String]) -> Result<Self, PolicyError> {
+        if matches!(rule.0, Rule::Follow(_)) && (matching.is_some() || !ignore.is_empty()) {
+            return Err(PolicyError::FollowWithPatterns);
+        }
         if ignore.len() > MAX_IGNORE_PATTERNS {
             return Err(PolicyError::TooManyPatterns { count: ignore.len() });
         }
@@ -112,7 +123,10 @@ impl TagPolicy {
             match (names.clone().any(|name| name == "version"), names.next()) {
                 // Somebody meant a part of the tag: to compare the whole one instead would take another tag.
                 (false, Some(group)) => Err(PolicyError::Group { group: start_of(group) }),
-                (extracts, _) => Ok(Matching { pattern: pattern.clone(), extracts }),
+                (extracts, _) => {
+                    let is_nameless = !extracts && pattern.captures_len() > 1;
+                    Ok(Matching { pattern: pattern.clone(), extracts, is_nameless })
+                }
             }
         });
         let matching = matching.transpose()?;
@@ -124,6 +138,11 @@ impl TagPolicy {
     /// The policy of a registry source.
     pub fn of(source: &RegistrySource) -> Result<Self, PolicyError> {
         Self::new(TagRule::of(&source.tag)?, source.matching.as_deref(), &source.ignore)
+    }
+
+    /// The policy of a Git source that follows tags.
+    pub fn of_git(tag: &GitTag) -> Result<Self, PolicyError> {
+        Self::new(TagRule::semver(&tag.semver)?, tag.matching.as_deref(), &tag.ignore)
     }
 
     /// Chooses among the tags of a repository. Their order does not matter.
@@ -173,6 +192,12 @@ impl TagPolicy {
         !is_attachment(tag)
             && self.matching.as_ref().is_none_or(|matching| matching.pattern.is_match(tag))
             && !self.ignore.iter().any(|ignored| ignored.is_match(tag))
+    }
+
+    /// What may be wrong where the rule can read no tag.
+    pub(crate) fn advice(&self) -> &'static str {
+        let is_nameless = self.matching.as_ref().is_some_and(|matching| matching.is_nameless);
+        if is_nameless { NAMELESS_GROUP } else { "" }
     }
 
     /// `None` where `match` has a group `version` and the tag has none.

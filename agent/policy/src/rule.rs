@@ -9,7 +9,7 @@ use voxsync_crds::code_sync::{self, Select};
 use crate::{
     Range, Version,
     calver::{Date, Format},
-    digits::Digits,
+    digits::{Digits, Piece},
     policy::{PolicyError, Value},
 };
 
@@ -38,7 +38,8 @@ pub(crate) enum Rule {
 /// What a rule orders by. Ranks of different rules are never compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank<'a> {
-    Version(Version),
+    /// With the identifiers of the build metadata, which decide between versions of one precedence.
+    Version(Version, Vec<Piece<'a>>),
     Date(Date<'a>),
     Number(Digits<'a>),
     Text(&'a str),
@@ -116,12 +117,19 @@ impl fmt::Display for TagRule {
     }
 }
 
+/// The identifiers of the build metadata of a version, in the order that those of a prerelease have; none comes first.
+fn build(text: &str) -> Vec<Piece<'_>> {
+    text.split_once('+').map(|(_, build)| build.split('.').map(Piece::of).collect()).unwrap_or_default()
+}
+
 impl Rule {
     /// Where a value stands in the rule's order; `None` for what has no place in it.
     pub(crate) fn rank<'a>(&self, value: Value<'a>, built: Option<Timestamp>) -> Option<Rank<'a>> {
         match self {
-            Self::Semver(_) if value.extracted => Version::parse(value.text).map(Rank::Version),
-            Self::Semver(_) => Version::from_tag(value.text).map(Rank::Version),
+            Self::Semver(_) => {
+                let read = if value.extracted { Version::parse } else { Version::from_tag };
+                read(value.text).map(|version| Rank::Version(version, build(value.text)))
+            }
             Self::Calver(format) => format.read(value.text).map(Rank::Date),
             Self::Numerical(_) => Digits::parse(value.text).map(Rank::Number),
             Self::Alphabetical(_) => Some(Rank::Text(value.text)),

@@ -66,7 +66,7 @@ impl TagPolicy {
         let built = if self.asks_build_time() { Some(built(tag).ok_or(LeftOut::Undated)?) } else { None };
         let value = self.value(tag).ok_or(LeftOut::Unreadable)?;
         let rank = self.rule.rank(value, built).ok_or(LeftOut::Unreadable)?;
-        if let (Rule::Semver(range), Rank::Version(version)) = (&self.rule, &rank)
+        if let (Rule::Semver(range), Rank::Version(version, _)) = (&self.rule, &rank)
             && !range.admits(version)
         {
             let is_excluded = version.is_prerelease() && !range.names_prereleases();
@@ -82,6 +82,11 @@ impl TagPolicy {
 
     /// Why a tag cannot be chosen, in a few words.
     pub fn why(&self, left_out: LeftOut) -> String {
+        let why = self.words(left_out);
+        if left_out == LeftOut::Unreadable { why + self.advice() } else { why }
+    }
+
+    fn words(&self, left_out: LeftOut) -> String {
         match (left_out, &self.rule) {
             (LeftOut::OutOfRange, Rule::Semver(range)) => format!("outside the range {range}"),
             (LeftOut::OutOfRange, _) => "outside the range".to_owned(),

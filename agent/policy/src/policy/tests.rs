@@ -16,6 +16,9 @@ fn each_message_names_its_field() {
     let policy = |matching: Option<&str>, texts: &[&str]| {
         TagPolicy::new(any_semver(), matching, &ignore(texts)).unwrap_err().to_string()
     };
+    let follow = |matching: Option<&str>, texts: &[&str]| {
+        TagPolicy::new(TagRule::follow("v1").unwrap(), matching, &ignore(texts)).unwrap_err().to_string()
+    };
     let messages = [
         (TagRule::semver("one").unwrap_err().to_string(), "tag.semver: \"one\" is not a version range"),
         (TagRule::follow("-x").unwrap_err().to_string(), "tag.follow: \"-x\" is not a tag"),
@@ -29,6 +32,8 @@ fn each_message_names_its_field() {
         (policy(Some(&long), &[]), "match: \"aaaa"),
         (policy(None, &["(a{1000}){1000}"]), "ignore[0]: \"(a{1000}){1000}\" is not a regular expression"),
         (policy(None, &["a"; 33]), "ignore: 33 patterns are more than 32"),
+        (follow(Some("a"), &[]), "tag.follow takes one tag as it is: leave match and ignore out"),
+        (follow(None, &["a"]), "tag.follow takes one tag as it is: leave match and ignore out"),
     ];
     for (message, start) in messages {
         assert!(message.starts_with(start), "{message:?} starts with {start:?}");
