@@ -5,7 +5,11 @@
 pub mod field;
 pub mod file;
 pub mod git;
+mod pace;
+mod pause;
 pub mod registry;
 mod traffic;
 
+pub use pace::{Admission, DEFAULT_REQUESTS_PER_SECOND, Pace};
+pub use pause::pause;
 pub use traffic::{Exchange, Quota, Traffic};

@@ -2,31 +2,75 @@
 
 use serde_json::{Map, Value};
 
-/// The keys of a repository, the one that counts first, with those of its tag: of `images` in a kustomization
-/// (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/>), which Kargo writes, and of the
-/// values of most Helm charts.
-const SHAPES: [(&[&str], &str); 2] = [(&["newName", "name"], "newTag"), (&["repository"], "tag")];
+/// The keys that name an image in parts.
+struct Shape {
+    /// The host, where it stands apart.
+    registry: Option<&'static str>,
+    /// The repository, the one that counts first.
+    repositories: &'static [&'static str],
+    tag: &'static str,
+}
 
-/// The reference that the parts make; none where they make none.
-pub(super) fn in_parts(map: &Map<String, Value>) -> Option<String> {
-    let text = |key: &str| map.get(key)?.as_str().filter(|text| !text.is_empty());
-    SHAPES.into_iter().find_map(|(repositories, tag)| {
-        let is_meant = map.contains_key(tag) || map.contains_key("digest");
-        let mut reference = repositories.iter().find_map(|key| text(key)).filter(|_| is_meant)?.to_owned();
-        for (mark, key) in [(':', tag), ('@', "digest")] {
-            // A part that is there and is no text would be lost: a number, for instance, that lost its zeros.
-            match map.get(key) {
-                None | Some(Value::Null) => {}
-                Some(Value::String(part)) if part.is_empty() => {}
-                Some(Value::String(part)) => {
-                    reference.push(mark);
-                    reference.push_str(part);
-                }
-                Some(_) => return None,
+const DIGEST: &str = "digest";
+
+/// Of `images` in a kustomization
+/// (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/>), which Kargo writes, and of the
+/// values of most Helm charts, in which the host may stand apart.
+const SHAPES: [Shape; 2] = [
+    Shape { registry: None, repositories: &["newName", "name"], tag: "newTag" },
+    Shape { registry: Some("registry"), repositories: &["repository"], tag: "tag" },
+];
+
+/// Why parts that name an image make no reference.
+#[derive(Debug, PartialEq)]
+pub(super) enum PartsProblem<'m> {
+    /// This key has something else than a text, which would be lost: a number, for instance, that lost its zeros.
+    NotText(&'static str, &'m Value),
+    /// There is this key, but none of these two.
+    OnlyRepository(&'static str, [&'static str; 2]),
+}
+
+/// The reference that the parts make; none where the map does not name an image.
+pub(super) fn in_parts(map: &Map<String, Value>) -> Result<Option<String>, PartsProblem<'_>> {
+    for shape in &SHAPES {
+        let Some(repository) = shape.repository(map)? else { continue };
+        let host = shape.registry.map(|key| text(map, key)).transpose()?.flatten();
+        let mut reference = host.map(|host| format!("{host}/")).unwrap_or_default();
+        reference.push_str(repository);
+        for (mark, key) in [(':', shape.tag), ('@', DIGEST)] {
+            if let Some(part) = text(map, key)? {
+                reference.push(mark);
+                reference.push_str(part);
             }
         }
-        Some(reference)
-    })
+        return Ok(Some(reference));
+    }
+    Ok(None)
+}
+
+impl Shape {
+    fn repository<'m>(&self, map: &'m Map<String, Value>) -> Result<Option<&'m str>, PartsProblem<'m>> {
+        let names_image = [self.tag, DIGEST].into_iter().any(|key| map.contains_key(key));
+        for key in self.repositories {
+            match text(map, key)? {
+                Some(repository) if names_image => return Ok(Some(repository)),
+                // Many things have a `name`.
+                Some(_) if *key != "name" => {
+                    return Err(PartsProblem::OnlyRepository(key, [self.tag, DIGEST]));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn text<'m>(map: &'m Map<String, Value>, key: &'static str) -> Result<Option<&'m str>, PartsProblem<'m>> {
+    match map.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(other) => Err(PartsProblem::NotText(key, other)),
+    }
 }
 
 #[cfg(test)]
@@ -43,12 +87,21 @@ mod tests {
     #[case(json!({"name": "h.x/a", "newTag": "v1", "digest": "sha256:0"}), Some("h.x/a:v1@sha256:0"))]
     #[case(json!({"repository": "h.x/a", "tag": "v1", "pullPolicy": "Always"}), Some("h.x/a:v1"))]
     #[case(json!({"repository": "h.x/a", "tag": "v1", "digest": ""}), Some("h.x/a:v1"))]
-    #[case(json!({"name": "h.x/a", "newTag": 1.10}), None)]
-    #[case(json!({"repository": "h.x/a"}), None)]
+    #[case(json!({"registry": "h.x:5000", "repository": "b/a", "tag": "v1"}), Some("h.x:5000/b/a:v1"))]
+    #[case(json!({"registry": "", "repository": "h.x/a", "tag": "v1"}), Some("h.x/a:v1"))]
     #[case(json!({"name": "production"}), None)]
     #[case(json!({"newTag": "v1"}), None)]
     #[case(json!({}), None)]
     fn parts(#[case] value: Value, #[case] expected: Option<&str>) {
-        assert_eq!(in_parts(value.as_object().unwrap()).as_deref(), expected);
+        assert_eq!(in_parts(value.as_object().unwrap()), Ok(expected.map(str::to_owned)));
+    }
+
+    #[rstest]
+    #[case(json!({"name": "h.x/a", "newTag": 1.10}), PartsProblem::NotText("newTag", &json!(1.10)))]
+    #[case(json!({"registry": 5, "repository": "a", "tag": "v1"}), PartsProblem::NotText("registry", &json!(5)))]
+    #[case(json!({"registry": "h.x", "repository": "a"}), PartsProblem::OnlyRepository("repository", ["tag", "digest"]))]
+    #[case(json!({"name": "a", "newName": "h.x/a"}), PartsProblem::OnlyRepository("newName", ["newTag", "digest"]))]
+    fn parts_that_make_no_reference(#[case] value: Value, #[case] expected: PartsProblem<'_>) {
+        assert_eq!(in_parts(value.as_object().unwrap()), Err(expected));
     }
 }

@@ -15,7 +15,10 @@ use std::fmt;
 use serde_json::Value;
 use thiserror::Error;
 
-use self::path::{Step, Walk};
+use self::{
+    image::PartsProblem,
+    path::{Step, Walk},
+};
 
 /// The longest text that is taken for a reference.
 pub const MAX_REFERENCE_CHARACTERS: usize = 512;
@@ -96,6 +99,16 @@ pub enum FieldProblem {
         field: String,
         /// What kind of value it is.
         what: &'static str,
+    },
+    /// An image that is named in parts has a repository alone.
+    #[error("field `{field}` has `{repository}`, but neither `{}` nor `{}`", .missing[0], .missing[1])]
+    OnlyRepository {
+        /// The path.
+        field: String,
+        /// The key of the repository.
+        repository: &'static str,
+        /// The keys of which one must be there.
+        missing: [&'static str; 2],
     },
     /// The text is empty.
     #[error("field `{0}` is empty")]
@@ -255,7 +268,7 @@ fn in_manifests(documents: &[&Value]) -> Result<String, FieldError> {
             entries => Err(FieldProblem::ManyEntries(entries.len()).into()),
         },
         [] => {
-            let names = documents.iter().map(|document| object(document)).take(MAX_NAMES).collect();
+            let names = documents.iter().copied().flat_map(object).take(MAX_NAMES).collect();
             Err(FieldError { problem: FieldProblem::NoField, names })
         }
         several => Err(FieldProblem::ManyDocuments(several.len()).into()),
@@ -271,21 +284,30 @@ fn images(code: &Value) -> Vec<&Value> {
 }
 
 fn string(value: &Value, field: &str) -> Result<String, FieldError> {
+    match value {
+        Value::String(text) => reference(text, field),
+        Value::Null => Err(FieldProblem::EmptyString(field.to_owned()).into()),
+        Value::Object(map) => match image::in_parts(map) {
+            Ok(Some(text)) => reference(&text, field),
+            Ok(None) => Err(not_string(value, field.to_owned())),
+            Err(PartsProblem::NotText(key, part)) => Err(not_string(part, format!("{field}.{key}"))),
+            Err(PartsProblem::OnlyRepository(repository, missing)) => {
+                Err(FieldProblem::OnlyRepository { field: field.to_owned(), repository, missing }.into())
+            }
+        },
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(not_string(value, field.to_owned())),
+    }
+}
+
+fn not_string(value: &Value, field: String) -> FieldError {
     let what = match value {
-        Value::String(text) => return reference(text, field),
-        Value::Null => return Err(FieldProblem::EmptyString(field.to_owned()).into()),
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number (put it in quotes)",
         Value::Array(_) => "a list",
-        Value::Object(map) => match image::in_parts(map) {
-            Some(text) => return reference(&text, field),
-            None => "a map",
-        },
+        Value::Object(_) => "a map",
+        Value::String(_) | Value::Null => "empty",
     };
-    Err(FieldError {
-        problem: FieldProblem::NotString { field: field.to_owned(), what },
-        names: names_in(value),
-    })
+    FieldError { problem: FieldProblem::NotString { field, what }, names: names_in(value) }
 }
 
 fn reference(text: &str, place: &str) -> Result<String, FieldError> {
@@ -305,12 +327,16 @@ fn text_at<'a>(document: &'a Value, pointer: &str) -> Option<&'a str> {
 }
 
 fn objects(documents: &[Value]) -> Vec<String> {
-    documents.iter().map(object).take(MAX_NAMES).collect()
+    documents.iter().flat_map(object).take(MAX_NAMES).collect()
 }
 
-fn object(document: &Value) -> String {
+/// Kind and name of an object; of what is none, its keys.
+fn object(document: &Value) -> Vec<String> {
+    if text_at(document, "/kind").is_none() {
+        return names_in(document);
+    }
     let part = |pointer| name(text_at(document, pointer).unwrap_or("?"));
-    format!("{}/{}", part("/kind"), part("/metadata/name"))
+    vec![format!("{}/{}", part("/kind"), part("/metadata/name"))]
 }
 
 fn names_in(value: &Value) -> Vec<String> {

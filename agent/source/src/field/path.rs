@@ -98,8 +98,8 @@ pub(super) fn walk<'a>(document: &'a Value, steps: &[Step<'_>]) -> Walk<'a> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use rstest::rstest;
+    use voxsync_hostile::{fuzz, near_text};
 
     use super::*;
 
@@ -139,13 +139,20 @@ mod tests {
         assert!(parse(&vec!["a"; MAX_STEPS + 1].join(".")).is_none());
     }
 
-    proptest! {
-        #[test]
-        fn any_text_is_a_path_or_not(text in "[a-c.\\[\\]=0-9]{0,20}") {
-            if let Some(steps) = parse(&text) {
-                let rendered = render(&steps);
-                prop_assert_eq!(parse(&rendered).unwrap(), steps);
-            }
-        }
+    #[test]
+    fn fuzz_path_of_a_field() {
+        let samples = [
+            "spec.code[environment=production].image",
+            "[1].b[0][12].c",
+            "images[name=ghcr.io/a/b:1]",
+            "a.b",
+        ];
+        let document = serde_json::json!([{"b": [[1]]}, {"b": {"c": [{"name": "x"}]}}]);
+        fuzz(near_text(samples), |text| {
+            let Some(steps) = parse(&text) else { return false };
+            assert!(steps.len() <= MAX_STEPS && walk(&document, &steps).depth <= steps.len());
+            assert_eq!(parse(&render(&steps)).unwrap(), steps);
+            true
+        });
     }
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use rstest::rstest;
+use voxsync_hostile::{fuzz, heavy, is_frugal, near};
 
 use super::*;
 
@@ -74,7 +75,7 @@ fn is_chosen_among_documents(
 #[case::empty("", "", "the file is empty", "")]
 #[case::comments_only("# nothing\n", "", "the file is empty", "")]
 #[case::two_lines("reg/a:1\nreg/b:2\n", "", "plain text of 2 lines", "")]
-#[case::no_field("image: reg/y:1\n", "", "say in `field`", "?/?")]
+#[case::no_field("image: reg/y:1\n", "", "say in `field`", "image")]
 #[case::plain_with_field("reg/y:1\n", "spec.image", "leave `field` out", "")]
 #[case::bad_path("a: b\n", "a[", "field `a[` is not a path", "")]
 #[case::nothing_of_it("b: 1\nc: 2\n", "a", "field `a` is not in the file: nothing of it is", "b, c")]
@@ -140,9 +141,60 @@ proptest! {
             }
         }
     }
+}
 
-    #[test]
-    fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = reference_in(&bytes, select("a.b[0]", "", ""));
+/// Files in all their forms: the field is looked for in all ways.
+#[test]
+fn fuzz_reference_file() {
+    let kustomization =
+        "images:\n- name: code\n  newName: reg.example/code\n  newTag: v1\n  digest: sha256:00\n";
+    let helm = "image: &a\n  repository: reg.example/code\n  tag: \"v1\"\nother: *a\nlong: >-\n  reg.example/code:v1\n";
+    let json = r#"{"spec": {"code": [{"environment": "production", "image": "reg.example/code:v2\\u0020"}], "n": 1.5e3}}"#;
+    let plain = "# who\n\n  reg.example/code:v1@sha256:00  # why\n";
+    let three = joined(&[CONFIG, OTHER, SERVER]);
+    let samples = [
+        CONFIG,
+        SERVER,
+        &three,
+        kustomization,
+        helm,
+        json,
+        plain,
+        "!!binary aGk=\n---\n? {a: b}\n: |2-\n   c\n",
+    ];
+    let selections = [
+        Selection::default(),
+        select("", "Server", "canary"),
+        select("spec.code[environment=production].image", "", ""),
+        select("images[name=code]", "", ""),
+        select("other", "", ""),
+        select("long", "", ""),
+    ];
+    fuzz(near(samples), |file| {
+        let mut is_found = false;
+        for selection in selections {
+            match reference_in(&file, selection) {
+                Ok(reference) => {
+                    assert!(!reference.is_empty() && reference.chars().count() <= MAX_REFERENCE_CHARACTERS);
+                    assert!(!reference.contains(char::is_whitespace));
+                    is_found = true;
+                }
+                Err(error) => {
+                    let message = error.with_names();
+                    assert!(message.len() < 4000, "{message}");
+                }
+            }
+        }
+        is_found
+    });
+}
+
+#[test]
+fn fuzz_largest_reference_file() {
+    for file in heavy(1 << 20) {
+        if let Err(error) = reference_in(file.as_bytes(), select("a[0]", "", "")) {
+            assert!(error.with_names().len() < 4000);
+        }
     }
+    is_frugal();
 }

@@ -1,8 +1,8 @@
 //! Fetched objects: one bare repository a remote, in a folder that may be lost at any time.
 //!
 //! A lock file lets one fetch at a time into each; a repository that has grown too large or is damaged is thrown
-//! away and fetched anew, and so is the one that was used longest ago where there are too many. No configuration of
-//! the user or machine is read, no hook is run, nothing is checked out.
+//! away and fetched anew, and so are those that were used longest ago where there are too many, or too much in all. No
+//! configuration of the user or machine is read, no hook is run, nothing is checked out.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -25,14 +25,17 @@ use super::{
 
 /// The most bytes taken for one fetch.
 pub(super) const MAX_FETCH_BYTES: u64 = 256 * MIB;
-/// The most memory for one object: larger ones make the repository unreadable here.
-pub(super) const MAX_OBJECT_BYTES: u64 = 256 * MIB;
+/// The most memory for one object: larger ones make the repository unreadable here. Several are in memory at once where
+/// some are kept as differences to others.
+pub(super) const MAX_OBJECT_BYTES: u64 = 32 * MIB;
 /// A cached repository larger than this is fetched anew.
 const MAX_CACHE_BYTES: u64 = 512 * MIB;
 /// One of more files than this, too: each fetch leaves a pack and its index.
 const MAX_CACHE_FILES: usize = 1000;
 /// How many repositories are kept.
 const MAX_REPOSITORIES: usize = 256;
+/// How large they may be in all, before a fetch: half of the volume that the manifests give them.
+const MAX_CACHE_BYTES_IN_ALL: u64 = 1024 * MIB;
 /// How often a lock that somebody else holds is tried again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 /// How the names of repositories and of their locks end.
@@ -60,9 +63,8 @@ impl Cache {
         loop {
             if let Some(lock) = try_lock(&path.with_extension(LOCK)).map_err(unusable)? {
                 mark_used(&lock).map_err(unusable)?;
-                if !path.exists() {
-                    make_room(folder).map_err(unusable)?;
-                }
+                let others = MAX_REPOSITORIES - usize::from(!path.exists());
+                make_room(folder, others, MAX_CACHE_BYTES_IN_ALL).map_err(unusable)?;
                 return Ok(Self { path, _lock: lock });
             }
             let pause = async {
@@ -115,23 +117,36 @@ fn mark_used(lock: &File) -> io::Result<()> {
     lock.set_modified(Timestamp::now().into())
 }
 
-/// Removes the repositories that were used longest ago, so that there is room for one more. Those in use stay.
-fn make_room(folder: &Path) -> io::Result<()> {
+/// Removes the repositories that were used longest ago, until no more of them and of their bytes are left than this. Those
+/// in use stay.
+fn make_room(folder: &Path, most: usize, most_bytes: u64) -> io::Result<()> {
     let mut repositories = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == REPOSITORY) {
             let used = fs::metadata(path.with_extension(LOCK)).and_then(|lock| lock.modified()).ok();
-            repositories.push((used, path));
+            // In one that is in use, files come and go.
+            let bytes = size(&path).map_or(0, |(bytes, _)| bytes);
+            repositories.push((used, path, bytes));
         }
     }
     repositories.sort_unstable();
-    let excess = (repositories.len() + 1).saturating_sub(MAX_REPOSITORIES);
-    for (_, path) in repositories.into_iter().take(excess) {
+    let mut count = repositories.len();
+    let mut bytes_in_all: u64 = repositories.iter().map(|(.., bytes)| bytes).sum();
+    for (_, path, bytes) in repositories {
+        if count <= most && bytes_in_all <= most_bytes {
+            break;
+        }
         let name = path.with_extension(LOCK);
-        if let Some(_lock) = try_lock(&name)? {
-            fs::remove_dir_all(&path)?;
-            fs::remove_file(&name)?;
+        // What is wrong with one of them is no trouble of who makes room.
+        if let Ok(Some(_lock)) = try_lock(&name) {
+            match fs::remove_dir_all(&path) {
+                // Somebody else made room, too.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => continue,
+                _ => {}
+            }
+            let _ = fs::remove_file(&name);
+            (count, bytes_in_all) = (count - 1, bytes_in_all - bytes);
         }
     }
     Ok(())
@@ -166,6 +181,8 @@ fn cache_problem(error: &io::Error) -> GitProblem {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     fn repository(folder: &Path, number: usize, used: i64) -> PathBuf {
@@ -176,22 +193,33 @@ mod tests {
         path
     }
 
-    #[test]
-    fn the_repositories_used_longest_ago_make_room() {
+    #[rstest]
+    #[case::all_fit(5, 5_000, &[0, 1, 2, 3, 4])]
+    #[case::too_many(3, 5_000, &[0, 1, 4])]
+    #[case::too_much(5, 4_999, &[0, 1, 2, 4])]
+    #[case::both(3, 2_000, &[0, 4])]
+    #[case::in_use(0, 0, &[4])]
+    fn the_repositories_used_longest_ago_make_room(
+        #[case] most: usize,
+        #[case] most_bytes: u64,
+        #[case] kept: &[usize],
+    ) {
         let folder = tempfile::tempdir().unwrap();
-        let times = (0..=MAX_REPOSITORIES).zip((0..2_000).rev());
+        let times = (0..5).zip((0..1_000).rev());
         let paths: Vec<PathBuf> =
             times.map(|(number, used)| repository(folder.path(), number, used)).collect();
-        let (oldest, older) = (&paths[MAX_REPOSITORIES], &paths[MAX_REPOSITORIES - 1]);
-        let in_use = try_lock(&oldest.with_extension(LOCK)).unwrap().unwrap();
-        make_room(folder.path()).unwrap();
-        assert!(oldest.exists(), "somebody uses it");
-        assert!(!older.exists() && !older.with_extension(LOCK).exists());
-        assert_eq!(paths.iter().filter(|path| path.exists()).count(), MAX_REPOSITORIES);
+        for path in &paths {
+            fs::write(path.join("objects"), [0; 1_000]).unwrap();
+        }
+        let in_use = try_lock(&paths[4].with_extension(LOCK)).unwrap().unwrap();
+        make_room(folder.path(), most, most_bytes).unwrap();
+        let is_left = |path: &PathBuf| (path.exists(), path.with_extension(LOCK).exists());
+        let left: Vec<_> = paths.iter().map(is_left).collect();
+        let wanted: Vec<_> = (0..5).map(|number| kept.contains(&number)).map(|kept| (kept, kept)).collect();
+        assert_eq!(left, wanted);
         drop(in_use);
-        make_room(folder.path()).unwrap();
-        assert!(!oldest.exists());
-        assert_eq!(paths.iter().filter(|path| path.exists()).count(), MAX_REPOSITORIES - 1);
+        make_room(folder.path(), 0, 0).unwrap();
+        assert!(!paths[4].exists(), "nobody uses it any more");
     }
 
     #[test]

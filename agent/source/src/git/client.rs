@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, io};
 
 use reqwest::{Client, redirect};
-use rustls::CertificateError;
+use rustls::{CertificateError, InvalidMessage};
 
 use super::{GitProblem, GitRemote, error::clean};
 
@@ -36,6 +36,7 @@ pub(super) fn problem_of(error: &reqwest::Error) -> GitProblem {
         Some(rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         )) => GitProblem::CertificateUnknownAuthority,
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => GitProblem::NotTls,
         Some(other) => GitProblem::Tls(clean(&other.to_string())),
         None => GitProblem::Unreachable(root_cause(error)),
     }

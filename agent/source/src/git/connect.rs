@@ -28,8 +28,8 @@ pub(super) struct Connected {
 
 /// What remains to be asked when a line has failed.
 pub(super) struct Ending {
-    line: Arc<Line>,
-    ssh: Option<SshProcess>,
+    pub(super) line: Arc<Line>,
+    pub(super) ssh: Option<SshProcess>,
 }
 
 impl Ending {

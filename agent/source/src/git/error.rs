@@ -62,6 +62,11 @@ pub enum GitProblem {
          put its certificate as `ca.crt` into the Secret of `certSecretRef`"
     )]
     CertificateUnknownAuthority,
+    /// The server does not speak TLS.
+    #[error(
+        "the server does not speak TLS: is it the right port? A server with plain HTTP is named with http://"
+    )]
+    NotTls,
     /// Any other fault of TLS.
     #[error("no TLS connection: {0}")]
     Tls(String),

@@ -69,7 +69,11 @@ pub(super) struct Server {
 impl Server {
     /// Greets it, which also shows it the login.
     pub(super) fn greet(remote: &GitRemote, line: &Arc<Line>) -> Result<Self, GitProblem> {
-        let mut connected = connect(remote, line)?;
+        Self::greet_over(connect(remote, line)?, line)
+    }
+
+    /// Greets it over a line that is there already.
+    pub(super) fn greet_over(mut connected: Connected, line: &Arc<Line>) -> Result<Self, GitProblem> {
         let greeted = gix::protocol::handshake(
             &mut connected.transport,
             Service::UploadPack,
@@ -159,7 +163,7 @@ impl Server {
             Part::Commit | Part::Folders if in_parts => MAX_TREE_BYTES,
             Part::Commit | Part::Folders => MAX_OBJECT_BYTES,
         };
-        let head = head_of_pack(&mut reader, part)?;
+        let head = head_of_pack(&mut reader, part, wanted.kind())?;
         let mut pack = Cursor::new(head).chain(reader);
         write_pack(repository, &mut pack, limit_bytes, &self.line)?;
         let (_, mut reader) = pack.into_inner();
@@ -186,13 +190,18 @@ impl From<gix::Error> for Failure {
 
 /// Reads the beginning of a pack. A file that is too large is refused before it is unpacked: a hundred megabytes of
 /// zeros are a hundred kilobytes on the way.
-fn head_of_pack(reader: &mut impl BufRead, part: Part<'_>) -> Result<Vec<u8>, Failure> {
+fn head_of_pack(
+    reader: &mut impl BufRead,
+    part: Part<'_>,
+    hash: gix::hash::Kind,
+) -> Result<Vec<u8>, Failure> {
     let mut head = Vec::new();
     reader.take(PACK_HEAD_BYTES).read_to_end(&mut head).map_err(gix::Error::from_error)?;
     let Part::File(path) = part else { return Ok(head) };
     let Some((start, mut object)) = head.split_first_chunk() else { return Ok(head) };
     let (_, count) = pack::data::header::decode(start)?;
-    let entry = pack::data::Entry::from_read(&mut object, 0, 0).map_err(gix::Error::from_error)?;
+    let entry = pack::data::Entry::from_read(&mut object, 0, hash.len_in_bytes());
+    let entry = entry.map_err(gix::Error::from_error)?;
     if count != 1 || entry.header.as_kind() != Some(Kind::Blob) {
         let problem = GitProblem::Broken(format!("`{path}` is not a file, or not alone"));
         return Err(Failure::Problem(problem));
@@ -235,4 +244,21 @@ fn write_pack(
         std::fs::remove_file(keep).map_err(gix::Error::from_error)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::delta_of_another_object(0x70)]
+    #[case::delta_of_one_before(0x60)]
+    #[case::folder(0x20)]
+    #[case::no_kind(0x00)]
+    fn a_file_is_a_whole_object(#[case] kind: u8) {
+        let pack = [&b"PACK\0\0\0\x02\0\0\0\x01"[..], &[kind], &[1; 40]].concat();
+        assert!(head_of_pack(&mut &pack[..], Part::File("a.yaml"), gix::hash::Kind::Sha1).is_err());
+    }
 }

@@ -163,6 +163,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
     use voxsync_crds::reference::is_tag;
+    use voxsync_hostile::{fuzz, near_text};
 
     use super::*;
 
@@ -236,14 +237,30 @@ mod tests {
                 prop_assert_eq!(fit, name);
             }
         }
+    }
 
-        #[test]
-        fn any_text_is_a_template_or_not(text in "(h\\.x/a:)?[a/:{}@-]{0,6}(\\{(commit|tag|branch|x)\\}){0,2}\\PC{0,6}", branch in "\\PC{1,30}") {
-            if let Ok(template) = ImageTemplate::new(&text, Follows::Branch(&branch)) {
-                let one = template.image(&revision(None)).unwrap();
-                let two = template.image(&Revision { commit: SAMPLE_COMMIT.to_owned(), ..revision(None) }).unwrap();
-                prop_assert_ne!(one, two, "each commit has an image of its own");
+    #[test]
+    fn fuzz_template_of_an_image() {
+        let samples = [
+            "ghcr.io/a/b:{shortCommit}",
+            "h:5000/a:r-{commit}.{branch}.z",
+            "h.x/a:{branch}-{shortCommit}{commit}",
+            "h.x/a:{tag}@x",
+        ];
+        let branches = ["feature/x", "main", "-/.x y", "release_1.2"];
+        fuzz((near_text(samples), near_text(branches)), |(text, branch)| {
+            match ImageTemplate::new(&text, Follows::Branch(&branch)) {
+                Ok(template) => {
+                    let one = template.image(&revision(None)).unwrap();
+                    let other = Revision { commit: SAMPLE_COMMIT.to_owned(), ..revision(None) };
+                    assert_ne!(one, template.image(&other).unwrap(), "each commit has an image of its own");
+                    true
+                }
+                Err(error) => {
+                    assert!(error.to_string().len() < 1000, "{error}");
+                    false
+                }
             }
-        }
+        });
     }
 }

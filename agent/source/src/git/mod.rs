@@ -13,11 +13,14 @@ mod client;
 mod connect;
 mod error;
 mod fetch;
+#[cfg(test)]
+mod fuzz;
 mod github;
 mod http;
 mod image;
 mod line;
 mod local;
+mod private_key;
 mod read;
 mod refs;
 mod remote;
@@ -41,10 +44,10 @@ pub use self::{
     error::{GitError, GitProblem},
     github::{AppProblem, GitHubApp, InstallationToken, token as github_token},
     image::{Follows, ImageTemplate, TemplateError},
+    private_key::{PRIVATE_KEY_NAMES, has_passphrase},
     refs::{GitRef, Revision},
     remote::{GitLogin, GitRemote},
     signed::SignedObjects,
-    ssh::PRIVATE_KEY_NAMES,
     tree::{CommitFacts, FileAtCommit, MAX_FILE_BYTES},
     url::{GitUrl, GitUrlError},
 };

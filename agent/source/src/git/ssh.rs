@@ -30,9 +30,6 @@ use super::{
     line::{Line, Receiver, Sender},
 };
 
-/// The keys of a Secret that may hold the private key: that of the type `kubernetes.io/ssh-auth`, and the one that other
-/// tools use.
-pub const PRIVATE_KEY_NAMES: [&str; 2] = ["ssh-privatekey", "identity"];
 /// How much of what ssh says is read.
 const MAX_STDERR_BYTES: u64 = 8 << 10;
 /// How long is waited for it after the connection has ended.
@@ -213,7 +210,7 @@ fn problem_in(said: &str, host: &str) -> Option<GitProblem> {
 mod tests {
     use rstest::rstest;
 
-    use super::*;
+    use super::{super::PRIVATE_KEY_NAMES, *};
 
     #[rstest]
     #[case(

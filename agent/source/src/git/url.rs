@@ -56,6 +56,11 @@ impl GitUrl {
         &self.host
     }
 
+    /// Whether it is a repository in the file system of this process.
+    pub fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(_))
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
@@ -138,20 +143,37 @@ fn host_of(url: &gix::Url) -> Result<String, GitUrlError> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use rstest::rstest;
+    use voxsync_hostile::{fuzz, near_text};
 
     use super::*;
 
-    proptest! {
-        #[test]
-        fn any_text_is_a_url_or_not(text in "((https?|ssh|git|file|ext)(://|::)|git@)?[a-z@:/.~\\[\\]%?#-]{0,12}\\PC{0,12}") {
-            if let Ok(url) = text.parse::<GitUrl>() {
+    #[test]
+    fn fuzz_url() {
+        let samples = [
+            "https://git.example:8443/team/control-repo.git",
+            "https://org:hunter2@dev.example/org/_git/repo",
+            "ssh://git@[2001:db8::1]:2222/~/a.git",
+            "git@git.example:a/b.git",
+            "git://git.example/a.git",
+            "file:///srv/git/a%20b.git",
+            "ext::sh",
+        ];
+        fuzz(near_text(samples), |text| match text.parse::<GitUrl>() {
+            Ok(url) => {
                 let again: GitUrl = url.as_str().parse().unwrap();
-                prop_assert_eq!(again.as_str(), url.as_str());
-                prop_assert_eq!(again.place(), url.place());
+                assert_eq!((again.as_str(), again.place()), (url.as_str(), url.place()));
+                if let Place::Ssh { user, host, path, .. } = url.place() {
+                    let words = [user.as_deref().unwrap_or_default(), host, path];
+                    assert!(!words.iter().any(|word| word.starts_with('-')), "an option of ssh: {words:?}");
+                }
+                true
             }
-        }
+            Err(error) => {
+                assert!(error.to_string().len() < 1000, "{error}");
+                false
+            }
+        });
     }
 
     #[rstest]

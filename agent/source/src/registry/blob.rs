@@ -13,7 +13,8 @@ const ACCEPT_ANYTHING: &str = "*/*";
 
 impl RegistryClient {
     /// The content of a digest. Registries keep blobs elsewhere, and redirect there: such a redirect is followed once,
-    /// without a login, to https only (unless the registry itself is plain HTTP), and what comes must have the digest.
+    /// without a login (nor a client certificate, if it leads to another host), to https only (unless the registry itself
+    /// is plain HTTP), and what comes must have the digest.
     pub(super) async fn blob(&self, digest: &str, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
         let mut address = self.base.clone();
         address.set_path(&format!("{}blobs/{digest}", self.base.path()));
@@ -22,7 +23,9 @@ impl RegistryClient {
         let mut response = self.ask(&question).await?;
         if let Some(target) = self.target(&response)? {
             drop(response);
-            let sent = self.line.send(self.line.http.get(target.clone()), &target).await;
+            let is_own = target.origin() == self.base.origin();
+            let http = if is_own { &self.line.http } else { &self.line.anonymous };
+            let sent = self.line.send(http.get(target.clone()), &target).await;
             response = sent.map_err(|error| transport::problem(&error, &target))?;
         }
         let missing = Problem::DigestNotFound { digest: digest.to_owned() };

@@ -32,11 +32,39 @@ struct ErrorItem {
     code: String,
 }
 
-/// The first code of an error body, such as `NAME_UNKNOWN`. Nothing else of such a body is for messages. Reading it also
-/// lets the connection be used again.
+/// What servers of Go and nginx say to plain HTTP where they speak TLS.
+const WANTS_TLS: [&[u8]; 2] =
+    [b"HTTP request to an HTTPS server", b"plain HTTP request was sent to HTTPS port"];
+
+/// What the body of an error says. Nothing else of it is for messages.
+pub(super) enum ErrorBody {
+    /// A code such as `NAME_UNKNOWN`.
+    Code(String),
+    /// The server speaks TLS, and was asked without.
+    WantsTls,
+    /// Something else, or nothing.
+    Other,
+}
+
+/// Reads the body of an error. That also lets the connection be used again.
+pub(super) async fn error(response: Response) -> ErrorBody {
+    let Ok(body) = read(response, MAX_ERROR_BODY_BYTES).await else { return ErrorBody::Other };
+    if WANTS_TLS.iter().any(|words| body.windows(words.len()).any(|part| part == *words)) {
+        return ErrorBody::WantsTls;
+    }
+    code(&body).map_or(ErrorBody::Other, ErrorBody::Code)
+}
+
+/// The first code of the body of an error.
 pub(super) async fn error_code(response: Response) -> Option<String> {
-    let body = read(response, MAX_ERROR_BODY_BYTES).await.ok()?;
-    let errors: Errors = serde_json::from_slice(&body).ok()?;
+    match error(response).await {
+        ErrorBody::Code(code) => Some(code),
+        ErrorBody::WantsTls | ErrorBody::Other => None,
+    }
+}
+
+fn code(body: &[u8]) -> Option<String> {
+    let errors: Errors = serde_json::from_slice(body).ok()?;
     let code = errors.errors.into_iter().next()?.code;
     let valid = code.len() <= MAX_CODE_CHARACTERS
         && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');

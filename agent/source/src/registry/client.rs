@@ -11,10 +11,13 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION},
 };
 
-use crate::Traffic;
+use crate::{Pace, Traffic};
 
 use super::{
-    Attempt, Login, Pace, Problem, RegistryError, Repository, body, line::Line, retry_after::retry_after,
+    Attempt, Login, Problem, RegistryError, Repository,
+    body::{self, ErrorBody},
+    line::Line,
+    retry_after::retry_after,
     transport,
 };
 
@@ -225,6 +228,14 @@ pub(super) async fn accepted(response: Response, missing: Problem) -> Result<Res
         status if status.is_success() => return Ok(response),
         status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
             Problem::Redirected { to: redirect_target(&response) }
+        }
+        StatusCode::BAD_REQUEST if response.url().scheme() == "http" => {
+            let host = transport::host_and_port(response.url());
+            match body::error(response).await {
+                ErrorBody::WantsTls => Problem::SpeaksTls { host },
+                ErrorBody::Code(code) => Problem::Status { host, status: status.as_u16(), code: Some(code) },
+                ErrorBody::Other => Problem::Status { host, status: status.as_u16(), code: None },
+            }
         }
         StatusCode::FORBIDDEN => Problem::Forbidden,
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {

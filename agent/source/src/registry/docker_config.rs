@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{Login, Repository};
 
 const MAX_SECRET_BYTES: usize = 1 << 20;
+const MAX_STORE_CHARACTERS: usize = 64;
 const DOCKER_HUB_KEY_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// A Secret that is no Docker configuration. Never quotes the Secret.
@@ -61,6 +62,15 @@ pub fn login_for(secret: &[u8], repository: &Repository) -> Result<Option<Login>
         return Err(DockerConfigError::TooLarge { bytes: secret.len() });
     }
     login_in(&entries(secret)?, repository)
+}
+
+/// The credential store in which a Docker configuration says that the login for a repository is.
+pub(super) fn store_for(config: &[u8], repository: &Repository) -> Option<String> {
+    let config: Value = serde_json::from_slice(config).ok()?;
+    let helpers = config.get("credHelpers").and_then(Value::as_object).into_iter().flatten();
+    let mut helpers = helpers.filter(|(key, _)| is_for(key, repository)).map(|(_, store)| store);
+    let store = helpers.next().or(config.get("credsStore"))?.as_str().filter(|store| !store.is_empty())?;
+    Some(store.chars().take(MAX_STORE_CHARACTERS).collect())
 }
 
 /// The login for a repository in the entries of a Docker configuration.
@@ -270,6 +280,17 @@ mod tests {
             message.contains(expected) && !message.contains("hunter") && !message.contains("aHVu"),
             "{message}"
         );
+    }
+
+    #[rstest]
+    #[case(json!({"auths": {"ghcr.io": {}}, "credsStore": "desktop"}), Some("desktop"))]
+    #[case(json!({"credHelpers": {"ghcr.io": "gcloud", "other.example": "x"}, "credsStore": "pass"}), Some("gcloud"))]
+    #[case(json!({"credHelpers": {"other.example": "x"}}), None)]
+    #[case(json!({"auths": {"ghcr.io": {}}, "credsStore": ""}), None)]
+    #[case(json!("x"), None)]
+    fn stores(#[case] config: serde_json::Value, #[case] expected: Option<&str>) {
+        let store = store_for(config.to_string().as_bytes(), &"ghcr.io/a".parse().unwrap());
+        assert_eq!(store.as_deref(), expected);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode, Url, redirect};
 
-use super::{Pace, Problem, RegistryOptions, retry_after::retry_after, transport};
-use crate::{Traffic, traffic::host_and_port};
+use super::{Problem, RegistryOptions, retry_after::retry_after, transport};
+use crate::{Pace, Traffic, traffic::host_and_port};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than the usual interval between looks, so that the next one finds the connection open.
@@ -15,6 +15,8 @@ const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) http: Client,
+    /// Shows no client certificate: that is for the registry and its token server.
+    pub(super) anonymous: Client,
     traffic: Traffic,
     pace: Pace,
 }
@@ -25,30 +27,34 @@ impl Line {
             ca_pem, client_identity_pem, user_agent, request_timeout, traffic, pace, ..
         } = options;
         let unusable = |what: &str| Problem::Certificates { detail: what.to_owned() };
-        let mut builder = Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(request_timeout)
-            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .referer(false);
-        if let Some(pem) = ca_pem {
-            let certificates =
-                Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
-            builder = builder
-                .tls_certs_merge(certificates.ok_or_else(|| unusable("`ca.crt` holds no PEM certificate"))?);
-        }
-        if let Some(pem) = client_identity_pem {
-            let identity = Identity::from_pem(&pem);
-            let identity = identity
-                .map_err(|_| unusable("`tls.crt` and `tls.key` are no PEM certificate with its key"))?;
-            builder = builder.identity(identity);
-        }
-        let http = builder.build().map_err(|error| {
-            let reason = transport::innermost_reason(&error);
-            unusable(&format!("the certificates cannot be used ({reason})"))
-        })?;
-        Ok(Self { http, traffic, pace })
+        let authorities = match ca_pem {
+            Some(pem) => {
+                let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
+                found.ok_or_else(|| unusable("`ca.crt` holds no PEM certificate"))?
+            }
+            None => Vec::new(),
+        };
+        let identity = client_identity_pem.map(|pem| Identity::from_pem(&pem)).transpose();
+        let identity =
+            identity.map_err(|_| unusable("`tls.crt` and `tls.key` are no PEM certificate with its key"))?;
+        let client = |identity: Option<Identity>| {
+            let builder = Client::builder()
+                .user_agent(&user_agent)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(request_timeout)
+                .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .tls_certs_merge(authorities.clone());
+            let builder = identity.into_iter().fold(builder, reqwest::ClientBuilder::identity);
+            builder.build().map_err(|error| {
+                let reason = transport::innermost_reason(&error);
+                unusable(&format!("the certificates cannot be used ({reason})"))
+            })
+        };
+        let anonymous = client(None)?;
+        let http = if identity.is_some() { client(identity)? } else { anonymous.clone() };
+        Ok(Self { http, anonymous, traffic, pace })
     }
 
     /// Whether the host of an address asked to be left alone.

@@ -84,9 +84,13 @@ impl RegistryClient {
         let response = self.ask(&question).await?;
         let has_no_head =
             [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED].contains(&response.status());
-        // Dropped before the next question: the host counts as asked until then.
-        let announced =
-            if has_no_head { None } else { announced_digest(accepted(response, missing).await?.headers()) };
+        let announced = if has_no_head {
+            // Before the next question: until then the host counts as asked, and only so many may ask it at once.
+            drop(response);
+            None
+        } else {
+            announced_digest(accepted(response, missing).await?.headers())
+        };
         if let Some(digest) = announced {
             return Ok(digest);
         }
@@ -209,11 +213,5 @@ fn announced_digest(headers: &HeaderMap) -> Option<String> {
 }
 
 pub(super) fn sha256_digest(body: &[u8]) -> String {
-    use std::fmt::Write;
-
-    Sha256::digest(body).iter().fold("sha256:".to_owned(), |mut digest, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(digest, "{byte:02x}");
-        digest
-    })
+    format!("sha256:{}", hex::encode(Sha256::digest(body)))
 }

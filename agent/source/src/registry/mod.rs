@@ -5,7 +5,7 @@
 //! login) to where it says that a blob is. It must never send a login anywhere else, never write, and never hand out a
 //! part of a list as a list.
 //!
-//! Reading order: [`Repository`] and [`Login`] (what to ask, and as whom), `client` (one request), `line` and `pace` (with
+//! Reading order: [`Repository`] and [`Login`] (what to ask, and as whom), `client` (one request), `line` (with
 //! which manners), `authorization` (what a 401 leads to), `tags` and `manifest` (the two kinds of look), `problem` and
 //! `error` (what can go wrong).
 
@@ -24,7 +24,6 @@ mod login;
 mod manifest;
 mod mirror;
 pub mod own_logins;
-mod pace;
 mod platform;
 mod problem;
 mod repository;
@@ -39,10 +38,9 @@ pub use client::{RegistryClient, RegistryOptions};
 pub use error::{Attempt, RegistryError};
 pub use login::Login;
 pub use manifest::{ManifestFacts, Wanted};
-pub use mirror::{Mirror, MirrorError};
-pub use pace::{DEFAULT_REQUESTS_PER_SECOND, Pace};
+pub use mirror::{Mirror, MirrorError, Subject};
 pub use platform::{Platform, PlatformError};
 pub use problem::Problem;
-pub use repository::Repository;
+pub use repository::{Repository, RepositoryError};
 pub use signatures::FoundSignature;
 pub use tags::TagList;

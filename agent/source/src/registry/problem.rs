@@ -137,6 +137,12 @@ pub enum Problem {
         /// The host.
         host: String,
     },
+    /// The server speaks TLS, or so it seems.
+    #[error("{host} answers 400 to plain HTTP; if it speaks TLS, leave out `insecure: true`")]
+    SpeaksTls {
+        /// The host.
+        host: String,
+    },
     /// Another fault of TLS.
     #[error(
         "TLS with {host} failed ({detail}); `certSecretRef` names the Secret for private CAs and client certificates"
@@ -179,7 +185,7 @@ pub enum Problem {
         page: usize,
     },
     /// The list goes on at another host.
-    #[error("the list of tags goes on at {host}; voxsync follows no link to another host")]
+    #[error("the list goes on at {host}; voxsync follows no link to another host")]
     LinkElsewhere {
         /// The host.
         host: String,

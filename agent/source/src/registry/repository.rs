@@ -2,11 +2,40 @@
 
 use std::{fmt, str::FromStr};
 
+use thiserror::Error;
 use voxsync_crds::reference::{CodeReference, ReferenceError};
 
 const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_ALIASES: [&str; 3] = [DOCKER_HUB, "index.docker.io", "registry-1.docker.io"];
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
+const MAX_SHOWN_CHARACTERS: usize = 100;
+
+/// A text that is not the name of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{shown:?} is not a repository (host and path): {advice}; for example ghcr.io/example/puppet-code")]
+pub struct RepositoryError {
+    /// The start of the text.
+    shown: String,
+    advice: String,
+}
+
+impl RepositoryError {
+    fn of(text: &str, error: &ReferenceError) -> Self {
+        let start = |text: &str| text.chars().take(MAX_SHOWN_CHARACTERS).collect::<String>();
+        let name = text.rsplit_once('/').map_or(text, |(_, name)| name);
+        let advice = if let Some((scheme, _)) = text.split_once("://") {
+            format!("leave out `{}://`", start(scheme))
+        } else if text.contains('@') {
+            "leave out the `@` and the digest".to_owned()
+        } else if let Some((_, tag)) = name.split_once(':') {
+            format!("leave out the tag `:{}`", start(tag))
+        } else {
+            error.reason().to_owned()
+        };
+        Self { shown: start(text), advice }
+    }
+}
 
 /// A repository: a host (with a port, if it has one) and a path.
 ///
@@ -35,11 +64,11 @@ impl Repository {
 }
 
 impl FromStr for Repository {
-    type Err = ReferenceError;
+    type Err = RepositoryError;
 
-    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+    fn from_str(text: &str) -> Result<Self, RepositoryError> {
         // With a tag of our own the text has to be a repository and nothing else.
-        CodeReference::new(text, Some("tag"), None)?;
+        CodeReference::new(text, Some("tag"), None).map_err(|error| RepositoryError::of(text, &error))?;
         let (host, path) = match text.split_once('/') {
             Some((first, path)) if is_host(first) => (first.to_ascii_lowercase(), path),
             _ => (DOCKER_HUB.to_owned(), text),
@@ -99,5 +128,16 @@ mod tests {
     #[case("user:secret@ghcr.io/a")]
     fn refused(#[case] text: &str) {
         assert!(text.parse::<Repository>().is_err());
+    }
+
+    #[rstest]
+    #[case("oci://ghcr.io/a/b", "leave out `oci://`; for example")]
+    #[case("http://127.0.0.1:5000/a", "leave out `http://`; for example")]
+    #[case("ghcr.io/a/b:v1", "leave out the tag `:v1`; for example")]
+    #[case("ghcr.io/a/b@sha256:45", "leave out the `@` and the digest; for example")]
+    #[case("ghcr.io/UPPER/x", "; for example")]
+    fn says_what_to_leave_out(#[case] text: &str, #[case] wanted: &str) {
+        let message = text.parse::<Repository>().unwrap_err().to_string();
+        assert!(message.contains(wanted) && !message.contains(":tag"), "{message}");
     }
 }

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Url, header::LINK};
 use serde::Deserialize;
 use voxsync_crds::reference::is_digest;
 
 use super::{
     Attempt, Problem, RegistryClient, RegistryError, body,
     client::{Question, accepted},
+    link::next_page,
     transport,
 };
 
@@ -22,8 +23,10 @@ const SIGNATURES_LIMIT: usize = 64;
 const ARTIFACTS_LIMIT: usize = 64;
 /// The largest signature: a bundle with its proofs has about 10 KiB.
 const SIGNATURE_LIMIT_BYTES: usize = 1 << 20;
-/// The largest list of what refers to an image.
-const LIST_LIMIT_BYTES: usize = 4 << 20;
+/// The largest page of a list of what refers to an image.
+const PAGE_LIMIT_BYTES: usize = 4 << 20;
+/// How many of its pages are read; some registries give a hundred entries a page.
+const PAGES_LIMIT: usize = 50;
 /// What all signatures of an image take together.
 const SIGNATURES_LIMIT_BYTES: usize = 8 << 20;
 const SIMPLE_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -60,8 +63,7 @@ struct Manifest {
 
 #[derive(Deserialize)]
 struct Index {
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
+    manifests: Option<Vec<Descriptor>>,
 }
 
 #[derive(Deserialize)]
@@ -88,13 +90,14 @@ impl RegistryClient {
         if let Some(bytes) = self.artifact(&format!("{beside}.sig")).await? {
             self.add_layers(&bytes, &mut found).await?;
         }
-        let index = match self.referrers(digest).await? {
-            Some(index) => Some(index),
-            None => self.artifact(&beside).await?,
+        let artifacts = match self.referrers(digest).await? {
+            Some(artifacts) => artifacts,
+            None => match self.artifact(&beside).await? {
+                Some(index) => listed(&index).ok_or_else(|| self.no_list())?,
+                None => Vec::new(),
+            },
         };
-        let index: Option<Index> = index.and_then(|index| serde_json::from_slice(&index).ok());
-        let artifacts = index.into_iter().flat_map(|index| index.manifests).filter(is_signature);
-        for artifact in artifacts.take(ARTIFACTS_LIMIT) {
+        for artifact in artifacts.into_iter().take(ARTIFACTS_LIMIT) {
             match self.artifact(&artifact.digest).await {
                 Ok(Some(bytes)) => self.add_layers(&bytes, &mut found).await?,
                 Ok(None) => {}
@@ -142,12 +145,38 @@ impl RegistryClient {
         }
     }
 
-    /// What refers to the image; none where the registry does not know such lists. Only the first page: a registry lists
-    /// thousands there.
-    async fn referrers(&self, digest: &str) -> Result<Option<Vec<u8>>, Problem> {
+    /// The signatures among what refers to the image; none where the registry does not know such lists. It ends where
+    /// enough are found.
+    async fn referrers(&self, digest: &str) -> Result<Option<Vec<Descriptor>>, Problem> {
         let mut address = self.base.clone();
         address.set_path(&format!("{}referrers/{digest}", self.base.path()));
-        let question = Question { method: Method::GET, address, accept: OCI_INDEX, if_none_match: None };
+        let mut found = Vec::new();
+        for number in 0..PAGES_LIMIT {
+            let Some((page, next)) = self.page_of_referrers(&address, digest).await? else {
+                // A part of a list is not a list.
+                return if number == 0 { Ok(None) } else { Err(self.no_list()) };
+            };
+            found.extend(listed(&page).ok_or_else(|| self.no_list())?);
+            match next.filter(|_| found.len() < ARTIFACTS_LIMIT) {
+                Some(next) => address = next,
+                None => break,
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// A page, and where the next one is.
+    async fn page_of_referrers(
+        &self,
+        address: &Url,
+        digest: &str,
+    ) -> Result<Option<(Vec<u8>, Option<Url>)>, Problem> {
+        let question = Question {
+            method: Method::GET,
+            address: address.clone(),
+            accept: OCI_INDEX,
+            if_none_match: None,
+        };
         let response = self.ask(&question).await?;
         let status = response.status();
         let is_unknown = matches!(
@@ -164,13 +193,27 @@ impl RegistryClient {
             return Ok(None);
         }
         let missing = Problem::DigestNotFound { digest: digest.to_owned() };
-        body::read(accepted(response, missing).await?, LIST_LIMIT_BYTES).await.map(Some)
+        let response = accepted(response, missing).await?;
+        let links = response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+        let next = next_page(address, links)?;
+        Ok(Some((body::read(response, PAGE_LIMIT_BYTES).await?, next)))
     }
 
     fn no_manifest(&self) -> Problem {
         let host = transport::host_and_port(&self.base);
         Problem::InvalidAnswer { host, detail: "the manifest of a signature is none".to_owned() }
     }
+
+    fn no_list(&self) -> Problem {
+        let host = transport::host_and_port(&self.base);
+        Problem::InvalidAnswer { host, detail: "the list of an image's signatures is none".to_owned() }
+    }
+}
+
+/// The signatures that an index lists. What is no index does not say that there are none.
+fn listed(index: &[u8]) -> Option<Vec<Descriptor>> {
+    let index: Index = serde_json::from_slice(index).ok()?;
+    Some(index.manifests.into_iter().flatten().filter(is_signature).collect())
 }
 
 /// Whether an entry of a list of referrers may be a signature. Attestations are not: they say something about an image,
@@ -219,5 +262,33 @@ impl Found {
             }
             problem => Err(problem),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use voxsync_hostile::{fuzz, near};
+
+    use super::*;
+
+    #[test]
+    fn fuzz_list_of_referrers() {
+        let digest = format!("sha256:{}", "0f".repeat(32));
+        let manifest = "application/vnd.oci.image.manifest.v1+json";
+        let bundle = json!({
+            "mediaType": manifest, "digest": digest, "size": 1, "artifactType": format!("{BUNDLE}.v0.3+json"),
+            "annotations": {PREDICATE: SIGNATURE_PREDICATE, "org.opencontainers.image.created": "2026-01-02T03:04:05Z"},
+        });
+        let attestation = json!({"mediaType": manifest, "digest": digest, "annotations": {PREDICATE: "https://slsa.dev/provenance/v1"}});
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [bundle, attestation]});
+        let layer = json!({"mediaType": SIMPLE_LAYER, "digest": digest, "annotations": {"a": "b"}});
+        let signed = json!({"layers": [layer], "annotations": null, "manifests": []});
+        fuzz(near([index, signed].map(|sample| sample.to_string())), |body| {
+            let listed = listed(&body).unwrap_or_default();
+            assert!(listed.iter().all(is_signature));
+            let manifest = serde_json::from_slice::<Manifest>(&body);
+            !listed.is_empty() || manifest.is_ok_and(|manifest| !manifest.layers.is_empty())
+        });
     }
 }

@@ -47,10 +47,12 @@ struct Tags {
 }
 
 impl Tags {
-    /// What is no tag cannot be asked for either.
-    fn new(tags: &[String]) -> Self {
-        let tags: Vec<&str> = tags.iter().map(String::as_str).filter(|tag| is_tag(tag)).collect();
-        Self { lines: tags.join("\n").into(), count: tags.len() }
+    /// Reads a page. What is no tag cannot be asked for either.
+    fn read(page: &[u8]) -> serde_json::Result<Self> {
+        let answer: TagsAnswer = serde_json::from_slice(page)?;
+        let all = answer.tags.unwrap_or_default();
+        let tags: Vec<&str> = all.iter().map(String::as_str).filter(|tag| is_tag(tag)).collect();
+        Ok(Self { lines: tags.join("\n").into(), count: tags.len() })
     }
 }
 
@@ -110,7 +112,13 @@ impl RegistryClient {
         loop {
             let number = list.pages.len();
             let known = previous.and_then(|previous| previous.pages.get(number));
-            let page = self.page(&address, known.filter(|known| known.address == address)).await?;
+            let page = match self.page(&address, known.filter(|known| known.address == address)).await {
+                // Nobody said that there is one more.
+                Err(Problem::RepositoryNotFound | Problem::Status { status: 400..=499, .. }) if is_guess => {
+                    return Ok(list);
+                }
+                page => page?,
+            };
             // A page after the last one has nothing new, or all of it again from a registry that ignores where it
             // should begin.
             if is_guess && (page.tags.count == 0 || list.pages.iter().any(|known| known.tags == page.tags)) {
@@ -158,12 +166,43 @@ impl RegistryClient {
         let next = next_page(address, links)?;
         let etag = response.headers().get(ETAG).cloned();
         let body = body::read(response, MAX_PAGE_BYTES).await?;
-        let answer: TagsAnswer = serde_json::from_slice(&body).map_err(|_| Problem::InvalidAnswer {
+        let tags = Tags::read(&body).map_err(|_| Problem::InvalidAnswer {
             host: transport::host_and_port(address),
             detail: "no list of tags".to_owned(),
         })?;
-        let tags = Tags::new(&answer.tags.unwrap_or_default());
         let page = Page { address: address.clone(), etag, next, tags };
         Ok(known.filter(|known| ***known == page).map_or_else(|| Arc::new(page), Arc::clone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use voxsync_hostile::{fuzz, heavy, is_frugal, near};
+
+    use super::*;
+
+    #[test]
+    fn fuzz_page_of_tags() {
+        let samples = [
+            r#"{"name": "team/code", "tags": ["v1.10.0", "latest", "main-89abcde-1767348061", "a\nb", "\u00e9"]}"#,
+            r#"{"name": "team/code", "tags": null, "next": {"a": [1, 2.5e3, true, {}]}}"#,
+        ];
+        fuzz(near(samples), |page| {
+            let Ok(tags) = Tags::read(&page) else { return false };
+            assert!(tags.lines.lines().count() == tags.count && tags.lines.lines().all(is_tag));
+            assert!(tags.lines.len() <= page.len());
+            true
+        });
+    }
+
+    #[test]
+    fn fuzz_largest_page_of_tags() {
+        for text in heavy(MAX_PAGE_BYTES) {
+            for page in [format!("{{\"tags\":{text}}}"), text] {
+                let tags = Tags::read(page.as_bytes()).unwrap_or_default();
+                assert!(tags.lines.len() <= page.len());
+            }
+        }
+        is_frugal();
     }
 }

@@ -307,6 +307,22 @@ async fn a_client_certificate_is_shown_and_names_must_fit() {
     let known = client(&address.to_string(), knowing.clone()).list_tags(None).await.unwrap_err();
     assert_eq!(known.problem, Problem::RepositoryNotFound, "TLS works, and the registry is empty");
 
+    // Another registry keeps its blobs there: the certificate is not for that host.
+    let redirecting = Registry::start(Access::Anonymous, Transport::Plain);
+    redirecting.push(CODE, "v1", &image("one")).await;
+    let elsewhere: &str = format!("https://{address}/v2/").leak();
+    redirecting.answer(Fault {
+        path: "/blobs/",
+        status: 307,
+        headers: vec![("location", elsewhere)],
+        times: 1,
+    });
+    let platform = "linux/amd64".parse().unwrap();
+    let wanted = Wanted { platform: Some(&platform), created: true };
+    let redirected = RegistryOptions { plain_http: true, ..knowing.clone() };
+    let unshown = client(&redirecting.host(), redirected).resolve_for("v1", wanted).await.unwrap_err();
+    assert!(unshown.to_string().contains("`certSecretRef`"), "{unshown}");
+
     let nobody = client(&address.to_string(), trusting.clone()).list_tags(None).await.unwrap_err();
     assert!(nobody.to_string().contains("`certSecretRef`"), "{nobody}");
     let (certificate, key) = self_signed(folder.path(), "other");

@@ -69,9 +69,17 @@ impl<T> Cache<T> {
         }
     }
 
-    pub(super) fn forget(&mut self, repository: &Repository) {
-        for reach in REACHES {
-            self.0.remove(&reach.key(repository));
+    /// The last answer of this reach, however old it is.
+    pub(super) fn last(&self, repository: &Repository, reach: Reach) -> Option<&T> {
+        self.0.get(&reach.key(repository)).map(|(_, answer)| &**answer)
+    }
+
+    /// Forgets those answers for a repository that are such.
+    pub(super) fn forget(&mut self, repository: &Repository, is_such: impl Fn(&T) -> bool) {
+        for key in REACHES.map(|reach| reach.key(repository)) {
+            if self.0.get(&key).is_some_and(|(_, answer)| is_such(answer)) {
+                self.0.remove(&key);
+            }
         }
     }
 }
@@ -99,7 +107,9 @@ mod tests {
         };
         assert_eq!(known(&cache, later), wanted);
         assert_eq!(known(&cache, now + Duration::from_secs(10)), [false; 3]);
-        cache.forget(&repositories[0]);
+        cache.forget(&repositories[0], |()| false);
+        assert_eq!(known(&cache, later), wanted);
+        cache.forget(&repositories[0], |()| true);
         assert_eq!(known(&cache, later), [false; 3]);
     }
 

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::{
     Login, Repository,
-    docker_config::{DockerConfigError, login_for},
+    docker_config::{self, DockerConfigError, login_for},
 };
 use configuration::Configuration;
 use plugin::Plugin;
@@ -114,10 +114,16 @@ impl OwnLogins {
         failure.map_or(Ok(None), Err)
     }
 
+    /// The credential store in which the file says that the login for a repository is: no program of that kind is started.
+    pub async fn store_for(&self, repository: &Repository) -> Option<String> {
+        let config = read(self.docker_config.as_ref()?).await.ok()?;
+        docker_config::store_for(&config, repository)
+    }
+
     /// Believes no provider's login for a repository any longer: the registry refused it.
-    pub async fn forget(&self, repository: &Repository) {
+    pub fn forget(&self, repository: &Repository) {
         for plugin in self.plugins.iter().filter(|plugin| plugin.is_for(repository)) {
-            plugin.forget(repository).await;
+            plugin.forget(repository);
         }
     }
 }

@@ -2,12 +2,12 @@
 //! (`credentialprovider.kubelet.k8s.io/v1`).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::Command,
-    sync::Mutex,
+    sync::{Mutex as Turn, Semaphore},
     time::Instant,
 };
 use voxsync_crds::duration::DurationText;
@@ -26,9 +26,12 @@ use super::{
     cache::{Cache, Reach},
     configuration::{Configuration, Provider},
 };
-use crate::registry::{
-    Login, Repository,
-    docker_config::{Entry, is_for, login_in},
+use crate::{
+    pause,
+    registry::{
+        Login, Repository,
+        docker_config::{Entry, is_for, login_in},
+    },
 };
 
 /// As long as the kubelet waits.
@@ -36,8 +39,13 @@ const RUN_LIMIT: Duration = Duration::from_mins(1);
 const MAX_OUTPUT_BYTES: u64 = 1 << 20;
 const MAX_ERROR_BYTES: u64 = 16 << 10;
 const MAX_SHOWN_CHARACTERS: usize = 200;
-/// For so long a failure is an answer too: a thousand looks must not start a thousand programs that fail.
-const FAILURE_AGE: Duration = Duration::from_secs(10);
+/// How often it runs at once, for as many registries.
+const RUNS_AT_ONCE: usize = 8;
+/// For so long a first failure is an answer too, and each further one for twice as long: a thousand looks must not start
+/// a thousand programs that fail.
+const FIRST_FAILURE_AGE: Duration = Duration::from_secs(10);
+/// The longest that a failure is an answer.
+const LONGEST_FAILURE_AGE: Duration = Duration::from_mins(1);
 /// What a program gets of the environment: what every program needs, proxies and authorities, and what clouds put
 /// there for workload identities. All else stays here.
 const PASSED_VARIABLES: [&str; 11] = [
@@ -62,11 +70,24 @@ pub(super) struct Plugin {
     environment: Vec<(OsString, OsString)>,
     /// How long it may take.
     pub(super) limit: Duration,
-    /// Held while it runs: it runs once for all who ask the same.
     answers: Mutex<Cache<Answer>>,
+    /// Held while it runs for a registry, by its host: most answers are for all images of one, and one for which it hangs
+    /// holds up no other.
+    turns: Mutex<HashMap<String, Arc<Turn<()>>>>,
+    runs: Semaphore,
 }
 
-type Answer = Result<BTreeMap<String, Entry>, OwnLoginError>;
+pub(super) type Answer = Result<BTreeMap<String, Entry>, Failure>;
+
+/// Why it gave none.
+pub(super) struct Failure {
+    reason: String,
+    /// How many on end this is the last of.
+    count: u32,
+}
+
+/// What came of a run: the logins, for whom, and for how long; or for whom there are none, and why.
+pub(super) type Outcome = Result<(BTreeMap<String, Entry>, Reach, Duration), (Reach, String)>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,6 +122,8 @@ impl Plugin {
                 environment: passed.iter().cloned().chain(own).collect(),
                 limit: RUN_LIMIT,
                 answers: Mutex::default(),
+                turns: Mutex::default(),
+                runs: Semaphore::new(RUNS_AT_ONCE),
                 provider,
             }
         };
@@ -112,52 +135,73 @@ impl Plugin {
     }
 
     pub(super) async fn login(&self, repository: &Repository) -> Result<Option<Login>, OwnLoginError> {
-        let mut answers = self.answers.lock().await;
-        let answer = if let Some(answer) = answers.get(repository, Instant::now()) {
-            answer
-        } else {
-            let ran = self.ask(repository).await;
-            let (answer, reach, age) = match ran {
-                Ok((entries, reach, age)) => (Ok(entries), reach, age),
-                Err(reason) => (Err(self.failed(repository, reason)), Reach::Image, FAILURE_AGE),
-            };
-            let answer = Arc::new(answer);
-            answers.insert(repository, reach, Arc::clone(&answer), age, Instant::now());
-            answer
+        let answer = match self.known(repository, Instant::now()) {
+            Some(answer) => answer,
+            None => self.learn(repository).await,
         };
-        let entries = answer.as_ref().as_ref().map_err(Clone::clone)?;
+        let entries =
+            answer.as_ref().as_ref().map_err(|failure| self.failed(repository, failure.reason.clone()))?;
         login_in(entries, repository).map_err(|error| self.failed(repository, error.to_string()))
     }
 
-    pub(super) async fn forget(&self, repository: &Repository) {
-        self.answers.lock().await.forget(repository);
+    /// Believes no login for a repository any longer.
+    pub(super) fn forget(&self, repository: &Repository) {
+        lock(&self.answers).forget(repository, Result::is_ok);
+    }
+
+    pub(super) fn known(&self, repository: &Repository, now: Instant) -> Option<Arc<Answer>> {
+        lock(&self.answers).get(repository, now)
+    }
+
+    /// Runs it, unless somebody else did while this one waited for that.
+    async fn learn(&self, repository: &Repository) -> Arc<Answer> {
+        let turn = self.turn(repository.host());
+        let _turn = turn.lock().await;
+        let _run = self.runs.acquire().await;
+        if let Some(answer) = self.known(repository, Instant::now()) {
+            return answer;
+        }
+        let ran = tokio::time::timeout(self.limit, self.ask(repository)).await;
+        let outcome = match ran {
+            Ok(answered) => answered.map_err(|reason| (Reach::Image, reason)),
+            // The same would hold up those who wait to ask it about other images of the registry.
+            Err(_) => Err((Reach::Registry, format!("it did not end in {:?}", self.limit))),
+        };
+        self.remember(repository, outcome, Instant::now())
+    }
+
+    pub(super) fn remember(&self, repository: &Repository, outcome: Outcome, now: Instant) -> Arc<Answer> {
+        let mut answers = lock(&self.answers);
+        let (answer, reach, age) = match outcome {
+            Ok((entries, reach, age)) => {
+                answers.forget(repository, Result::is_err);
+                (Ok(entries), reach, age)
+            }
+            Err((reach, reason)) => {
+                let before = answers.last(repository, reach).and_then(|last| last.as_ref().err());
+                let count = before.map_or(1, |failure| failure.count.saturating_add(1));
+                let age = pause(FIRST_FAILURE_AGE, count, LONGEST_FAILURE_AGE);
+                (Err(Failure { reason, count }), reach, age)
+            }
+        };
+        let answer = Arc::new(answer);
+        answers.insert(repository, reach, Arc::clone(&answer), age, now);
+        answer
+    }
+
+    fn turn(&self, host: &str) -> Arc<Turn<()>> {
+        let mut turns = lock(&self.turns);
+        // Who runs it, or waits for that, holds its host's.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(host.to_owned()).or_default().clone()
     }
 
     fn failed(&self, repository: &Repository, reason: String) -> OwnLoginError {
         OwnLoginError::Plugin { name: self.provider.name.clone(), image: repository.to_string(), reason }
     }
 
-    async fn ask(
-        &self,
-        repository: &Repository,
-    ) -> Result<(BTreeMap<String, Entry>, Reach, Duration), String> {
-        let ran = tokio::time::timeout(self.limit, self.run(repository)).await;
-        let output = ran.map_err(|_| format!("it did not end in {:?}", self.limit))??;
-        // Never with what is wrong in it: the answer is a login.
-        let response: Response = serde_json::from_slice(&output)
-            .map_err(|_| "what it printed is not a CredentialProviderResponse in JSON".to_owned())?;
-        if response.kind != "CredentialProviderResponse" || response.api_version != self.provider.protocol {
-            return Err(format!(
-                "it answers with something else than a CredentialProviderResponse of {}",
-                self.provider.protocol
-            ));
-        }
-        let age = match response.cache_duration.map(|age| age.to_duration()) {
-            None => self.provider.default_cache_duration,
-            Some(Ok(age)) => age,
-            Some(Err(_)) => return Err("its `cacheDuration` is no duration".to_owned()),
-        };
-        Ok((response.auth.unwrap_or_default(), response.cache_key_type, age))
+    async fn ask(&self, repository: &Repository) -> Result<Read, String> {
+        read(&self.run(repository).await?, &self.provider)
     }
 
     async fn run(&self, repository: &Repository) -> Result<Vec<u8>, String> {
@@ -194,6 +238,32 @@ impl Plugin {
         }
         Ok(output)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Logins, for what they are good, and how long.
+pub(super) type Read = (BTreeMap<String, Entry>, Reach, Duration);
+
+/// What a program answered.
+pub(super) fn read(output: &[u8], provider: &Provider) -> Result<Read, String> {
+    // Never with what is wrong in it: the answer is a login.
+    let response: Response = serde_json::from_slice(output)
+        .map_err(|_| "what it printed is not a CredentialProviderResponse in JSON".to_owned())?;
+    if response.kind != "CredentialProviderResponse" || response.api_version != provider.protocol {
+        return Err(format!(
+            "it answers with something else than a CredentialProviderResponse of {}",
+            provider.protocol
+        ));
+    }
+    let age = match response.cache_duration.map(|age| age.to_duration()) {
+        None => provider.default_cache_duration,
+        Some(Ok(age)) => age,
+        Some(Err(_)) => return Err("its `cacheDuration` is no duration".to_owned()),
+    };
+    Ok((response.auth.unwrap_or_default(), response.cache_key_type, age))
 }
 
 fn is_passed(name: &OsStr) -> bool {

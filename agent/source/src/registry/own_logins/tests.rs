@@ -1,11 +1,14 @@
 //! With real programs: small scripts.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use voxsync_hostile::{fuzz, near};
 
-use super::*;
+use super::{cache::Reach, *};
+use crate::registry::docker_config::login_in;
 
 const PROTOCOL: &str = "credentialprovider.kubelet.k8s.io/v1";
 
@@ -50,7 +53,10 @@ impl World {
 }
 
 fn write_program(path: &Path, script: &str, folder: &Path) {
-    let script = format!("#!/bin/sh\ncd {}\ncat >> requests; echo >> requests\n{script}\n", folder.display());
+    let script = format!(
+        "#!/bin/sh\ncd {}\nrequest=$(cat); echo \"$request\" >> requests\n{script}\n",
+        folder.display()
+    );
     fs::write(path, script).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -85,7 +91,7 @@ async fn a_program_is_asked_and_its_answer_is_kept(#[case] reach: &str, #[case] 
     assert_eq!(requests[0], wanted);
     assert_eq!(world.login("elsewhere.test/code").await, Ok(None));
     assert_eq!(world.requests().len(), runs, "it is asked only for images that it is for");
-    world.logins.forget(&"one.example/code".parse().unwrap()).await;
+    world.logins.forget(&"one.example/code".parse().unwrap());
     world.login("one.example/code").await.unwrap();
     assert_eq!(world.requests().len(), runs + 1, "what is refused is asked for again");
 }
@@ -145,9 +151,41 @@ async fn a_program_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_program_that_does_not_end_is_ended() {
     let mut world = World::with("exec sleep 1000", json!({})).await;
-    world.logins.plugins[0].limit = std::time::Duration::from_millis(300);
+    world.logins.plugins[0].limit = Duration::from_millis(300);
     let message = world.login("one.example/code").await.unwrap_err().to_string();
     assert!(message.contains("did not end in 300ms"), "{message}");
+    let of_another = world.login("one.example/other").await.unwrap_err().to_string();
+    assert!(of_another.contains("no login for one.example/other: it did not end in 300ms"), "{of_another}");
+    assert_eq!(world.requests().len(), 1, "who waited for it does not wait again");
+}
+
+#[tokio::test]
+async fn one_that_hangs_for_a_registry_holds_up_no_other() {
+    let script = format!("case $request in *slow*) exec sleep 1000;; esac\n{}", answer("Registry", ""));
+    let world = World::with(&script, json!({})).await;
+    tokio::select! {
+        biased;
+        ended = world.login("slow.example/code") => panic!("it hangs: {ended:?}"),
+        found = world.login("one.example/code") => assert_eq!(found, Ok(Some(basic("AWS", "a token")))),
+    }
+}
+
+#[tokio::test]
+async fn failures_are_answers_for_longer_and_longer() {
+    let world = World::with("", json!({})).await;
+    let (plugin, repository) = (&world.logins.plugins[0], "one.example/code".parse().unwrap());
+    let mut now = Instant::now();
+    let fail = |now| plugin.remember(&repository, Err((Reach::Image, "no".to_owned())), now);
+    for age in [10, 20, 40, 60, 60].map(Duration::from_secs) {
+        fail(now);
+        assert!(plugin.known(&repository, now + age - Duration::from_millis(1)).is_some());
+        plugin.forget(&repository);
+        now += age;
+        assert!(plugin.known(&repository, now).is_none(), "not after {age:?}");
+    }
+    plugin.remember(&repository, Ok((BTreeMap::new(), Reach::Registry, Duration::ZERO)), now);
+    fail(now);
+    assert!(plugin.known(&repository, now + Duration::from_secs(10)).is_none(), "it was well again");
 }
 
 #[tokio::test]
@@ -170,4 +208,39 @@ async fn a_docker_configuration_is_read_at_each_use_and_comes_first() {
     assert!(message.contains("docker.json") && !message.contains("hunter2"), "{message}");
     fs::remove_file(&path).unwrap();
     assert!(login("one.example/code").await.unwrap_err().to_string().starts_with("cannot read "));
+}
+
+#[test]
+fn fuzz_answer_of_a_credential_provider() {
+    let configuration = json!({
+        "apiVersion": "kubelet.config.k8s.io/v1", "kind": "CredentialProviderConfig", "providers": [{
+            "name": "ecr", "matchImages": ["*.example", "r.example:5000/a"], "defaultCacheDuration": "12h0m0s",
+            "apiVersion": PROTOCOL, "args": ["get", "x"], "env": [{"name": "A", "value": "b"}],
+        }],
+    });
+    let provider = Configuration::read(configuration.to_string().as_bytes()).unwrap().providers.remove(0);
+    let login = json!({"username": "user", "password": "hunter2"});
+    let answer = json!({
+        "apiVersion": PROTOCOL, "kind": "CredentialProviderResponse", "cacheKeyType": "Registry",
+        "cacheDuration": "6h30m", "auth": {"*.example": login, "r.example/team": login, "r.example:5000": login},
+    });
+    let repository: Repository = "r.example/team/code".parse().unwrap();
+    fuzz(near([answer.to_string()]), |output| match plugin::read(&output, &provider) {
+        Ok((entries, reach, age)) => {
+            let mut cache = cache::Cache::default();
+            cache.insert(&repository, reach, std::sync::Arc::new(()), age, Instant::now());
+            login_in(&entries, &repository).is_ok()
+        }
+        Err(message) => {
+            assert!(message.len() < 300 && !message.contains("hunter2"), "{message}");
+            false
+        }
+    });
+    fuzz(near([configuration.to_string()]), |text| match Configuration::read(&text) {
+        Ok(configuration) => configuration.providers.iter().all(|provider| !provider.name.contains('/')),
+        Err(message) => {
+            assert!(message.len() < 1000, "{message}");
+            false
+        }
+    });
 }

@@ -9,7 +9,7 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().fold("sha256:".to_owned(), |digest, byte| format!("{digest}{byte:02x}"))
+    format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }
 
 fn image(annotations: &Value) -> String {

@@ -1,7 +1,7 @@
 //! The client against a registry of our own on loopback, which shows what real ones do only sometimes.
 
 mod faults;
-mod hostile;
+mod fuzz;
 mod login;
 mod manifests;
 mod signatures;
@@ -19,6 +19,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Pace;
 
 /// One request as the registry saw it.
 #[derive(Debug, Clone)]

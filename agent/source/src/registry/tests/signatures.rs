@@ -14,7 +14,7 @@ const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().fold("sha256:".to_owned(), |digest, byte| format!("{digest}{byte:02x}"))
+    format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }
 
 fn layer(media_type: &str, content: &str) -> Value {
@@ -88,6 +88,40 @@ async fn both_forms_are_found(#[case] list: String) {
     let annotations = [("a".to_owned(), "b".to_owned())].into();
     let simple = FoundSignature::Simple { payload: b"payload".to_vec(), annotations };
     assert_eq!(signatures(&registry).await.unwrap(), [simple, FoundSignature::Bundle(b"bundle".to_vec())]);
+}
+
+/// A registry whose list of referrers has a page for each of these, with or without an end.
+async fn in_pages(pages: Vec<String>, is_endless: bool, rest: &[(String, String)]) -> Registry {
+    let rest: HashMap<String, String> = rest.iter().cloned().collect();
+    Registry::start(move |seen| {
+        let path = seen.path.strip_prefix("/v2/team/code/").unwrap();
+        let Some(page) = path.strip_prefix(&format!("referrers/{IMAGE}")) else {
+            return rest
+                .get(path)
+                .map_or_else(|| answer(404, &[], "{}"), |body| answer(200, &[], body.clone()));
+        };
+        let number: usize = page.strip_prefix("?page=").map_or(0, |number| number.parse().unwrap());
+        // As a registry behind a proxy sees itself.
+        let link = format!("<http://127.0.0.1:1/hub/referrers/{IMAGE}?page={}>; rel=\"next\"", number + 1);
+        let has_next = is_endless || number + 1 < pages.len();
+        let headers: &[(&str, &str)] = if has_next { &[("link", &link)] } else { &[] };
+        answer(200, headers, pages[number.min(pages.len() - 1)].clone())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn all_pages_of_a_list_are_read() {
+    let bundle = manifest(&[layer(BUNDLE, "bundle")]);
+    let sbom = index(&[entry("application/spdx+json", "sbom")]);
+    let pages = vec![sbom.clone(), index(&[]), index(&[entry(BUNDLE, &bundle)])];
+    let rest = [manifest_at(&digest(&bundle), &bundle), blob("bundle")];
+    let registry = in_pages(pages, false, &rest).await;
+    assert_eq!(signatures(&registry).await.unwrap(), [FoundSignature::Bundle(b"bundle".to_vec())]);
+
+    let registry = in_pages(vec![sbom], true, &[]).await;
+    assert_eq!(signatures(&registry).await.unwrap(), [], "one without an end ends");
+    assert_eq!(registry.take_requests().len(), 51);
 }
 
 #[tokio::test]

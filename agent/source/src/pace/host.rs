@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::pause;
+
 /// How many requests of the budget may go at once where nothing was asked for a while.
 const BURST: u32 = 20;
 /// How long a host rests that refuses for the first time and does not say how long; each further refusal doubles it.
@@ -112,9 +114,8 @@ impl Host {
             Outcome::Refused(asked) if is_current => {
                 self.rests += 1;
                 self.refusals = if now >= self.well_at { 1 } else { self.refusals.saturating_add(1) };
-                let doubled =
-                    FIRST_REST.saturating_mul(1_u32.checked_shl(self.refusals - 1).unwrap_or(u32::MAX));
-                let rest = asked.map_or(doubled.min(LONGEST_REST), |asked| asked.max(FIRST_REST));
+                let own = pause(FIRST_REST, self.refusals, LONGEST_REST);
+                let rest = asked.map_or(own, |asked| asked.max(FIRST_REST));
                 let until = now + rest.mul_f64(1.0 + JITTER * chance);
                 self.state = State::Resting { until };
                 self.well_at = until + rest;

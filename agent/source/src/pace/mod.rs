@@ -1,5 +1,5 @@
-//! Manners towards registries: how many requests are under way, how many a second each host gets, and rests that a host
-//! asks for. Shared by all clients of a process, token servers and mirrors included.
+//! Manners towards hosts: how many requests are under way, how many a second each host gets, and rests that a host asks
+//! for. Shared by all who ask the same hosts: of registries, token servers and mirrors included.
 
 mod host;
 
@@ -21,7 +21,7 @@ use host::{Host, Outcome, Ticket, Verdict};
 /// How many requests a second a host gets at most, where nothing else is said: enough for a thousand repositories a
 /// minute, and far from what gets anybody banned.
 pub const DEFAULT_REQUESTS_PER_SECOND: u32 = 20;
-/// How many requests are under way at once.
+/// How many requests are under way at once, besides one to each host.
 const AT_ONCE: usize = 32;
 /// How many of them may be to one host: one that does not answer holds up nobody but those who ask it.
 const AT_ONCE_TO_A_HOST: usize = 8;
@@ -68,7 +68,7 @@ impl Pace {
     }
 
     /// Waits until a host may be asked. It counts as asked until what is given back is dropped.
-    pub(super) async fn admit(&self, host: &str) -> Admission {
+    pub async fn admit(&self, host: &str) -> Admission {
         let gate = self.gate(host);
         let turn = Arc::clone(&gate.turns).acquire_owned().await.ok();
         loop {
@@ -88,7 +88,9 @@ impl Pace {
             // Dropped while it waits, it counts as without an answer.
             let mut admission =
                 Admission { gate: Arc::clone(&gate), ticket, is_open: true, permits: Vec::new() };
-            let all = Arc::clone(&self.0.all).acquire_owned().await.ok();
+            // A host that nobody else asks waits for no other: those that do not answer may hold all permits.
+            let is_alone = gate.turns.available_permits() + 1 == AT_ONCE_TO_A_HOST;
+            let all = if is_alone { None } else { Arc::clone(&self.0.all).acquire_owned().await.ok() };
             // A rest may have begun in the meantime.
             if lock(&gate.host).admits_still(ticket) {
                 admission.permits.extend(turn.into_iter().chain(all));
@@ -115,8 +117,8 @@ impl Pace {
     }
 }
 
-/// The right to send one request.
-pub(super) struct Admission {
+/// The right to send one request, or to begin one conversation.
+pub struct Admission {
     gate: Arc<Gate>,
     ticket: Ticket,
     is_open: bool,
@@ -125,12 +127,12 @@ pub(super) struct Admission {
 
 impl Admission {
     /// The host answered.
-    pub(super) fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.ended(Outcome::Answered);
     }
 
     /// The host wants to be left alone, perhaps for so long.
-    pub(super) fn refused(&mut self, retry_after: Option<Duration>) {
+    pub(crate) fn refused(&mut self, retry_after: Option<Duration>) {
         self.ended(Outcome::Refused(retry_after));
     }
 
