@@ -16,7 +16,7 @@ mod image;
 mod refusal;
 mod text;
 
-pub use git::{SignedRevision, Signers, judge_revision};
+pub use git::{Signed, SignedRevision, Signers, judge_revision};
 pub use image::{
     Identity, ImageRules, ImageSignature, Keyless, PublicKeys, SIGNATURES_LIMIT, SimpleSignature, judge_image,
 };

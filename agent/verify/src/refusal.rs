@@ -6,6 +6,14 @@ pub enum Refusal {
     /// There is none (yet).
     #[error("it has no signature yet: it is looked for again at each look, and goes on when it is there")]
     Missing,
+    /// A commit or tag has none, and will never have one: another one has to be made.
+    #[error("{what} has no signature, and gets none later: make a signed one (`{command}`)")]
+    Unsigned {
+        /// What it is.
+        what: &'static str,
+        /// How to sign such a thing.
+        command: &'static str,
+    },
     /// It cannot be read.
     #[error("its signature cannot be read: {0}")]
     Malformed(String),
@@ -14,12 +22,14 @@ pub enum Refusal {
     Unsupported(String),
     /// Another key made it, or what it signs was changed.
     #[error(
-        "no signature of it is by {trusted}: sign it with one of them, or add the key of who signed it; a signature that \
-         was changed looks the same"
+        "{}: sign it with one of them, or add the key of who signed it; a signature that was changed looks the same",
+        by_whom(trusted, found.as_deref())
     )]
     WrongKey {
         /// The keys that are trusted.
         trusted: String,
+        /// The key that it says it is by, where it says so.
+        found: Option<String>,
     },
     /// The evidence beside it (certificate, log, timestamp) does not hold.
     #[error("its signature does not hold: {0}")]
@@ -42,8 +52,15 @@ pub enum Refusal {
 
 impl Refusal {
     /// What it is if there was a signature, and none of those who are trusted made it.
-    pub(crate) fn or_wrong_key(self, trusted: &impl ToString) -> Self {
-        if self == Self::Missing { Self::WrongKey { trusted: trusted.to_string() } } else { self }
+    pub(crate) fn or_wrong_key(self, trusted: &impl ToString, found: Option<String>) -> Self {
+        if self == Self::Missing { Self::WrongKey { trusted: trusted.to_string(), found } } else { self }
+    }
+}
+
+fn by_whom(trusted: &str, found: Option<&str>) -> String {
+    match found {
+        Some(found) => format!("it is signed by {found}, not by {trusted}"),
+        None => format!("no signature of it is by {trusted}"),
     }
 }
 

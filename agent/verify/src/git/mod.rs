@@ -4,6 +4,7 @@
 //! annotated tag. A tag counts only under the name that it was signed with.
 
 mod allowed_signers;
+mod keyring;
 mod object;
 mod openpgp;
 mod ssh;
@@ -12,7 +13,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use self::{allowed_signers::AllowedSigner, object::SignedObject, openpgp::PgpKey};
+use self::{allowed_signers::AllowedSigner, keyring::Keyring, object::SignedObject};
 use crate::{BadMaterial, Refusal, text::shown};
 
 /// The largest file of signers.
@@ -29,7 +30,16 @@ const PGP_PACKET: u8 = 0x80;
 #[derive(Default)]
 pub struct Signers {
     ssh: Vec<AllowedSigner>,
-    openpgp: Vec<PgpKey>,
+    openpgp: Keyring,
+}
+
+/// Who signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The signer, for people.
+    pub by: String,
+    /// Until when that counts, where it stands on a key that expires.
+    pub until: Option<Timestamp>,
 }
 
 /// What a reference of a repository is now: the raw objects, whose ids were checked by who read them.
@@ -58,27 +68,29 @@ impl Signers {
             }
             let is_packets = bytes.first().is_some_and(|first| first & PGP_PACKET != 0);
             match text {
-                Ok(text) if text.contains(PGP_KEY) => signers.openpgp.extend(openpgp::armored(file, text)?),
-                _ if is_packets => signers.openpgp.extend(openpgp::binary(file, bytes)?),
+                Ok(text) if text.contains(PGP_KEY) => signers.openpgp.add_armored(file, text)?,
+                _ if is_packets => signers.openpgp.add(file, bytes)?,
                 Ok(text) => signers.ssh.extend(allowed_signers::parse(file, text)?),
                 Err(_) => return Err(bad("is neither allowed signers of SSH nor an OpenPGP key".to_owned())),
             }
-            if signers.ssh.len() + signers.openpgp.len() > SIGNERS_LIMIT {
+            if signers.ssh.len() + signers.openpgp.keys.len() > SIGNERS_LIMIT {
                 return Err(bad(format!("has one signer too many: at most {SIGNERS_LIMIT} are taken")));
             }
         }
-        if signers.ssh.is_empty() && signers.openpgp.is_empty() {
+        if signers.ssh.is_empty() && signers.openpgp.keys.is_empty() {
             return Err(BadMaterial::new("the Secret", "names no signers"));
         }
         Ok(signers)
     }
 
-    fn judge(&self, object: &SignedObject, now: Timestamp) -> Result<String, Refusal> {
-        let Some(signature) = object.signature.as_deref() else { return Err(Refusal::Missing) };
+    fn judge(&self, object: &SignedObject, unsigned: Refusal, now: Timestamp) -> Result<Signed, Refusal> {
+        let Some(signature) = object.signature.as_deref() else { return Err(unsigned) };
         let signature =
             std::str::from_utf8(signature).map_err(|_| Refusal::Malformed("it is not text".to_owned()))?;
         if signature.starts_with(SSH_SIGNATURE) {
-            ssh::judge(&self.ssh, signature, object, self)
+            // Its times are held against that of the commit, which does not change.
+            let by = ssh::judge(&self.ssh, signature, object, self)?;
+            Ok(Signed { by, until: None })
         } else if signature.starts_with(PGP_SIGNATURE) {
             openpgp::judge(&self.openpgp, signature, &object.payload, now, self)
         } else {
@@ -88,20 +100,30 @@ impl Signers {
     }
 }
 
+impl Signed {
+    fn on(self, what: &str) -> Self {
+        Self { by: format!("{}, on {what}", self.by), ..self }
+    }
+}
+
 /// Judges what a reference is now; says who signed it.
 pub fn judge_revision(
     signers: &Signers,
     revision: &SignedRevision<'_>,
     now: Timestamp,
-) -> Result<String, Refusal> {
+) -> Result<Signed, Refusal> {
     // Who signed the commit never said that it is this version: whoever may push could say so of any old one.
     if let Some((name, tag)) = revision.tag {
-        let tag = tag.ok_or(Refusal::Missing)?;
-        let of_tag = SignedObject::tag(tag, name, revision.id).and_then(|tag| signers.judge(&tag, now));
-        return of_tag.map(|by| format!("{by}, on the tag {}", shown(&name)));
+        let unsigned = |what| Refusal::Unsigned { what, command: "git tag -s" };
+        let tag = tag.ok_or_else(|| unsigned("a lightweight tag"))?;
+        let of_tag = SignedObject::tag(tag, name, revision.id)
+            .and_then(|tag| signers.judge(&tag, unsigned("this annotated tag"), now));
+        return of_tag.map(|signed| signed.on(&format!("the tag {}", shown(&name))));
     }
-    let of_commit = SignedObject::commit(revision.commit).and_then(|commit| signers.judge(&commit, now));
-    of_commit.map(|by| format!("{by}, on the commit"))
+    let unsigned = Refusal::Unsigned { what: "this commit", command: "git commit -S" };
+    let of_commit =
+        SignedObject::commit(revision.commit).and_then(|commit| signers.judge(&commit, unsigned, now));
+    of_commit.map(|signed| signed.on("the commit"))
 }
 
 /// The signers by name.
@@ -109,7 +131,7 @@ impl fmt::Display for Signers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMED_LIMIT: usize = 4;
         let of_ssh = self.ssh.iter().map(ToString::to_string);
-        let mut names: Vec<String> = of_ssh.chain(self.openpgp.iter().map(ToString::to_string)).collect();
+        let mut names: Vec<String> = of_ssh.chain(self.openpgp.keys.iter().map(openpgp::named)).collect();
         let more = names.len().saturating_sub(NAMED_LIMIT);
         names.truncate(NAMED_LIMIT);
         formatter.write_str(&names.join(" or "))?;

@@ -1,7 +1,7 @@
 //! Signatures by SSH keys (OpenSSH, `PROTOCOL.sshsig`).
 
 use jiff::Timestamp;
-use ssh_key::SshSig;
+use ssh_key::{HashAlg, SshSig};
 
 use super::{Signers, allowed_signers::AllowedSigner, object::SignedObject};
 use crate::{Refusal, text::shown};
@@ -26,7 +26,8 @@ pub(super) fn judge(
             Err(other) => refusal = refusal.max(other),
         }
     }
-    Err(refusal.or_wrong_key(signers))
+    let found = signature.public_key().fingerprint(HashAlg::Sha256).to_string();
+    Err(refusal.or_wrong_key(signers, Some(found)))
 }
 
 fn good(signer: &AllowedSigner, signature: &SshSig, object: &SignedObject) -> Result<(), Refusal> {

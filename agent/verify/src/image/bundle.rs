@@ -14,7 +14,7 @@ const STATEMENT: &str = "application/vnd.in-toto+json";
 pub(super) fn by_key(keys: &PublicKeys, digest: &str, bundle: &[u8]) -> Result<String, Refusal> {
     let bundle = read(bundle)?;
     let envelope = envelope(&bundle)?;
-    let wrong = || Refusal::WrongKey { trusted: keys.to_string() };
+    let wrong = || Refusal::WrongKey { trusted: keys.to_string(), found: None };
     let signer = keys.signer(&envelope.pae(), &envelope.signature.sig).ok_or_else(wrong)?;
     check(envelope, digest)?;
     Ok(signer.to_owned())

@@ -9,10 +9,7 @@ use sigstore_verify::{
     types::{DerPublicKey, SignatureBytes},
 };
 
-use crate::{
-    BadMaterial, crypto,
-    text::{hexadecimal, shown},
-};
+use crate::{BadMaterial, crypto, text::shown};
 
 /// How many keys a Secret may hold.
 const KEYS_LIMIT: usize = 32;
@@ -96,7 +93,7 @@ impl PublicKey {
             schemes.push(old.map_err(unusable)?);
         }
         let digest = <Sha256 as sha2::Digest>::digest(der.as_bytes());
-        let fingerprint = hexadecimal(digest.get(..FINGERPRINT_BYTES).unwrap_or_default());
+        let fingerprint = hex::encode(digest.get(..FINGERPRINT_BYTES).unwrap_or_default());
         Ok(Self { name: format!("key {} ({fingerprint})", shown(&file)), schemes, prehashed })
     }
 

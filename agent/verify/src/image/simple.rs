@@ -56,7 +56,7 @@ struct LogBody {
 impl SimpleSignature {
     pub(super) fn by_key(&self, keys: &PublicKeys, digest: &str) -> Result<String, Refusal> {
         let signature = SignatureBytes::new(self.signature()?);
-        let wrong = || Refusal::WrongKey { trusted: keys.to_string() };
+        let wrong = || Refusal::WrongKey { trusted: keys.to_string(), found: None };
         let signer = keys.signer(&self.payload, &signature).ok_or_else(wrong)?;
         payload::check_simple(&self.payload, digest)?;
         Ok(signer.to_owned())
@@ -102,7 +102,7 @@ impl SimpleSignature {
         let LogEntry { signed_entry_timestamp, payload } = entry;
         let body = STANDARD.decode(&payload.body).map_err(|_| malformed("the body of its log entry"))?;
         let body: LogBody = serde_json::from_slice(&body).map_err(|error| malformed(&shown(&error)))?;
-        let log_id = bytes_of_hexadecimal(&payload.log_id).ok_or_else(|| malformed("the id of its log"))?;
+        let log_id = hex::decode(&payload.log_id).map_err(|_| malformed("the id of its log"))?;
         let bundle = json!({
             "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
             "verificationMaterial": {
@@ -137,15 +137,6 @@ fn certificates(pem: &str) -> Result<Vec<String>, Refusal> {
     certificates
         .filter(|certificates| !certificates.is_empty())
         .ok_or_else(|| malformed("its certificate is not PEM"))
-}
-
-fn bytes_of_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
-    let pair = |pair: &[u32]| match pair {
-        [high, low] => u8::try_from(high << 4 | low).ok(),
-        _ => None,
-    };
-    digits?.chunks(2).map(pair).collect()
 }
 
 fn malformed(what: &str) -> Refusal {

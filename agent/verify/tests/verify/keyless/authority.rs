@@ -115,7 +115,7 @@ impl Sigstore {
     /// Certifies somebody for a moment, lets them sign a message, and logs that.
     pub fn sign(&self, message: &[u8], signing: &Signing<'_>) -> Signed {
         self.logged(message, signing, |signature, certificate| {
-            let hash = json!({"algorithm": "sha256", "value": hexadecimal(&sha256(message))});
+            let hash = json!({"algorithm": "sha256", "value": hex::encode(sha256(message))});
             let signature = json!({"content": signature, "publicKey": {"content": certificate}});
             json!({
                 "apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {"data": {"hash": hash}, "signature": signature},
@@ -128,7 +128,7 @@ impl Sigstore {
         let kind = "application/vnd.in-toto+json";
         let encoded = format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len());
         self.logged(encoded.as_bytes(), signing, |signature, certificate| {
-            let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": hexadecimal(&sha256(bytes))});
+            let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": hex::encode(sha256(bytes))});
             let signatures = json!([{"signature": signature, "verifier": certificate}]);
             let payload = hash(statement.as_bytes());
             let spec = json!({"envelopeHash": hash(b"not looked at"), "payloadHash": payload, "signatures": signatures});
@@ -146,7 +146,7 @@ impl Sigstore {
         let entry = format!(
             r#"{{"body":"{}","integratedTime":{logged},"logID":"{}","logIndex":0}}"#,
             STANDARD.encode(&body),
-            hexadecimal(&log_id)
+            hex::encode(&log_id)
         );
         // A log with this entry alone.
         let root = sha256(&[&[0], body.as_bytes()].concat());
@@ -221,7 +221,7 @@ impl Signed {
             "SignedEntryTimestamp": STANDARD.encode(&self.promise),
             "Payload": {
                 "body": STANDARD.encode(&self.body), "integratedTime": self.logged, "logIndex": 0,
-                "logID": hexadecimal(&self.log_id),
+                "logID": hex::encode(&self.log_id),
             },
         });
         [
@@ -263,10 +263,6 @@ fn length16(bytes: &[u8]) -> [u8; 2] {
 
 fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest(&SHA256, bytes).as_ref().to_vec()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn pem(der: &[u8]) -> String {

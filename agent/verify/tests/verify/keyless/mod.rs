@@ -2,6 +2,7 @@
 
 mod authority;
 mod der;
+mod fuzz;
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
