@@ -1,11 +1,11 @@
 //! How senders prove themselves: by a signature over the body, or by a token that only they know. All comparisons take
 //! the same time, whatever was sent.
 
-use std::time::Duration;
+use std::{cell::OnceCell, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use ring::hmac::{HMAC_SHA256, Key, sign, verify};
+use ring::hmac::{Context, HMAC_SHA256, Key, Tag, sign, verify};
 
 use crate::delivery::{Delivery, Secret};
 
@@ -32,72 +32,94 @@ pub enum Refusal {
 /// What a look at a proof comes to.
 pub(crate) type Verdict = Result<(), Refusal>;
 
-/// A header with `sha256=` and the HMAC of the body in hexadecimal digits.
-pub(crate) fn signed_with_prefix(delivery: &Delivery<'_>, header: &str, secret: &Secret) -> Verdict {
-    let digits = delivery.header(header).and_then(|value| value.strip_prefix("sha256="));
-    signed(delivery.body, digits, secret.bytes())
+/// A delivery, and the secret that it has to fit to. The HMAC of its body is computed once, and not before there is
+/// something to compare with.
+pub(crate) struct Claim<'a> {
+    delivery: Delivery<'a>,
+    secret: &'a Secret,
+    now: Timestamp,
+    key: Key,
+    signature: OnceCell<Tag>,
 }
 
-/// A header with the bare hexadecimal digits of the HMAC of the body.
-pub(crate) fn signed_bare(delivery: &Delivery<'_>, header: &str, secret: &Secret) -> Verdict {
-    signed(delivery.body, delivery.header(header), secret.bytes())
-}
-
-fn signed(body: &[u8], digits: Option<&str>, secret: &[u8]) -> Verdict {
-    let tag = hexadecimal(digits.ok_or(Refusal::Missing)?).ok_or(Refusal::Wrong)?;
-    verify(&Key::new(HMAC_SHA256, secret), body, &tag).map_err(|_| Refusal::Wrong)
-}
-
-/// As Standard Webhooks has it: `webhook-signature` with `v1,` and the HMAC of id, time and body in Base64, or several
-/// with spaces between them. The secret may begin with `whsec_`: then it is Base64, too.
-pub(crate) fn signed_by_standard(delivery: &Delivery<'_>, secret: &Secret, now: Timestamp) -> Verdict {
-    let header = |name| delivery.header(name).ok_or(Refusal::Missing);
-    let (signatures, id, time) =
-        (header("webhook-signature")?, header("webhook-id")?, header("webhook-timestamp")?);
-    let encoded = secret.bytes().strip_prefix(b"whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
-    let key = Key::new(HMAC_SHA256, encoded.as_deref().unwrap_or(secret.bytes()));
-    let content = [id.as_bytes(), b".", time.as_bytes(), b".", delivery.body].concat();
-    let fits = |signature: &str| {
-        let tag = signature.strip_prefix("v1,").and_then(|encoded| STANDARD.decode(encoded).ok());
-        tag.is_some_and(|tag| verify(&key, &content, &tag).is_ok())
-    };
-    if !signatures.split(' ').take(SIGNATURES_LIMIT).any(fits) {
-        return Err(Refusal::Wrong);
+impl<'a> Claim<'a> {
+    pub(crate) fn new(delivery: Delivery<'a>, secret: &'a Secret, now: Timestamp) -> Self {
+        let key = Key::new(HMAC_SHA256, secret.bytes());
+        Self { delivery, secret, now, key, signature: OnceCell::new() }
     }
-    let signed_at = time.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    let is_of_now = signed_at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= AGE_LIMIT);
-    if is_of_now { Ok(()) } else { Err(Refusal::Stale) }
-}
 
-/// The header `Authorization`: the token alone, as `Bearer`, or as the password of `Basic`.
-pub(crate) fn authorized(delivery: &Delivery<'_>, secret: &Secret) -> Verdict {
-    let value = delivery.authorization().ok_or(Refusal::Missing)?;
-    let (scheme, rest) = value.split_once(' ').unwrap_or_default();
-    let decoded = STANDARD.decode(rest).unwrap_or_default();
-    let password = decoded.iter().position(|byte| *byte == b':').and_then(|colon| decoded.get(colon + 1..));
-    let given = match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => rest.as_bytes(),
-        "basic" => password.unwrap_or_default(),
-        _ => value.as_bytes(),
-    };
-    same(given, secret)
-}
+    /// A header with `sha256=` and the HMAC of the body in hexadecimal digits.
+    pub(crate) fn signed_with_prefix(&self, header: &str) -> Verdict {
+        self.signed(self.delivery.header(header).and_then(|value| value.strip_prefix("sha256=")))
+    }
 
-/// The token as a header's whole value.
-pub(crate) fn in_header(delivery: &Delivery<'_>, header: &str, secret: &Secret) -> Verdict {
-    same(delivery.header(header).ok_or(Refusal::Missing)?.as_bytes(), secret)
-}
+    /// A header with the bare hexadecimal digits of the HMAC of the body.
+    pub(crate) fn signed_bare(&self, header: &str) -> Verdict {
+        self.signed(self.delivery.header(header))
+    }
 
-/// The token as the last part of the address.
-pub(crate) fn in_address(delivery: &Delivery<'_>, secret: &Secret) -> Verdict {
-    same(delivery.last_segment.ok_or(Refusal::Missing)?.as_bytes(), secret)
-}
+    fn signed(&self, digits: Option<&str>) -> Verdict {
+        let given = hexadecimal(digits.ok_or(Refusal::Missing)?).ok_or(Refusal::Wrong)?;
+        self.same(&given, self.signature.get_or_init(|| sign(&self.key, self.delivery.body)).as_ref())
+    }
 
-/// Whether this is the secret, in a time that does not depend on how much of it is right.
-fn same(given: &[u8], secret: &Secret) -> Verdict {
-    let key = Key::new(HMAC_SHA256, secret.bytes());
-    let wanted = sign(&key, secret.bytes());
-    verify(&key, given, wanted.as_ref()).map_err(|_| Refusal::Wrong)
+    /// As Standard Webhooks has it: `webhook-signature` with `v1,` and the HMAC of id, time and body in Base64, or several
+    /// with spaces between them. The secret may begin with `whsec_`: then it is Base64, too.
+    pub(crate) fn signed_by_standard(&self) -> Verdict {
+        let header = |name| self.delivery.header(name).ok_or(Refusal::Missing);
+        let (signatures, id, time) =
+            (header("webhook-signature")?, header("webhook-id")?, header("webhook-timestamp")?);
+        let encoded = self.secret.bytes().strip_prefix(b"whsec_");
+        let encoded = encoded.and_then(|encoded| STANDARD.decode(encoded).ok());
+        let key = encoded.map_or_else(|| self.key.clone(), |bytes| Key::new(HMAC_SHA256, &bytes));
+        let mut context = Context::with_key(&key);
+        for part in [id.as_bytes(), b".", time.as_bytes(), b".", self.delivery.body] {
+            context.update(part);
+        }
+        let wanted = context.sign();
+        let fits = |signature: &str| {
+            let given = signature.strip_prefix("v1,").and_then(|encoded| STANDARD.decode(encoded).ok());
+            given.is_some_and(|given| self.same(&given, wanted.as_ref()).is_ok())
+        };
+        if !signatures.split(' ').take(SIGNATURES_LIMIT).any(fits) {
+            return Err(Refusal::Wrong);
+        }
+        let signed_at = time.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let is_of_now = signed_at.is_some_and(|at| self.now.duration_since(at).unsigned_abs() <= AGE_LIMIT);
+        if is_of_now { Ok(()) } else { Err(Refusal::Stale) }
+    }
+
+    /// The header `Authorization`: the token alone, as `Bearer`, or as the password of `Basic`.
+    pub(crate) fn authorized(&self) -> Verdict {
+        let value = self.delivery.authorization().ok_or(Refusal::Missing)?;
+        let (scheme, rest) = value.split_once(' ').unwrap_or_default();
+        let decoded = STANDARD.decode(rest).unwrap_or_default();
+        let password =
+            decoded.iter().position(|byte| *byte == b':').and_then(|colon| decoded.get(colon + 1..));
+        let given = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => rest.as_bytes(),
+            "basic" => password.unwrap_or_default(),
+            _ => value.as_bytes(),
+        };
+        self.same(given, self.secret.bytes())
+    }
+
+    /// The token as a header's whole value.
+    pub(crate) fn in_header(&self, header: &str) -> Verdict {
+        let given = self.delivery.header(header).ok_or(Refusal::Missing)?;
+        self.same(given.as_bytes(), self.secret.bytes())
+    }
+
+    /// The token as the last part of the address.
+    pub(crate) fn in_address(&self) -> Verdict {
+        let given = self.delivery.last_segment.ok_or(Refusal::Missing)?;
+        self.same(given.as_bytes(), self.secret.bytes())
+    }
+
+    /// Whether the two are the same, in a time that does not depend on how much of it is right.
+    fn same(&self, given: &[u8], wanted: &[u8]) -> Verdict {
+        verify(&self.key, given, sign(&self.key, wanted).as_ref()).map_err(|_| Refusal::Wrong)
+    }
 }
 
 fn hexadecimal(digits: &str) -> Option<[u8; SHA256_BYTES]> {

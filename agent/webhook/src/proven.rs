@@ -9,7 +9,7 @@ use crate::{
     body::find,
     delivery::{Delivery, Secret},
     news::{Change, News},
-    proof::Refusal,
+    proof::{Claim, Refusal},
     senders::{ALL, sender},
 };
 
@@ -39,7 +39,7 @@ pub fn prove<'a>(
     secret: &Secret,
     now: Timestamp,
 ) -> Result<Proven<'a>, Refusal> {
-    (sender(*kind).prove)(&delivery, secret, now)?;
+    (sender(*kind).prove)(&Claim::new(delivery, secret, now))?;
     Ok(Proven { delivery, senders: std::slice::from_ref(kind) })
 }
 
@@ -53,9 +53,10 @@ pub fn prove_to_anyone<'a>(
     secret: &Secret,
     now: Timestamp,
 ) -> Result<Proven<'a>, Refusal> {
+    let claim = Claim::new(delivery, secret, now);
     let mut refusal = Refusal::Missing;
     for kind in PROOFS_OF_ANYONE {
-        match (sender(kind).prove)(&delivery, secret, now) {
+        match (sender(kind).prove)(&claim) {
             Ok(()) => return Ok(Proven { delivery, senders: &ALL }),
             Err(Refusal::Missing) => {}
             Err(found) => refusal = found,

@@ -9,16 +9,13 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::{in_header, signed_bare},
 };
 
 const HEADER: &str = "X-JFrog-Event-Auth";
 
 pub(crate) const SENDER: Sender = Sender {
     name: "artifactory",
-    prove: |delivery, secret, _| {
-        signed_bare(delivery, HEADER, secret).or_else(|_| in_header(delivery, HEADER, secret))
-    },
+    prove: |claim| claim.signed_bare(HEADER).or_else(|_| claim.in_header(HEADER)),
     wanted: &["event_type", "jpd_origin", "data/repo_key", "data/image_name", "data/tag"],
     read,
 };

@@ -9,12 +9,11 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News, is_no_commit},
-    proof::authorized,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "azure-devops",
-    prove: |delivery, secret, _| authorized(delivery, secret),
+    prove: |claim| claim.authorized(),
     wanted: &["resource/refUpdates/name", "resource/refUpdates/newObjectId", "resource/repository/remoteUrl"],
     read,
 };

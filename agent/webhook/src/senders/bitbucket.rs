@@ -8,7 +8,6 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::signed_with_prefix,
 };
 
 /// The header of the signature, here as in Bitbucket Data Center.
@@ -16,7 +15,7 @@ pub(super) const SIGNATURE: &str = "X-Hub-Signature";
 
 pub(crate) const SENDER: Sender = Sender {
     name: "bitbucket",
-    prove: |delivery, secret, _| signed_with_prefix(delivery, SIGNATURE, secret),
+    prove: |claim| claim.signed_with_prefix(SIGNATURE),
     wanted: &["push/changes/new/name", "push/changes/old/name", "repository/links/html/href"],
     read,
 };

@@ -8,12 +8,11 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::signed_with_prefix,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "bitbucket-server",
-    prove: |delivery, secret, _| signed_with_prefix(delivery, bitbucket::SIGNATURE, secret),
+    prove: |claim| claim.signed_with_prefix(bitbucket::SIGNATURE),
     wanted: &["changes/ref/id", "changes/type", "repository/links/clone/href"],
     read,
 };

@@ -7,7 +7,10 @@
 //!   or by itself (<https://learn.microsoft.com/en-us/azure/container-registry/container-registry-webhook-reference>). Event
 //!   Grid first asks whether it may send: <https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema>.
 //! - Google Artifact Registry by Pub/Sub: <https://cloud.google.com/artifact-registry/docs/configure-notifications>, in
-//!   <https://cloud.google.com/pubsub/docs/push#receive_push>.
+//!   <https://cloud.google.com/pubsub/docs/push#receive_push>, or without that wrapping
+//!   (<https://cloud.google.com/pubsub/docs/payload-unwrapping>).
+//! - `CDEvents`, whose artifacts are package URLs: <https://cdevents.dev/docs/cloudevents-binding/>,
+//!   <https://github.com/package-url/purl-spec/blob/main/types-doc/oci-definition.md>.
 //!
 //! None of them signs in a way that all have: the token is in the address, or in `Authorization`.
 
@@ -18,13 +21,13 @@ use crate::{
     body::{Found, find},
     delivery::Delivery,
     news::{Change, News},
-    proof::{Refusal, authorized, in_address},
+    proof::Refusal,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "cloud-events",
-    prove: |delivery, secret, _| match in_address(delivery, secret) {
-        Err(Refusal::Missing) => authorized(delivery, secret),
+    prove: |claim| match claim.in_address() {
+        Err(Refusal::Missing) => claim.authorized(),
         verdict => verdict,
     },
     wanted: &[
@@ -45,6 +48,10 @@ pub(crate) const SENDER: Sender = Sender {
         "detail/image-tag",
         "message/data",
         "data/message/data",
+        "tag",
+        "digest",
+        "subject/id",
+        "data/subject/id",
     ],
     read,
 };
@@ -57,15 +64,15 @@ const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 fn read(_: &Delivery<'_>, found: &Found) -> News {
     let messages = ["message/data", "data/message/data"].into_iter().flat_map(|path| found.all(path));
     let messages: Vec<Found> = messages.filter_map(message).collect();
-    let of_messages = |path| messages.iter().flat_map(move |message| message.all(path));
+    let of_messages = |path| messages.iter().chain([found]).flat_map(move |message| message.all(path));
 
-    let actions =
-        ["action", "data/action", "detail/action-type"].into_iter().flat_map(|path| found.all(path));
+    let actions = ["data/action", "detail/action-type"].into_iter().flat_map(|path| found.all(path));
     let actions: Vec<String> = actions.chain(of_messages("action")).map(str::to_lowercase).collect();
     let mut images = distribution::images(found, "");
     images.extend(distribution::images(found, "data/"));
     images.extend(of_amazon(found));
     images.extend(of_messages("tag").chain(of_messages("digest")).map(str::to_owned));
+    images.extend(found.all("subject/id").chain(found.all("data/subject/id")).filter_map(of_package));
     let tags =
         ["target/tag", "data/target/tag", "detail/image-tag"].into_iter().flat_map(|path| found.all(path));
     let change = distribution::change(actions.iter().map(String::as_str));
@@ -88,4 +95,12 @@ fn of_amazon(found: &Found) -> Vec<String> {
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     let image = |name: &str| format!("{account}.dkr.ecr.{region}.{domain}/{name}");
     found.all("detail/repository-name").map(image).collect()
+}
+
+/// The image of a package URL, where that says in which registry it is.
+fn of_package(url: &str) -> Option<String> {
+    let (_, qualifiers) = url.strip_prefix("pkg:oci/")?.split_once('?')?;
+    let place =
+        qualifiers.split(['&', '#']).find_map(|qualifier| qualifier.strip_prefix("repository_url="))?;
+    Some(place.replace("%2F", "/").replace("%3A", ":"))
 }

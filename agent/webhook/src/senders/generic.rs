@@ -8,18 +8,13 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::authorized,
 };
 
 /// Here as in [`super::generic_hmac`].
 pub(super) const WANTED: &[&str] = &["repository", "ref"];
 
-pub(crate) const SENDER: Sender = Sender {
-    name: "generic",
-    prove: |delivery, secret, _| authorized(delivery, secret),
-    wanted: WANTED,
-    read,
-};
+pub(crate) const SENDER: Sender =
+    Sender { name: "generic", prove: |claim| claim.authorized(), wanted: WANTED, read };
 
 pub(super) fn read(_: &Delivery<'_>, found: &Found) -> News {
     News::new(Change::Pushed, found.all("repository"), found.all("ref"))

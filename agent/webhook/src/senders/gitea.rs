@@ -4,25 +4,26 @@
 //! `X-Hub-Signature-256` as GitHub has it) and <https://forgejo.org/docs/latest/user/webhooks/> (`X-Forgejo-Signature`).
 //! The event of packages: `PackagePayload` in `modules/structs/hook.go` of <https://github.com/go-gitea/gitea>.
 
+use std::iter;
+
 use super::Sender;
 use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News, is_no_commit},
-    proof::{Refusal, signed_bare, signed_with_prefix},
+    proof::Refusal,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "gitea",
-    prove: |delivery, secret, _| {
-        let bare =
-            ["X-Forgejo-Signature", "X-Gitea-Signature"].map(|name| signed_bare(delivery, name, secret));
-        let [forgejo, gitea] = bare;
+    prove: |claim| {
+        let bare = ["X-Forgejo-Signature", "X-Gitea-Signature"].into_iter();
+        let verdicts = bare.map(|header| claim.signed_bare(header));
         // The first that is there decides.
-        [forgejo, gitea, signed_with_prefix(delivery, "X-Hub-Signature-256", secret)]
-            .into_iter()
-            .find(|verdict| *verdict != Err(Refusal::Missing))
-            .unwrap_or(Err(Refusal::Missing))
+        let first = verdicts
+            .chain(iter::once_with(|| claim.signed_with_prefix("X-Hub-Signature-256")))
+            .find(|verdict| *verdict != Err(Refusal::Missing));
+        first.unwrap_or(Err(Refusal::Missing))
     },
     wanted: &[
         "ref",

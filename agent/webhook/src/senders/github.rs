@@ -9,12 +9,11 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::signed_with_prefix,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "github",
-    prove: |delivery, secret, _| signed_with_prefix(delivery, "X-Hub-Signature-256", secret),
+    prove: |claim| claim.signed_with_prefix("X-Hub-Signature-256"),
     wanted: &[
         "ref",
         "deleted",

@@ -11,14 +11,14 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News, is_no_commit},
-    proof::{Refusal, in_header, signed_by_standard},
+    proof::Refusal,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "gitlab",
-    prove: |delivery, secret, now| {
-        let signed = signed_by_standard(delivery, secret, now);
-        match signed.or_else(|_| in_header(delivery, "X-Gitlab-Token", secret)) {
+    prove: |claim| {
+        let signed = claim.signed_by_standard();
+        match signed.or_else(|_| claim.in_header("X-Gitlab-Token")) {
             Err(Refusal::Missing) => signed,
             verdict => verdict,
         }

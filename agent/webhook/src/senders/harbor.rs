@@ -8,12 +8,11 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::authorized,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "harbor",
-    prove: |delivery, secret, _| authorized(delivery, secret),
+    prove: |claim| claim.authorized(),
     wanted: &[
         "type",
         "event_data/resources/resource_url",

@@ -15,14 +15,13 @@ mod gitlab;
 mod harbor;
 mod quay;
 
-use jiff::Timestamp;
 use voxsync_crds::code_sync::WebhookSender;
 
 use crate::{
     body::Found,
-    delivery::{Delivery, Secret},
+    delivery::Delivery,
     news::News,
-    proof::Verdict,
+    proof::{Claim, Verdict},
 };
 
 /// All senders.
@@ -48,7 +47,7 @@ pub(crate) struct Sender {
     /// As in `source.webhook.type`.
     pub(crate) name: &'static str,
     /// How it proves itself.
-    pub(crate) prove: fn(&Delivery<'_>, &Secret, Timestamp) -> Verdict,
+    pub(crate) prove: fn(&Claim<'_>) -> Verdict,
     /// What of the body its meaning is made of.
     pub(crate) wanted: &'static [&'static str],
     /// What it means.

@@ -8,12 +8,11 @@ use crate::{
     body::Found,
     delivery::Delivery,
     news::{Change, News},
-    proof::in_address,
 };
 
 pub(crate) const SENDER: Sender = Sender {
     name: "quay",
-    prove: |delivery, secret, _| in_address(delivery, secret),
+    prove: |claim| claim.in_address(),
     wanted: &["docker_url", "updated_tags", "updated_tags/*"],
     read,
 };

@@ -112,7 +112,10 @@ const ARTIFACTORY: &[&str] =
     &["123456789012.dkr.ecr.us-west-2.amazonaws.com/my-repository-name"], "latest")]
 #[case(CloudEvents, "artifact-registry-push", "", Change::Pushed, ARTIFACT_REGISTRY, "")]
 #[case(CloudEvents, "artifact-registry-eventarc", "", Change::Pushed, ARTIFACT_REGISTRY, "")]
+#[case(CloudEvents, "artifact-registry-unwrapped", "", Change::Pushed, ARTIFACT_REGISTRY, "")]
 #[case(CloudEvents, "artifact-registry-delete", "", Change::Deleted, ARTIFACT_REGISTRY, "")]
+#[case(CloudEvents, "cdevents-published", "", Change::Pushed, &["ghcr.io/example/puppet-code"], "")]
+#[case(CloudEvents, "cdevents-golang", "", Change::Pushed, &[], "")]
 #[case(Generic, "generic", "", Change::Pushed, &["git@git.example:code"], "v1.2.0")]
 #[case(GenericHmac, "generic", "", Change::Pushed, &["git@git.example:code"], "v1.2.0")]
 fn documented_payloads_are_understood(

@@ -8,8 +8,8 @@ use rstest::rstest;
 use voxsync_crds::code_sync::WebhookSender::{self, *};
 use voxsync_webhook::{Delivery, Refusal, Secret, prove, prove_to_anyone};
 
-const SECRET: &str = "3gEsCfjlV2ugRwgpU-w1-Wa";
-const BODY: &[u8] = br#"{"ref": "refs/heads/main"}"#;
+pub(crate) const SECRET: &str = "3gEsCfjlV2ugRwgpU-w1-Wa";
+pub(crate) const BODY: &[u8] = br#"{"ref": "refs/heads/main"}"#;
 
 pub(crate) fn now() -> Timestamp {
     "2026-03-01T10:00:00Z".parse().unwrap()
@@ -37,7 +37,7 @@ impl Request {
         Delivery { headers: &self.headers, body, last_segment: self.segment.as_deref() }
     }
 
-    fn verdict(&self, sender: WebhookSender, body: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn verdict(&self, sender: WebhookSender, body: &[u8]) -> Result<(), Refusal> {
         let secret = Secret::new(SECRET.as_bytes()).unwrap();
         prove(&sender, self.delivery(body), &secret, now()).map(drop)
     }
