@@ -1,17 +1,23 @@
 //! Adoption: what all targets run already counts as deployed, without a promotion, once all Servers run it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use voxsync_crds::code_sync::{CodeSyncStatus, DeployedStatus, StagePhase, StageStatus};
+use voxsync_crds::{
+    code_sync::{CodeSyncStatus, DeployedStatus, StagePhase, StageStatus},
+    time::Time,
+};
 use voxsync_rollout::state::{RolloutState, Stuck};
 
 use crate::{
-    candidate::{Wanted, is_only_tag},
-    observed::ServerRollout,
-    text::{NAME_LIMIT_BYTES, cut},
+    candidate::{Wanted, is_only_tag, is_pinned},
+    observed::{ServerRollout, TargetProblem},
+    text::{NAME_LIMIT_BYTES, cut, later},
     view::View,
     walk::plan,
 };
+
+/// How long the first promotion waits for a target that is not there.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What runs already, if all of it is the candidate and nothing was ever deployed by us: how far its rollouts are.
 pub(crate) fn adoption<'a>(
@@ -19,7 +25,7 @@ pub(crate) fn adoption<'a>(
     after: &CodeSyncStatus,
     wanted: Option<&Wanted>,
 ) -> Option<Adoption<'a>> {
-    if after.deployed.is_some() || after.promotion.is_some() || !after.history.is_empty() {
+    if !is_first(after) {
         return None;
     }
     let candidate = &wanted?.candidate;
@@ -34,6 +40,27 @@ pub(crate) fn adoption<'a>(
     // What goes on by itself is not the news where another one does not.
     let told = open().find(|server| why_not(server).is_some()).or_else(|| open().next());
     Some(told.map_or(Adoption::Complete, |server| Adoption::Rolling { server: Open(server) }))
+}
+
+/// Whether nothing was ever deployed by us.
+fn is_first(after: &CodeSyncStatus) -> bool {
+    after.deployed.is_none() && after.promotion.is_none() && after.history.is_empty()
+}
+
+/// Until when the first promotion waits, where nothing was ever deployed by us and a target is not there. What it runs
+/// when it comes may be the candidate already: who applies a whole folder may be seen to make the CodeSync first. What a
+/// person chose waits for nobody.
+pub(crate) fn waits_for_target(
+    view: &View<'_>,
+    after: &CodeSyncStatus,
+    wanted: Option<&Wanted>,
+) -> Option<Time> {
+    let mut targets = view.observed.stages.iter().flatten();
+    let is_missing = |problem: &TargetProblem| problem.reason == TargetProblem::MISSING;
+    let lacks_one = is_first(after) && targets.any(|target| target.live.as_ref().is_err_and(is_missing));
+    let candidate = &wanted.filter(|_| lacks_one)?.candidate;
+    let until = later(candidate.first_seen.filter(|_| !is_pinned(candidate))?, PATIENCE);
+    (view.now < until).then_some(until)
 }
 
 /// How far what is adopted is rolled out.

@@ -2,8 +2,6 @@
 
 use voxsync_crds::code_sync::CodeSyncStatus;
 
-use crate::observed::RIPENING_LIMIT;
-
 /// The most rows that `status.waiting` has.
 const WAITING_LIMIT: usize = 32;
 /// What all rows of `status.waiting` take together, in bytes of JSON.
@@ -13,13 +11,9 @@ const HOLDS_LIMIT: usize = 64;
 /// What all holds take together, in bytes of JSON.
 const HOLDS_LIMIT_BYTES: usize = 12 * 1024;
 
-/// What all candidates that wait for their age take together, in bytes of JSON.
-const RIPENING_LIMIT_BYTES: usize = 16 * 1024;
-
 /// Shortens the lists that grow with the number of targets.
 pub(crate) fn fit(status: &mut CodeSyncStatus) {
     keep(&mut status.waiting, WAITING_LIMIT, WAITING_LIMIT_BYTES);
-    keep(&mut status.ripening, RIPENING_LIMIT, RIPENING_LIMIT_BYTES);
     keep(&mut status.holds, HOLDS_LIMIT, HOLDS_LIMIT_BYTES);
 }
 

@@ -1,15 +1,16 @@
 //! Which candidate should run: the pin's, or else the source's, unless that would be an accident.
 //!
-//! Two accidents are looked for: a version tag that was pushed again (its digest stays the one that was first
-//! seen), and a lower version than what runs (it starts nothing, unless the reference file of a branch says so).
+//! Two accidents are looked for: a version tag that was pushed again after it was taken (its digest stays the one that was
+//! first seen), and a lower version than what runs (it starts nothing, unless the reference file of a branch says so).
 
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Pin, Trigger, WriteForm},
+    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, GitObjects, Pin, Trigger, WriteForm},
     reference::short_digest,
 };
 
 use crate::{
+    commands,
     higher::higher_running,
     observed::ImageProblem,
     ripening::{Harvest, Ripening, harvest, minimum_age, while_pinned},
@@ -121,6 +122,7 @@ fn sourced(view: &View<'_>) -> Sight {
             (ripe, ripening)
         }
     };
+    let moved = moved.or_else(|| ripening.replaced());
     let Some(mut candidate) = named.or_else(|| known(view).cloned()) else {
         return Sight { choice: Choice::Unknown, moved, ripening };
     };
@@ -144,36 +146,34 @@ fn sourced(view: &View<'_>) -> Sight {
 fn moved_sentence(view: &View<'_>, pushed: &CandidateStatus, first: &CandidateStatus) -> String {
     format!(
         "the tag {} of {} was pushed again: it was {} and is {} now. Code stays at the digest that was seen first; \
-         take the new one with `voxsync promote {} {}:{}@{}`, or push a new tag",
+         take the new one with {}, or push a new tag",
         pushed.tag.as_deref().unwrap_or_default(),
         pushed.repository,
         short_digest(&first.digest),
         short_digest(&pushed.digest),
-        view.observed.name,
-        pushed.repository,
-        pushed.tag.as_deref().unwrap_or_default(),
-        pushed.digest,
+        commands::promote(view, pushed),
     )
 }
 
 /// The candidate with the digest that its tag had when it was first seen, where that is another one.
 pub(crate) fn digest_seen_first(view: &View<'_>, candidate: &CandidateStatus) -> Option<CandidateStatus> {
-    let follows = view.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some());
-    if follows || view.observed.source.names_digest {
+    if view.follows_tag() || view.observed.source.names_digest {
         return None;
     }
-    let tag = candidate.tag.as_ref()?;
-    let first = seen_before(view.before)
-        .find(|seen| seen.repository == candidate.repository && seen.tag.as_ref() == Some(tag))?;
-    let source_revision = candidate.source_revision.clone();
-    (first.digest != candidate.digest).then_some(CandidateStatus {
-        source_revision,
-        name: candidate.name.clone(),
-        ..first
-    })
+    let first = taken_first(view.before, candidate)?;
+    let (source_revision, name) = (candidate.source_revision.clone(), candidate.name.clone());
+    Some(CandidateStatus { source_revision, name, ..first })
 }
 
-/// All candidates that the status still knows, the newest first.
+/// What the candidate's tag was when it was taken, where that is another digest.
+pub fn taken_first(status: &CodeSyncStatus, candidate: &CandidateStatus) -> Option<CandidateStatus> {
+    let tag = candidate.tag.as_ref()?;
+    let first = seen_before(status)
+        .find(|seen| seen.repository == candidate.repository && seen.tag.as_ref() == Some(tag))?;
+    (first.digest != candidate.digest).then_some(first)
+}
+
+/// All candidates that the status still knows and that were taken, the newest first.
 fn seen_before(before: &CodeSyncStatus) -> impl Iterator<Item = CandidateStatus> {
     let named = |reference: &str, name: Option<&str>| {
         let parsed = CodeReference::parse(reference).ok()?;
@@ -188,13 +188,14 @@ fn seen_before(before: &CodeSyncStatus) -> impl Iterator<Item = CandidateStatus>
     let history = before.history.iter().filter_map(move |it| named(&it.reference, Some(&it.name)));
     let stages = before.stages.iter().filter_map(move |it| named(it.reference.as_deref()?, None));
     let candidates = before.candidate.iter().chain(before.promotion.iter().map(|it| &it.candidate));
-    candidates.chain(&before.ripening).cloned().chain(stages).chain(deployed).chain(history)
+    candidates.cloned().chain(stages).chain(deployed).chain(history)
 }
 
 /// The candidate in the form in which it is written, bounded, with the time at which it was first seen.
 pub(crate) fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> CandidateStatus {
     let known = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
     let first_seen = known
+        .clone()
         .filter(|known| is_same(known, &candidate) && known.tag == candidate.tag)
         .find_map(|known| known.first_seen);
     candidate.first_seen = first_seen.or(candidate.first_seen).or(Some(view.now));
@@ -208,10 +209,20 @@ pub(crate) fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> Candi
         candidate.reference = written.to_string();
     }
     candidate.verified = verdict(view, &candidate);
+    let of_source = view.observed.source.candidate.iter();
+    let mut known = of_source.chain(known).filter(|known| is_same(known, &candidate));
+    let named_by = candidate.named_by.clone().or_else(|| known.find_map(|known| known.named_by.clone()));
+    candidate.named_by = named_by.filter(is_short);
     for text in [&mut candidate.commit, &mut candidate.author, &mut candidate.source_revision] {
         *text = text.as_deref().map(|text| cut(text, NAME_LIMIT_BYTES));
     }
     candidate
+}
+
+/// Whether it can be kept whole: cut, it would name something else.
+fn is_short(objects: &GitObjects) -> bool {
+    let parts = [Some(&objects.commit), objects.tag.as_ref(), objects.tag_object.as_ref()];
+    parts.into_iter().flatten().all(|part| cut(part, NAME_LIMIT_BYTES) == *part)
 }
 
 pub(crate) fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {

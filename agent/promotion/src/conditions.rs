@@ -8,6 +8,7 @@ use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcom
 use crate::{
     candidate::{Sight, is_deployed},
     rows::{DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
+    source::is_image_built,
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
     verified::doubt,
     view::View,
@@ -110,7 +111,9 @@ fn source_ready(view: &View<'_>, sight: &Sight) -> Says {
         );
     }
     match (&source.problem, &sight.moved) {
-        (Some(problem), _) => Says::new("SourceReady", false, &problem.reason, problem.message.as_str()),
+        (Some(problem), _) => {
+            Says::new("SourceReady", is_image_built(view), &problem.reason, problem.message.as_str())
+        }
         (None, Some(moved)) => Says::new("SourceReady", true, "TagMoved", moved.as_str()),
         (None, None) => Says::new("SourceReady", true, "Seen", "the source can be read"),
     }

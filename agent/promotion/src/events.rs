@@ -5,6 +5,7 @@ use voxsync_crds::code_sync::{
 };
 
 use crate::{
+    commands,
     conditions::true_condition,
     observed::{Action, EventKind},
     rollback::but_for,
@@ -21,7 +22,8 @@ pub(crate) fn between(
     adoptions: &[String],
     left: &[String],
 ) -> Vec<Action> {
-    let mut events = Events { before: view.before, after, actions: Vec::new() };
+    let mut events =
+        Events { before: view.before, after, resume: commands::resume(view), actions: Vec::new() };
     events.switches();
     events.source();
     events.candidate();
@@ -43,6 +45,8 @@ pub(crate) fn between(
 struct Events<'a> {
     before: &'a CodeSyncStatus,
     after: &'a CodeSyncStatus,
+    /// The command that goes on.
+    resume: String,
     actions: Vec<Action>,
 }
 
@@ -91,7 +95,7 @@ impl Events<'_> {
             |status: &CodeSyncStatus| status.source.as_ref().and_then(|source| source.message.clone());
         match (since(self.before), since(self.after)) {
             (None, Some(_)) => {
-                self.say(EventKind::Warning, "SourceUnreachable", message(self.after).unwrap_or_default());
+                self.say(EventKind::Warning, "SourceFailed", message(self.after).unwrap_or_default());
             }
             (Some(from), None) => {
                 let message = format!("the source can be asked again; it could not since {from}");
@@ -278,8 +282,8 @@ impl Events<'_> {
                 let by = hold.manager.as_deref().unwrap_or("somebody");
                 let at = hold.changed_at.map_or_else(String::new, |at| format!(" at {at}"));
                 format!(
-                    "{} was changed by {by}{at} ({recorded} → {found}): held until `voxsync resume`",
-                    hold.target
+                    "{} was changed by {by}{at} ({recorded} → {found}): held until {}",
+                    hold.target, self.resume
                 )
             })
             .collect();

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, Outcome},
+    code_sync::{CandidateStatus, GitTag, Outcome},
 };
-use voxsync_policy::{TagPolicy, TagRule};
+use voxsync_policy::TagPolicy;
 
 use crate::{candidate::Higher, view::View};
 
@@ -15,7 +15,7 @@ use crate::{candidate::Higher, view::View};
 pub(crate) fn higher_running(view: &View<'_>, candidate: &CandidateStatus) -> Option<(String, Higher)> {
     let source = &view.spec.source;
     if let Some(tag) = source.git.as_ref().and_then(|git| git.revision.tag.as_ref()) {
-        return higher_git_tag(view, candidate, &tag.semver);
+        return higher_git_tag(view, candidate, tag);
     }
     let policy = TagPolicy::of(source.registry.as_ref()?).ok()?;
     if policy.asks_build_time() {
@@ -46,8 +46,8 @@ fn later_build(view: &View<'_>, candidate: &CandidateStatus) -> Option<(String, 
 }
 
 /// The Git tag that was chosen before, if it is higher than the candidate's.
-fn higher_git_tag(view: &View<'_>, candidate: &CandidateStatus, range: &str) -> Option<(String, Higher)> {
-    let policy = TagPolicy::new(TagRule::semver(range).ok()?, None, &[]).ok()?;
+fn higher_git_tag(view: &View<'_>, candidate: &CandidateStatus, tag: &GitTag) -> Option<(String, Higher)> {
+    let policy = TagPolicy::of_git(tag).ok()?;
     let tag = candidate.source_revision.as_deref()?;
     let chosen = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
     let tags = chosen

@@ -11,8 +11,10 @@
 //! - A step over an unchanged observation gives the same status and no actions.
 
 mod adoption;
+mod awaited;
 mod bounds;
 mod candidate;
+mod commands;
 mod conditions;
 mod events;
 mod gate_age;
@@ -31,6 +33,7 @@ mod stage_rows;
 mod standings;
 mod target;
 mod text;
+mod thinning;
 mod verified;
 mod view;
 mod visit;
@@ -39,6 +42,8 @@ mod walk;
 use jiff::Timestamp;
 use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
+pub use awaited::{Awaited, awaited};
+pub use candidate::taken_first;
 pub use observed::{
     Action, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live, Observed,
     ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout, SourceProblem,
@@ -74,7 +79,7 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
     let walk = walk::through_stages(&view, &after, rows, frozen);
     lifecycle::conclude(&view, &walk, frozen, &mut after);
 
-    let wake_at = walk.next_wake();
+    let wakes = walk.next_wake().into_iter();
     after.stages = walk.stages;
     after.holds = walk.holds;
     if turn.resumed {
@@ -83,6 +88,8 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
     after.waiting = walk.rows.waiting();
     conditions::conclude(&view, &sight, &walk.rows, &mut after);
     bounds::fit(&mut after);
+    let wakes = wakes.chain(verified::ends_at(&view, &after));
+    let wake_at = wakes.chain(adoption::waits_for_target(&view, &after, sight.wanted())).min();
 
     let mut actions = events::between(&view, &after, &walk.adoptions, &walk.left);
     if !turn.fresh {

@@ -9,7 +9,7 @@ use voxsync_crds::code_sync::{
 };
 
 use crate::{
-    adoption::{adopt, adoption},
+    adoption::{adopt, adoption, waits_for_target},
     candidate::{Sight, Wanted, is_deployed, is_pinned, is_same_code},
     gates::{is_half_way, is_held_back},
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
@@ -58,7 +58,11 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
         }
         Some(failed) if failed.recorded => after_failure(failed, wanted, resumed),
         Some(_) => None,
-        None if adoption(view, after, sight.wanted()).is_some() => None,
+        None if adoption(view, after, sight.wanted()).is_some()
+            || waits_for_target(view, after, sight.wanted()).is_some() =>
+        {
+            None
+        }
         None => wanted.filter(|wanted| is_due(view, wanted, after)).cloned(),
     };
     let fresh = next.is_some();

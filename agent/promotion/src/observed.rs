@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use voxsync_crds::{
+    CodeReference,
     annotations::{Applied, Gate},
     code_release::CodeReleaseSpec,
     code_sync::{CandidateStatus, CodeSyncStatus, PullPolicy, TargetKey},
 };
 use voxsync_rollout::state::{Progress, RolloutState};
 
-/// How many candidates wait for their age: the most that a look hands over, and that the status has.
+/// How many candidates wait for their age: the most that the status has, and the best that a look hands over.
 pub const RIPENING_LIMIT: usize = 20;
 
 /// What the world looks like to one CodeSync.
@@ -16,6 +17,8 @@ pub const RIPENING_LIMIT: usize = 20;
 pub struct Observed {
     /// The CodeSync's name.
     pub name: String,
+    /// The CodeSync's namespace.
+    pub namespace: String,
     /// The CodeSync's uid.
     pub uid: String,
     /// The generation of the spec.
@@ -34,6 +37,10 @@ pub struct Observed {
     pub source: ObservedSource,
     /// What the pin names, where the spec has one: resolved, or why it could not be.
     pub pin: Option<Result<CandidateStatus, ImageProblem>>,
+    /// What names the keys of `spec.verify` in a verdict, as the last look read them; none where that is not known.
+    pub keys: Option<String>,
+    /// What is promoted or pinned, with the verdicts of the last look: the source may name something else by now.
+    pub judged: Vec<CandidateStatus>,
     /// What of all that was found is not verified, where `spec.verify` asks for it.
     pub unverified: Vec<Unverified>,
     /// The targets of each stage, in the order of the spec's stages.
@@ -64,9 +71,12 @@ pub enum Gatekeeper {
 pub struct ObservedSource {
     /// The elected candidate, resolved and fetchable; what was known stays while looks fail.
     pub candidate: Option<CandidateStatus>,
-    /// Those that come after it by the policy, the best first: resolved and fetchable, at most [`RIPENING_LIMIT`] in all.
+    /// Those that come after it by the policy, the best first: resolved and fetchable, the best [`RIPENING_LIMIT`]
+    /// in all and those of [`awaited`](crate::awaited) that still fit.
     /// None where the CodeSync asks for no age, or the source names one at a time.
     pub next_best: Vec<CandidateStatus>,
+    /// What tags are that were asked for again since [`Awaited::from`]: each with the digest that it has now.
+    pub confirmed: Vec<CodeReference>,
     /// The tag or commit that was seen.
     pub revision: Option<String>,
     /// How many tags the repository has.
@@ -92,10 +102,18 @@ pub struct SourceProblem {
 }
 
 /// Reasons of problems that end without anybody who does something: an outage, or what is on its way.
-const PASSING_REASONS: [&str; 5] =
-    ["Unreachable", "TooManyRequests", "ImageUnavailable", "ReadingBuildTimes", Unverified::MISSING];
+const PASSING_REASONS: [&str; 5] = [
+    "Unreachable",
+    "TooManyRequests",
+    SourceProblem::IMAGE_UNAVAILABLE,
+    "ReadingBuildTimes",
+    Unverified::MISSING,
+];
 
 impl SourceProblem {
+    /// The source answered, and the image that it names is not there yet.
+    pub const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
+
     /// Whether somebody has to do something; the others end by themselves.
     pub(crate) fn needs_somebody(&self) -> bool {
         !PASSING_REASONS.contains(&self.reason.as_str())
@@ -180,6 +198,11 @@ pub struct TargetProblem {
     pub message: String,
     /// Whether only a change of a spec can mend it (then the CodeSync is Stalled).
     pub stalled: bool,
+}
+
+impl TargetProblem {
+    /// There is no such object.
+    pub const MISSING: &str = "TargetMissing";
 }
 
 /// A write that the API server refused, for a reason that may last.

@@ -5,15 +5,19 @@ use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, PromotionStatus};
 use crate::{
     adoption::{Adoption, adoption},
     candidate::{Choice, Sight},
+    commands,
     lifecycle::newer,
     observed::Unverified,
     rows::{DOWNGRADE, PINNED, Row, Rows, Weight},
-    text::short_code,
+    source::is_image_built,
+    text::{NAME_LIMIT_BYTES, cut, short_code},
     verified,
     view::View,
     walk::{is_settled, plan},
 };
 
+/// How much of a commit is shown.
+const COMMIT_CHARACTERS: usize = 10;
 /// How many writes a plan names.
 const PLAN_NAMES_LIMIT: usize = 8;
 
@@ -111,8 +115,8 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
             let higher = &higher.tag;
             let message = format!(
                 "the source's newest is {lower}, which is lower than {higher}, which {what}: nothing goes back by \
-                 itself. Force it with `voxsync promote {} {}`",
-                view.observed.name, candidate.reference
+                 itself. Force it with {}",
+                commands::promote(view, candidate)
             );
             rows.push(row(Weight::Waits, DOWNGRADE, message, &format!("{lower} is lower than {higher}")));
         }
@@ -123,9 +127,12 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
             _ if is_known(after) => {}
             _ if sight.ripening.is_awaited() => {}
             Some(problem) => {
-                let is_coming = problem.reason == Unverified::MISSING;
-                let weight = if is_coming { Weight::Waits } else { Weight::Blocks };
-                rows.push(row(weight, &problem.reason, problem.message.clone(), "no candidate"));
+                let (weight, brief) = match problem.reason == Unverified::MISSING {
+                    _ if is_image_built(view) => (Weight::Moves, built_image(view)),
+                    true => (Weight::Waits, "no candidate".to_owned()),
+                    false => (Weight::Blocks, "no candidate".to_owned()),
+                };
+                rows.push(row(weight, &problem.reason, problem.message.clone(), &brief));
             }
             None if view.observed.source.looked => {
                 let message = "the source names no candidate".to_owned();
@@ -155,11 +162,25 @@ fn source_problem(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
         false if !problem.unreachable => Weight::Waits,
         _ => Weight::Tells,
     };
-    let brief = if weight == Weight::Waits { &problem.reason } else { "the source" };
+    let brief = match weight {
+        Weight::Waits if is_image_built(view) => built_image(view),
+        Weight::Waits => problem.reason.clone(),
+        _ => "the source".to_owned(),
+    };
     let since =
         after.source.as_ref().and_then(|source| source.changed_at).filter(|_| weight == Weight::Waits);
     let since = since.map(|since| format!(" (it waits since {since})")).unwrap_or_default();
-    Some(row(weight, &problem.reason, format!("{}{since}", problem.message), brief))
+    Some(row(weight, &problem.reason, format!("{}{since}", problem.message), &brief))
+}
+
+/// The image that CI builds, in a few words.
+fn built_image(view: &View<'_>) -> String {
+    let revision = view.observed.source.revision.as_deref().unwrap_or("the newest commit");
+    let is_commit = revision.len() >= 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match revision.get(..COMMIT_CHARACTERS).filter(|_| is_commit) {
+        Some(short) => format!("image of commit {short}"),
+        None => format!("image of {}", cut(revision, NAME_LIMIT_BYTES)),
+    }
 }
 
 /// What runs is known, or what is under way: nothing waits for a look.

@@ -1,5 +1,8 @@
 //! Candidates that are younger than `minimumAge`, and which one is the newest that is old enough.
 //!
+//! A tag that was pushed again before it was old enough is another candidate, which starts anew: what somebody took back
+//! must not run. So a tag is asked for once more when it is old enough, and is taken if it still is what it was.
+//!
 //! A candidate is ripe `minimumAge` after voxsync first saw it, or after the time at which its image says that it was
 //! made, whichever is later: an image can make itself younger, never older. What runs stays, and so does what was taken
 //! once. A registry gives its candidates ranked. A branch, Git tags, a file and a followed tag give one at a time: there
@@ -10,16 +13,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use voxsync_crds::{
+    CodeReference,
     code_sync::{CandidateStatus, PromotionStatus},
     duration::DurationText,
+    reference::short_digest,
     time::Time,
 };
 
 use crate::{
     candidate::{digest_seen_first, finished, is_deployed, is_only_tag, is_pinned, is_same, known},
-    observed::RIPENING_LIMIT,
+    commands,
     rows::{MINIMUM_AGE, Row, Weight},
     text::{clock, later},
+    thinning::{fits, thin_out},
     view::View,
 };
 
@@ -30,6 +36,8 @@ pub(crate) struct Ripening {
     pub(crate) kept: Vec<CandidateStatus>,
     /// The first of them that will be old enough, and when.
     next: Option<(CandidateStatus, Time)>,
+    /// The best of them that is old enough: its tag is asked for once more.
+    doubted: Option<(CandidateStatus, Time)>,
 }
 
 /// What the source has to offer, by age.
@@ -52,7 +60,7 @@ pub(crate) fn while_pinned(view: &View<'_>) -> Ripening {
     if let Some(ripe) = ripe {
         ripening.keep(&ripe);
     }
-    Ripening { next: None, ..ripening }
+    Ripening { kept: ripening.kept, ..Ripening::default() }
 }
 
 /// The best candidate that is old enough, and those better ones that are not.
@@ -63,22 +71,29 @@ pub(crate) fn harvest(view: &View<'_>, age: Duration) -> Harvest {
     let mut kept = Vec::new();
     let mut ripe = None;
     for candidate in offered(view) {
-        if is_taken(view, &candidate) || ripe_at(&candidate, age) <= view.now {
-            ripe = Some(candidate);
+        let is_old_enough = ripe_at(&candidate, age) <= view.now;
+        if is_taken(view, &candidate) || (is_old_enough && is_confirmed(view, &candidate)) {
+            ripe = Some(CandidateStatus { replaces: None, ..candidate });
             break;
         }
         kept.push(candidate);
     }
     if is_ranked(view) && view.observed.source.problem.as_ref().is_some_and(|problem| problem.unreachable) {
-        // The look ended too soon: what it did not come to keeps its age, and is not taken.
-        for known in &view.before.ripening {
-            if !kept.iter().chain(&ripe).any(|seen| is_one(seen, known)) {
-                kept.push(known.clone());
+        // The look ended too soon: what it did not come to keeps its age and its place, and is not taken.
+        let mut place = kept.len();
+        for known in view.before.ripening.iter().rev() {
+            match kept.iter().position(|seen| has_same_tag(seen, known)) {
+                Some(present) => place = present,
+                None if ripe.iter().any(|ripe| has_same_tag(ripe, known)) => {}
+                None => kept.insert(place, known.clone()),
             }
         }
     }
-    thin_out(&mut kept);
-    Harvest { ripe, ripening: Ripening::new(view, age, kept) }
+    thin_out(&mut kept, age);
+    let mut ripening = Ripening::new(view, age, kept);
+    let mut old_enough = ripening.kept.iter().map(|candidate| (candidate, ripe_at(candidate, age)));
+    ripening.doubted = old_enough.find(|(_, time)| *time <= view.now).map(|(it, time)| (it.clone(), time));
+    Harvest { ripe, ripening }
 }
 
 /// Nobody looked yet: ages go on, but what the source may have taken back is not taken.
@@ -92,28 +107,55 @@ impl Ripening {
     fn new(view: &View<'_>, age: Duration, kept: Vec<CandidateStatus>) -> Self {
         let times = kept.iter().map(|candidate| (candidate.clone(), ripe_at(candidate, age)));
         let next = times.filter(|(_, time)| *time > view.now).min_by_key(|(_, time)| *time);
-        Self { kept, next }
+        Self { kept, next, doubted: None }
     }
 
     /// Keeps the age of a candidate that is old enough, and is not taken.
     pub(crate) fn keep(&mut self, candidate: &CandidateStatus) {
-        if self.kept.len() < RIPENING_LIMIT && !self.kept.iter().any(|kept| is_one(kept, candidate)) {
+        if !self.kept.iter().any(|kept| is_one(kept, candidate)) {
             self.kept.push(candidate.clone());
+            if !fits(&self.kept) {
+                self.kept.pop();
+            }
         }
     }
 
-    /// Whether one of them will be old enough.
+    /// Whether one of them will be old enough, or is.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.next.is_some()
+        self.next.is_some() || self.doubted.is_some()
+    }
+
+    /// A sentence about the best tag that was pushed again before it was old enough.
+    pub(crate) fn replaced(&self) -> Option<String> {
+        let (again, first) = self.kept.iter().find_map(|kept| Some((kept, kept.replaces.as_ref()?)))?;
+        Some(format!(
+            "the tag {} of {} was pushed again before it was old enough: it was {} and is {} now. Its age counts from when \
+             that was first seen, and what it was before is not taken",
+            again.tag.as_deref().unwrap_or_default(),
+            again.repository,
+            short_digest(first),
+            short_digest(&again.digest),
+        ))
     }
 
     /// Says what is waited for, and until when.
     pub(crate) fn row(&self, view: &View<'_>) -> Option<Row> {
-        let (candidate, until) = self.next.as_ref()?;
         let age = &view.spec.minimum_age.as_ref()?.0;
+        let at = |time: Time| time.timestamp().strftime("%F %H:%M:%SZ").to_string();
+        if let Some((candidate, since)) = &self.doubted {
+            let name = &candidate.name;
+            let message = format!(
+                "{name} is old enough since {}: minimumAge is {age}. Its tag is asked for once more, and it is taken if that \
+                 was not pushed again meanwhile",
+                at(*since)
+            );
+            let brief = format!("tag {name} is asked for once more");
+            let reason = MINIMUM_AGE.to_owned();
+            return Some(Row { weight: Weight::Waits, stage: None, reason, message, brief, until: None });
+        }
+        let (candidate, until) = self.next.as_ref()?;
         let name = &candidate.name;
         let first_seen = candidate.first_seen.unwrap_or(view.now);
-        let at = |time: Time| time.timestamp().strftime("%F %H:%M:%SZ").to_string();
         let made_later = candidate.created.filter(|created| *created > first_seen);
         let since = made_later.map_or_else(
             || format!("it was first seen at {}", at(first_seen)),
@@ -129,11 +171,9 @@ impl Ripening {
             others => format!(" ({others} more wait for their age)"),
         };
         let message = format!(
-            "{name} is old enough at {}: minimumAge is {age}, and {since}{others}; `voxsync promote {} {}` takes it at \
-             once",
+            "{name} is old enough at {}: minimumAge is {age}, and {since}{others}; {} takes it at once",
             at(*until),
-            view.observed.name,
-            candidate.reference
+            commands::promote(view, candidate)
         );
         Some(Row {
             weight: Weight::Waits,
@@ -156,7 +196,8 @@ fn offered(view: &View<'_>) -> Vec<CandidateStatus> {
     let mut offered: Vec<CandidateStatus> = named.collect();
     // What another spec saw may be of another source.
     if !is_ranked(view) && view.is_same_spec() {
-        offered.extend(view.before.ripening.iter().cloned());
+        let ripening = view.before.ripening.iter().filter(|candidate| !was_replaced(view, candidate));
+        offered.extend(ripening.cloned());
         offered.extend(known(view).cloned());
     }
     let mut seen: Vec<CandidateStatus> = Vec::with_capacity(offered.len());
@@ -171,9 +212,51 @@ fn offered(view: &View<'_>) -> Vec<CandidateStatus> {
 fn with_age(view: &View<'_>, candidate: CandidateStatus) -> CandidateStatus {
     let known = view.before.ripening.iter().find(|known| is_one(known, &candidate));
     let first_seen = known.and_then(|known| known.first_seen).or(candidate.first_seen);
+    let first =
+        || view.before.ripening.iter().find(|first| keeps_tag(view) && has_same_tag(first, &candidate));
+    let replaces =
+        known.map_or_else(|| first().map(|first| first.digest.clone()), |known| known.replaces.clone());
     let source_revision = candidate.source_revision.clone().or_else(|| view.observed.source.revision.clone());
     let source_revision = source_revision.or_else(|| Some(candidate.digest.clone()));
-    finished(view, CandidateStatus { first_seen, source_revision, ..candidate })
+    finished(view, CandidateStatus { first_seen, replaces, source_revision, ..candidate })
+}
+
+/// Whether a tag of the source should be the same image for ever.
+fn keeps_tag(view: &View<'_>) -> bool {
+    !view.follows_tag() && !view.observed.source.names_digest
+}
+
+/// Whether a tag is seen to be another image by now.
+fn was_replaced(view: &View<'_>, candidate: &CandidateStatus) -> bool {
+    let source = &view.observed.source;
+    let named = source.candidate.iter().filter(|_| keeps_tag(view));
+    let mut named = named.filter(|named| has_same_tag(named, candidate));
+    let mut confirmed = source.confirmed.iter().filter(|_| !view.follows_tag());
+    named.any(|named| named.digest != candidate.digest)
+        || confirmed.any(|it| is_tag_of(it, candidate) && it.digest() != Some(&candidate.digest))
+}
+
+/// Whether a tag was asked for again, and still is what it was; or there is none that could have been pushed again.
+fn is_confirmed(view: &View<'_>, candidate: &CandidateStatus) -> bool {
+    let source = &view.observed.source;
+    let is_named = source.names_digest && source.candidate.iter().any(|named| is_one(named, candidate));
+    // While a person has chosen, nothing is taken.
+    view.spec.pin.is_some()
+        || view.follows_tag()
+        || candidate.tag.is_none()
+        || is_named
+        || source
+            .confirmed
+            .iter()
+            .any(|it| is_tag_of(it, candidate) && it.digest() == Some(&candidate.digest))
+}
+
+fn is_tag_of(reference: &CodeReference, candidate: &CandidateStatus) -> bool {
+    reference.repository() == candidate.repository && reference.tag() == candidate.tag.as_deref()
+}
+
+fn has_same_tag(one: &CandidateStatus, other: &CandidateStatus) -> bool {
+    one.tag.is_some() && one.tag == other.tag && one.repository == other.repository
 }
 
 /// Whether two candidates are the same image under the same name.
@@ -183,7 +266,7 @@ fn is_one(one: &CandidateStatus, other: &CandidateStatus) -> bool {
 
 /// Whether the source says itself which candidate comes after which.
 fn is_ranked(view: &View<'_>) -> bool {
-    view.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_none())
+    view.spec.source.registry.is_some() && !view.follows_tag()
 }
 
 /// What was taken before, or runs everywhere, is not called back for its age.
@@ -214,20 +297,4 @@ pub fn ripe_at(candidate: &CandidateStatus, age: Duration) -> Time {
     let first_seen = candidate.first_seen.map_or(Timestamp::MAX, Timestamp::from);
     let born = candidate.created.map_or(first_seen, |created| first_seen.max(created.into()));
     later(born.into(), age)
-}
-
-/// Keeps the list within its bound, and evenly spread over time: the newest and the oldest stay, so that one is always the
-/// next to be old enough, however fast they come.
-fn thin_out(kept: &mut Vec<CandidateStatus>) {
-    while kept.len() > RIPENING_LIMIT {
-        let seen =
-            |candidate: &CandidateStatus| candidate.first_seen.map(|time| time.timestamp().as_second());
-        let gap = |index: usize| {
-            let before = index.checked_sub(1).and_then(|before| seen(kept.get(before)?));
-            let after = kept.get(index + 1).and_then(seen);
-            before.zip(after).map_or(i64::MAX, |(newer, older)| newer.saturating_sub(older))
-        };
-        let Some(closest) = (1..kept.len() - 1).min_by_key(|index| gap(*index)) else { return };
-        kept.remove(closest);
-    }
 }

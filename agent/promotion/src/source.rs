@@ -4,6 +4,7 @@ use voxsync_crds::code_sync::{CandidateStatus, CodeSyncStatus, SourceStatus};
 
 use crate::{
     candidate::{Choice, Sight, is_deployed},
+    observed::SourceProblem,
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut},
     view::View,
 };
@@ -23,6 +24,14 @@ pub(crate) fn report(view: &View<'_>, sight: &Sight, after: &mut CodeSyncStatus)
         Choice::Unknown => forget_stale(view, after),
         Choice::BadPin(_) => {}
     }
+}
+
+/// Whether the image of a commit is not there yet, and nothing is wrong: CI builds it. What a person named is another
+/// thing.
+pub(crate) fn is_image_built(view: &View<'_>) -> bool {
+    let problem = view.observed.source.problem.as_ref();
+    let is_absent = problem.is_some_and(|problem| problem.reason == SourceProblem::IMAGE_UNAVAILABLE);
+    is_absent && view.spec.source.git.as_ref().is_some_and(|git| git.image.is_some())
 }
 
 /// A candidate that another spec found, and that never ran, is nobody's wish any more.

@@ -3,6 +3,7 @@
 use voxsync_crds::code_sync::{Outcome, PromotionFailure, PromotionStatus, StagePhase};
 
 use crate::{
+    commands,
     observed::TargetWrite,
     proof::Proof,
     rollback::but_for,
@@ -29,8 +30,12 @@ impl Visit<'_, '_> {
         );
         let message = format!(
             "Server {} of stage {} cannot run it: {}: {}. {done} stages after it are untouched; go on with a newer \
-             candidate, or try again with `voxsync resume {}`",
-            failure.server, failure.stage, failure.reason, failure.message, self.view.observed.name
+             candidate, or try again with {}",
+            failure.server,
+            failure.stage,
+            failure.reason,
+            failure.message,
+            commands::resume(self.view)
         );
         self.row(Weight::Blocks, "Failed", message, format!("{} {}", failure.stage, failure.reason))
     }

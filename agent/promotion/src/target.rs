@@ -11,6 +11,7 @@ use voxsync_crds::{
 
 use crate::{
     candidate::is_only_tag,
+    commands,
     observed::{Live, ObservedTarget, TargetWrite},
     rollback,
     text::{NAME_LIMIT_BYTES, cut, short, short_code},
@@ -264,7 +265,6 @@ fn held_sentence(view: &View<'_>, hold: &Hold, coming: Option<&str>) -> String {
         .map_or_else(String::new, |at| format!(" at {}", at.timestamp().strftime("%F %H:%M:%SZ")));
     let recorded = hold.recorded.as_deref().map_or_else(|| "no code".to_owned(), short);
     let found = hold.found.as_deref().map_or_else(|| "no code".to_owned(), short);
-    let name = &view.observed.name;
     let target = &hold.target;
     if hold.found.as_deref().zip(coming).is_some_and(|(found, coming)| is_same_code(found, coming)) {
         return format!(
@@ -275,7 +275,9 @@ fn held_sentence(view: &View<'_>, hold: &Hold, coming: Option<&str>) -> String {
     }
     let keep = hold.found.as_deref().unwrap_or("REFERENCE");
     format!(
-        "{target} was changed{by}{at} ({recorded} → {found}): held, nothing will be written. Go on with `voxsync resume \
-         {name}`, or keep it with `voxsync promote {name} {keep}`"
+        "{target} was changed{by}{at} ({recorded} → {found}): held, nothing will be written. Go on with {}, or keep it \
+         with {}",
+        commands::resume(view),
+        commands::promote_reference(view, keep)
     )
 }

@@ -1,8 +1,9 @@
 //! Whether a candidate is verified, where `spec.verify` asks for it: the last line before a write.
 //!
-//! The verdict itself is given where signatures are read; it comes with the candidate, and names the rules that it was
-//! given by. A verdict by other rules is none. One that the status kept counts until something is judged otherwise, so
-//! that an outage or a restart stops nothing that is under way.
+//! The verdict itself is given where signatures are read; it comes with the candidate, and names the rules and the keys
+//! that it was given by. A verdict by other rules or other keys is none, nor is one after the time until which it is good.
+//! One that the status kept counts until other keys are known or something is judged otherwise, so that an outage or a
+//! restart stops nothing that is under way.
 //!
 //! What a target had before, and what its stage passed with, ran already: giving that back is never held up.
 
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use voxsync_crds::{
     code_sync::{CandidateStatus, CodeSyncStatus, ConditionStatus, VerifiedStatus, Verify},
     reference::is_same_code,
+    time::Time,
 };
 
 use crate::{
@@ -26,17 +28,10 @@ pub(crate) const SIGNATURE: &str = "Signature";
 
 /// What names the rules in a verdict: SHA-256 of `spec.verify`, in hexadecimal.
 pub fn verify_rules(verify: &Verify) -> String {
-    use std::fmt::Write as _;
-
-    let json = serde_json::to_string(verify).unwrap_or_default();
-    Sha256::digest(json).iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(Sha256::digest(serde_json::to_string(verify).unwrap_or_default()))
 }
 
-/// The good verdict on a candidate, if there is one by the present rules.
+/// The good verdict on a candidate, if there is one by the present rules and keys.
 pub(crate) fn verdict(view: &View<'_>, candidate: &CandidateStatus) -> Option<VerifiedStatus> {
     let rules = view.rules.as_ref()?;
     if refusals(view, candidate).any(|unverified| unverified.overrules) {
@@ -46,9 +41,22 @@ pub(crate) fn verdict(view: &View<'_>, candidate: &CandidateStatus) -> Option<Ve
     let pinned = view.observed.pin.iter().flatten();
     let promoted = view.before.promotion.iter().map(|promotion| &promotion.candidate);
     let known = [candidate].into_iter().chain(&source.candidate).chain(&source.next_best).chain(pinned);
-    let mut known =
-        known.chain(&view.before.candidate).chain(promoted).filter(|known| is_same(known, candidate));
-    known.find_map(|known| known.verified.clone().filter(|verified| verified.rules == *rules))
+    let known = known.chain(&view.observed.judged).chain(&view.before.candidate).chain(promoted);
+    let mut verdicts =
+        known.filter(|known| is_same(known, candidate)).filter_map(|known| known.verified.as_ref());
+    let counts = |verified: &&VerifiedStatus| {
+        verified.rules == *rules
+            && view.observed.keys.as_ref().is_none_or(|keys| *keys == verified.keys)
+            && verified.until.is_none_or(|until| view.now < until)
+    };
+    verdicts.find(counts).cloned()
+}
+
+/// When the next verdict ends that something stands on: from then on it counts no more.
+pub(crate) fn ends_at(view: &View<'_>, after: &CodeSyncStatus) -> Option<Time> {
+    let promoted = after.promotion.iter().map(|promotion| &promotion.candidate);
+    let verdicts = after.candidate.iter().chain(promoted).filter_map(|known| known.verified.as_ref());
+    verdicts.filter_map(|verified| verified.until).filter(|until| *until > view.now).min()
 }
 
 /// Whether a candidate may be written, as far as signatures are concerned.
@@ -108,7 +116,8 @@ pub(crate) fn doubt<'d>(view: &View<'d>, candidate: &'d CandidateStatus) -> Opti
     let (reason, message) = said.or_else(said_before).map_or_else(
         || {
             let name = &candidate.name;
-            let sentence = format!("{name}: its signatures were not judged by the present rules yet");
+            let sentence =
+                format!("{name}: its signatures were not judged by the present rules and keys yet");
             ("NotJudged", Cow::Owned(sentence))
         },
         |(reason, message)| (reason, Cow::Borrowed(message)),

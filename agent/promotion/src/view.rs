@@ -55,6 +55,11 @@ impl<'a> View<'a> {
         self.before.observed_generation == Some(self.observed.generation)
     }
 
+    /// Whether the source is one tag that may point elsewhere at any time.
+    pub(crate) fn follows_tag(&self) -> bool {
+        self.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some())
+    }
+
     /// Whether nothing may be written. A CodeSync that is deleted goes its last steps all the same.
     pub(crate) fn is_suspended(&self) -> bool {
         self.spec.suspend && !self.observed.is_leaving

@@ -3,6 +3,7 @@
 use super::world::{Fate, REPOSITORY, Target, World, canary_and_production, reference};
 use rstest::rstest;
 use voxsync_crds::code_sync::{Adopt, TargetKind};
+use voxsync_promotion::TargetProblem;
 use voxsync_rollout::state::{RolloutState, Stuck, StuckImage};
 
 fn adopting(live: Option<String>, adopt: Option<Adopt>) -> World {
@@ -57,6 +58,35 @@ fn what_is_there_is_taken_over(
     world.settle();
     assert_eq!((world.deployed(), world.tags()), ("v1.5.0", vec!["v1.5.0".to_owned(); 2]));
     assert!(world.production().applied.is_some());
+}
+
+#[test]
+fn what_a_target_runs_that_comes_after_its_codesync_is_taken_over() {
+    let live = Some(reference("v1.4.2"));
+    let gone = TargetProblem { reason: TargetProblem::MISSING, message: "gone".into(), stalled: false };
+    let stages = vec![
+        vec![Target::new(TargetKind::Server, "canary", live.clone(), &["canary"])],
+        vec![Target::new(TargetKind::Config, "production", live, &["compile"])],
+    ];
+    let mut world = World::new(canary_and_production(), stages);
+    // That none of them is there is the same as one.
+    for missing in [vec![0, 1], vec![1]] {
+        for (index, stage) in world.stages.iter_mut().enumerate() {
+            stage[0].problem = missing.contains(&index).then(|| gone.clone());
+        }
+        world.finds("v1.4.2");
+        world.settle();
+        assert!(world.status.promotion.is_none() && world.writes.is_empty());
+        assert_eq!(world.condition("Ready"), "False TargetMissing");
+    }
+    world.production().problem = None;
+    world.settle();
+    assert_eq!((world.deployed(), world.writes.len(), world.releases.len()), ("v1.4.2", 0, 0));
+    // One that goes away later holds up no other stage.
+    world.production().problem = Some(gone);
+    world.finds("v1.5.0");
+    world.settle();
+    assert_eq!(world.writes, ["Server/canary=v1.5.0"]);
 }
 
 #[test]
@@ -227,4 +257,23 @@ fn a_server_that_can_never_run_keeps_no_new_candidate_from_the_others() {
     world.server("compile").fate = Fate::Runs;
     world.settle();
     assert_eq!((world.deployed(), world.condition("Ready")), ("v1.5.0", "True Deployed".into()));
+}
+
+#[test]
+fn a_target_that_nobody_makes_holds_up_the_others_for_two_minutes() {
+    let gone = TargetProblem { reason: TargetProblem::MISSING, message: "gone".into(), stalled: false };
+    let stages = vec![
+        vec![Target::new(TargetKind::Server, "canary", None, &["canary"])],
+        vec![Target::new(TargetKind::Config, "production", None, &["compile"])],
+    ];
+    let mut world = World::new(canary_and_production(), stages);
+    world.production().problem = Some(gone);
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(119);
+    world.settle();
+    assert!(world.writes.is_empty());
+    world.passes(1);
+    world.settle();
+    assert_eq!(world.writes, ["Server/canary=v1.5.0"]);
 }

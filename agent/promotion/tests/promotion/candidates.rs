@@ -1,6 +1,6 @@
 //! Which candidate should run: no accidents by a shorter list, a moved tag, or an outage; pins.
 
-use super::world::{Fate, REPOSITORY, World, candidate, candidate_at, digest, reference};
+use super::world::{Fate, REPOSITORY, World, candidate, candidate_at, digest};
 use rstest::rstest;
 use serde_json::json;
 use voxsync_crds::code_sync::{CandidateStatus, CodeSyncSpec, Trigger};
@@ -27,11 +27,8 @@ fn a_lower_version_starts_nothing() {
     assert_eq!((world.tags(), world.writes.len()), (vec!["v1.4.2".to_owned(); 2], 0));
     assert_eq!(
         world.message("Downgrade"),
-        format!(
-            "the source's newest is v1.4.1, which is lower than v1.4.2, which runs: nothing goes back by itself. \
-             Force it with `voxsync promote production {}`",
-            reference("v1.4.1")
-        )
+        "the source's newest is v1.4.1, which is lower than v1.4.2, which runs: nothing goes back by itself. Force it \
+         with `voxsync promote production v1.4.1 -n puppet`"
     );
     assert_eq!(
         (world.condition("Ready"), world.condition("Deployed")),
@@ -335,7 +332,7 @@ fn an_outage_of_the_source_changes_nothing_but_what_is_said_of_it() {
     world.observed.source.problem = None;
     world.settle();
     assert_eq!(world.condition("SourceReady"), "True Seen");
-    world.event("SourceUnreachable");
+    world.event("SourceFailed");
     world.event("SourceRecovered");
 }
 

@@ -13,6 +13,15 @@ fn problem(reason: &str, unreachable: bool) -> SourceProblem {
     SourceProblem { reason: reason.into(), message: "it was so and so".into(), unreachable }
 }
 
+/// The image of a commit is not there yet.
+fn builds(world: &mut World) {
+    let git = serde_json::json!({
+        "url": "https://git.example/code.git", "ref": {"branch": "main"}, "image": "ghcr.io/example/code:{commit}",
+    });
+    world.spec.source = serde_json::from_value(serde_json::json!({"git": git})).unwrap();
+    world.observed.source.problem = Some(problem(SourceProblem::IMAGE_UNAVAILABLE, false));
+}
+
 #[rstest]
 #[case::deployed(|_: &mut World| (), "True Deployed", "-", "-", "True Deployed", "Deployed")]
 #[case::rolling(
@@ -63,6 +72,19 @@ fn problem(reason: &str, unreachable: bool) -> SourceProblem {
     |world: &mut World| world.observed.source.problem = Some(problem("ImageUnavailable", false)),
     "True Waiting", "-", "-", "True Deployed", "Waiting: ImageUnavailable"
 )]
+#[case::ci_builds_the_image(
+    |world: &mut World| { builds(world); world.observed.source.revision = Some("85e7bb0c9f".repeat(4)); },
+    "True Waiting", "-", "-", "True Deployed", "Waiting: image of commit 85e7bb0c9f"
+)]
+#[case::ci_builds_the_image_of_a_tag(
+    |world: &mut World| { builds(world); world.observed.source.revision = Some("v1.5.0".into()); },
+    "True Waiting", "-", "-", "True Deployed", "Waiting: image of v1.5.0"
+)]
+#[case::ci_builds_the_first_image(
+    |world: &mut World| { fresh(world); builds(world); },
+    "False ImageUnavailable", "True ImageUnavailable", "-", "False NeverDeployed",
+    "ImageUnavailable: image of the newest commit"
+)]
 #[case::source_needs_somebody_while_it_rolls(
     |world: &mut World| {
         world.finds("v1.5.0");
@@ -101,6 +123,9 @@ fn conditions(
     let said = ["Ready", "Reconciling", "Stalled", "Deployed"].map(|kind| world.condition(kind));
     assert_eq!(said, [ready, reconciling, stalled, deployed]);
     assert_eq!(world.summary(), summary);
+    let source = world.condition("SourceReady");
+    let is_built = source == "True ImageUnavailable";
+    assert_eq!(is_built, world.spec.source.git.is_some(), "nothing is wrong while CI builds: {source}");
     for kind in ["Ready", "SourceReady", "Held", "Suspended", "Deployed"] {
         assert_ne!(world.condition(kind), "-", "{kind} is always there");
     }

@@ -34,7 +34,9 @@ fn a_change_by_hand_is_held_and_said_once(#[case] found: Option<String>) {
     assert_eq!(world.writes, ["Server/canary=v1.5.0"], "the canary goes on, production is not written");
     assert!(world.event("Held").contains("changed by kubectl-edit at 2026-11-22T14:10:00Z"));
     assert!(
-        world.message("Held").contains("Go on with `voxsync resume production`"),
+        world.message("Held").contains(
+            "Go on with `voxsync resume production -n puppet`, or keep it with `voxsync promote production "
+        ),
         "{}",
         world.message("Held")
     );

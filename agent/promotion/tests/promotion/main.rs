@@ -14,6 +14,7 @@ mod conditions;
 mod gates;
 mod holds;
 mod leaving;
+mod many;
 mod ripening;
 mod rollback;
 mod simulation;

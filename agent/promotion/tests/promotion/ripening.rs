@@ -1,6 +1,8 @@
 //! `minimumAge`: the newest that is old enough is taken, what runs stays, and nothing is written meanwhile.
 
-use super::world::{REPOSITORY, Target, World, at, canary_and_production, candidate, reference};
+use super::world::{
+    REPOSITORY, Target, World, at, canary_and_production, candidate, candidate_at, digest, reference,
+};
 use serde_json::json;
 use voxsync_crds::{
     code_sync::{CandidateStatus, CodeSyncSpec, TargetKind},
@@ -48,6 +50,13 @@ impl World {
         self.observed.source.next_best = candidates.collect();
     }
 
+    /// The best tag is pushed again; gives back its digest.
+    fn pushes_again(&mut self, tag: &str) -> String {
+        let digest = digest("evil");
+        self.finds_candidate(candidate_at(tag, &digest));
+        digest
+    }
+
     fn ripening(&self) -> Vec<&str> {
         self.status.ripening.iter().map(|candidate| candidate.name.as_str()).collect()
     }
@@ -79,11 +88,10 @@ fn what_is_too_young_waits_and_what_runs_stays() {
     assert_eq!(
         world.message("MinimumAge"),
         format!(
-            "v1.5.0 is old enough at {}: minimumAge is 1h, and it was first seen at {}; `voxsync promote production {}` \
-             takes it at once",
+            "v1.5.0 is old enough at {}: minimumAge is 1h, and it was first seen at {}; `voxsync promote production v1.5.0 \
+             -n puppet` takes it at once",
             time(60),
-            time(0),
-            reference("v1.5.0")
+            time(0)
         )
     );
     assert_eq!(world.summary(), format!("Waiting: age of v1.5.0 until {}", &time(60)[11..]));
@@ -353,16 +361,81 @@ fn an_age_that_is_asked_for_later_calls_nothing_back() {
 }
 
 #[test]
-fn a_tag_that_is_pushed_again_while_it_is_young_stays_what_it_was() {
+fn a_tag_is_asked_for_once_more_before_it_is_taken() {
     let mut world = aging();
     world.lists(&["v1.5.0", "v1.4.2"]);
+    world.confirms = false;
     world.settle();
-    let pushed = CandidateStatus { digest: super::world::digest("evil"), ..candidate("v1.5.0") };
-    world.lists_candidates(vec![pushed, candidate("v1.4.2")]);
-    world.settle();
-    assert_eq!(world.condition("SourceReady"), "True TagMoved");
     world.wakes();
-    assert_eq!(world.canary().live.image.as_deref(), Some(reference("v1.5.0").as_str()));
+    assert_eq!((world.writes.len(), world.ripening(), world.wake_at), (0, vec!["v1.5.0"], None));
+    assert!(
+        world.message("MinimumAge").contains("Its tag is asked for once more"),
+        "{:?}",
+        world.status.waiting
+    );
+    assert_eq!(world.condition("Ready"), "True Waiting");
+    world.confirms = true;
+    world.settle();
+    assert_eq!(world.tags()[0], "v1.5.0");
+}
+
+#[test]
+fn a_tag_that_is_pushed_again_while_it_is_young_starts_its_age_again() {
+    for is_taken in [false, true] {
+        let mut world = aging();
+        world.lists(&["v1.5.0", "v1.4.2"]);
+        world.settle();
+        world.confirms = is_taken;
+        world.wakes();
+        if is_taken {
+            // It was taken: what it was stays.
+            world.pushes_again("v1.5.0");
+            world.settle();
+            assert_eq!(world.canary().live.image.as_deref(), Some(reference("v1.5.0").as_str()));
+            assert!(world.event("TagMoved").contains("Code stays at the digest that was seen first"));
+            continue;
+        }
+        world.confirms = true;
+        let again = world.pushes_again("v1.5.0");
+        world.settle();
+        assert_eq!((world.condition("SourceReady"), world.writes.len()), ("True TagMoved".into(), 0));
+        assert!(world.event("TagMoved").contains("Its age counts from when that was first seen"));
+        assert_eq!(world.status.ripening[0].first_seen.unwrap().timestamp(), world.now);
+        world.passes(59 * MINUTE);
+        world.settle();
+        assert_eq!((world.condition("SourceReady"), world.writes.len()), ("True TagMoved".into(), 0));
+        world.wakes();
+        assert!(world.canary().live.image.as_deref().unwrap().ends_with(&again));
+        assert_eq!(world.condition("SourceReady"), "True Seen");
+        world.event("TagMoved");
+    }
+}
+
+#[test]
+fn a_tag_that_a_file_names_is_asked_for_once_more_too() {
+    let mut world = following();
+    world.spec.source = serde_json::from_value(json!({"file": {"path": "x"}})).unwrap();
+    world.observed.generation += 1;
+    world.settle();
+    world.finds("v1.5.0");
+    world.settle();
+    world.finds("v1.6.0");
+    world.confirms = false;
+    world.settle();
+    world.wakes();
+    assert_eq!((world.tags()[0].as_str(), world.ripening()), ("v1.4.2", vec!["v1.6.0", "v1.5.0"]));
+    let other = format!("{REPOSITORY}:v1.5.0@{}", digest("evil"));
+    world.observed.source.confirmed = vec![other.parse().unwrap()];
+    world.settle();
+    assert_eq!(
+        (world.tags()[0].as_str(), world.ripening()),
+        ("v1.4.2", vec!["v1.6.0"]),
+        "it is gone for good"
+    );
+    // Who wrote the digest meant it.
+    world.observed.source.names_digest = true;
+    world.settle();
+    assert_eq!(world.tags()[0], "v1.6.0");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use serde_json::json;
-use voxsync_crds::code_sync::{CandidateStatus, VerifiedStatus, Verify};
+use voxsync_crds::code_sync::{CandidateStatus, GitObjects, VerifiedStatus, Verify};
 use voxsync_promotion::{Unverified, verify_rules};
 
 use super::world::{Fate, World, candidate, digest, reference};
@@ -21,8 +21,19 @@ fn asks(world: &mut World, secret: &str) {
 }
 
 fn signed(tag: &str, secret: &str) -> CandidateStatus {
-    let verified = VerifiedStatus { by: vec!["key cosign.pub".into()], rules: rules(secret) };
+    signed_by(tag, secret, "first")
+}
+
+/// Found good by what the Secret held then.
+fn signed_by(tag: &str, secret: &str, keys: &str) -> CandidateStatus {
+    let by = vec!["key cosign.pub".into()];
+    let verified = VerifiedStatus { by, rules: rules(secret), keys: keys.into(), until: None };
     CandidateStatus { verified: Some(verified), ..candidate(tag) }
+}
+
+/// As a version wrote it that knew no names of keys.
+fn signed_before_the_upgrade(tag: &str) -> CandidateStatus {
+    signed_by(tag, "keys", "")
 }
 
 fn unverified(tag: &str, reason: &str) -> Unverified {
@@ -35,6 +46,7 @@ fn found(finding: CandidateStatus) -> World {
     let mut world = World::promoted();
     asks(&mut world, "keys");
     world.finds_candidate(finding);
+    world.observed.keys = Some("first".into());
     world
 }
 
@@ -67,6 +79,8 @@ fn a_signature_that_is_missing_is_waited_for() {
 #[case::refused(candidate("v1.5.0"), &[unverified("v1.5.0", Unverified::REFUSED)], "False NotVerified", "False NotVerified")]
 #[case::not_judged(candidate("v1.5.0"), &[], "True Waiting", "False NotJudged")]
 #[case::by_other_rules(signed("v1.5.0", "others"), &[], "True Waiting", "False NotJudged")]
+#[case::by_other_keys(signed_by("v1.5.0", "keys", "others"), &[], "True Waiting", "False NotJudged")]
+#[case::before_the_upgrade(signed_before_the_upgrade("v1.5.0"), &[], "True Waiting", "False NotJudged")]
 #[case::refused_since(signed("v1.5.0", "keys"), &[unverified("v1.5.0", Unverified::REFUSED)], "False NotVerified", "False NotVerified")]
 #[case::nothing_to_judge_by(
     signed("v1.5.0", "keys"),
@@ -141,14 +155,123 @@ fn a_key_that_is_changed_half_way_stops_the_next_stage() {
     assert_eq!(world.condition("Ready"), "False NotVerified");
 }
 
+/// The source has moved on, to something that nobody signed, when the keys are others.
+fn with_other_keys() -> World {
+    let mut world = half_way();
+    world.finds("v1.6.0");
+    world.observed.keys = Some("second".into());
+    world.observed.unverified = vec![unverified("v1.6.0", Unverified::MISSING)];
+    world.passes(600);
+    world
+}
+
+#[test]
+fn other_keys_stop_what_is_under_way_although_the_source_has_moved_on() {
+    let mut world = with_other_keys();
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+    assert_eq!(world.status.promotion.as_ref().unwrap().candidate.verified, None);
+    assert_eq!(
+        world.message("Signature"),
+        "v1.5.0: its signatures were not judged by the present rules and keys yet"
+    );
+    // A restart forgets which keys those were, and the status has no verdict any more.
+    world.observed.keys = None;
+    world.observed.source.candidate = None;
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+}
+
+#[test]
+fn what_is_under_way_goes_on_as_soon_as_it_is_judged_by_other_keys() {
+    let mut world = with_other_keys();
+    world.observed.judged = vec![signed_by("v1.5.0", "keys", "second")];
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+    let promoted = &world.status.candidate.as_ref().unwrap().name;
+    assert_eq!((promoted.as_str(), world.deployed()), ("v1.6.0", "v1.5.0"));
+}
+
+#[test]
+fn what_is_refused_by_other_keys_is_said() {
+    let mut world = with_other_keys();
+    world.observed.unverified.push(unverified("v1.5.0", Unverified::REFUSED));
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+    assert_eq!(world.condition("Ready"), "False NotVerified");
+}
+
+#[test]
+fn other_keys_count_for_what_is_pinned() {
+    let mut world = half_way();
+    world.pins("v1.5.0");
+    world.observed.pin = Some(Ok(signed("v1.5.0", "keys")));
+    world.settle();
+    world.observed.keys = Some("second".into());
+    world.passes(600);
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+    world.observed.judged = vec![signed_by("v1.5.0", "keys", "second")];
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+}
+
+#[test]
+fn a_verdict_of_before_the_upgrade_counts_until_the_first_look() {
+    let mut world = World::promoted();
+    asks(&mut world, "keys");
+    world.finds_candidate(signed_before_the_upgrade("v1.5.0"));
+    world.settle();
+    assert_eq!(world.writes, ["Server/canary=v1.5.0"]);
+    world.forget();
+    world.observed.keys = Some("first".into());
+    world.passes(600);
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+    world.finds_candidate(signed("v1.5.0", "keys"));
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+}
+
+#[test]
+fn a_verdict_ends_when_its_key_expires() {
+    let mut finding = signed("v1.5.0", "keys");
+    let mut world = found(candidate("v1.5.0"));
+    let until = world.now.checked_add(jiff::SignedDuration::from_secs(500)).unwrap();
+    finding.verified.as_mut().unwrap().until = Some(until.into());
+    world.finds_candidate(finding);
+    world.settle();
+    assert_eq!((world.tags(), world.wake_at), (vec!["v1.5.0".to_owned(), "v1.4.2".to_owned()], Some(until)));
+    world.forget();
+    // During an outage, too.
+    world.observed.source.candidate = None;
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.writes.len(), world.condition("Verified")), (0, "False NotJudged".into()));
+}
+
 #[test]
 fn an_outage_or_a_restart_stops_nothing_that_was_verified() {
     let mut world = half_way();
     world.observed.source.candidate = None;
     world.observed.source.looked = false;
+    world.observed.keys = None;
     world.passes(600);
     world.settle();
     assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+}
+
+#[test]
+fn what_was_named_by_a_commit_keeps_it_when_it_is_pinned() {
+    let objects = GitObjects { commit: "c0ffee".into(), ..GitObjects::default() };
+    let mut world = found(CandidateStatus { named_by: Some(objects.clone()), ..signed("v1.5.0", "keys") });
+    world.pins("v1.5.0");
+    world.settle();
+    world.finds("v1.6.0");
+    world.settle();
+    let candidate = world.status.candidate.as_ref().unwrap();
+    assert_eq!((candidate.name.as_str(), &candidate.source_revision), ("v1.5.0", &None));
+    assert_eq!(candidate.named_by, Some(objects));
 }
 
 #[test]

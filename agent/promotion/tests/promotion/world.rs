@@ -3,13 +3,14 @@
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use voxsync_crds::{
+    CodeReference,
     annotations::{Applied, Gate},
     code_release::CodeReleaseSpec,
     code_sync::{CandidateStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, StagePhase, TargetKind},
 };
 use voxsync_promotion::{
-    Action, ClaimedBy, Gatekeeper, LastWriter, Live, Observed, ObservedSource, ObservedTarget, PausedBy,
-    RefusedWrite, ServerRollout, TargetKey, TargetProblem, TargetWrite, step,
+    Action, Awaited, ClaimedBy, Gatekeeper, LastWriter, Live, Observed, ObservedSource, ObservedTarget,
+    PausedBy, RefusedWrite, ServerRollout, TargetKey, TargetProblem, TargetWrite, awaited, step,
 };
 use voxsync_rollout::state::{Progress, RolloutState, Stuck, StuckImage};
 
@@ -238,12 +239,15 @@ pub struct World {
     pub writes: Vec<String>,
     pub status_writes: usize,
     pub wake_at: Option<Timestamp>,
+    /// Whether tags that are to be asked for again are, at once.
+    pub confirms: bool,
 }
 
 impl World {
     pub fn new(spec: CodeSyncSpec, stages: Vec<Vec<Target>>) -> Self {
         let observed = Observed {
             name: "production".into(),
+            namespace: "puppet".into(),
             uid: UID.into(),
             generation: 1,
             requested_at: None,
@@ -253,6 +257,8 @@ impl World {
             gatekeeper: Gatekeeper::Present,
             source: ObservedSource { looked: true, ..ObservedSource::default() },
             pin: None,
+            keys: None,
+            judged: Vec::new(),
             unverified: Vec::new(),
             stages: Vec::new(),
             recorded: false,
@@ -271,6 +277,7 @@ impl World {
             writes: Vec::new(),
             status_writes: 0,
             wake_at: None,
+            confirms: true,
         }
     }
 
@@ -394,8 +401,26 @@ impl World {
             stages: self.stages.iter().map(observe).collect(),
             recorded: self.status.promotion.as_ref().is_some_and(|promotion| is_recorded(&promotion.id)),
             last_release_hash: self.releases.last().map(|release| digest(&release.promotion)),
+            source: ObservedSource {
+                confirmed: [self.observed.source.confirmed.clone(), self.confirmed()].concat(),
+                ..self.observed.source.clone()
+            },
             ..self.observed.clone()
         }
+    }
+
+    /// What tags are that were asked for again: what the source finds, or else what they were.
+    fn confirmed(&self) -> Vec<CodeReference> {
+        let source = &self.observed.source;
+        let is_due = |one: &Awaited| self.confirms && one.from.is_some_and(|from| from <= self.now);
+        let due = awaited(&self.spec, &self.status, true).into_iter().filter(is_due);
+        let known = || source.candidate.iter().chain(&source.next_best).chain(&self.status.ripening);
+        due.filter_map(|one| {
+            let tag = one.reference.tag();
+            let digest = known().find(|known| known.tag.as_deref() == tag).map(|known| known.digest.as_str());
+            CodeReference::new(one.reference.repository(), tag, digest).ok()
+        })
+        .collect()
     }
 
     /// One step, stored and carried out; `false` if it changed nothing.
@@ -436,7 +461,7 @@ impl World {
             }
             Action::Write(write) => {
                 let reference = write.applied.reference.as_deref();
-                let reference = reference.map(|it| voxsync_crds::CodeReference::parse(it).unwrap());
+                let reference = reference.map(|it| CodeReference::parse(it).unwrap());
                 let tag = reference.as_ref().map_or("-", |reference| reference.tag().unwrap_or("?"));
                 self.writes.push(format!("{}={tag}", write.target));
                 let mut targets = self.stages.iter_mut().flatten();
@@ -468,7 +493,7 @@ impl World {
 
     pub fn tags(&self) -> Vec<String> {
         let tag = |target: &Target| {
-            let reference = voxsync_crds::CodeReference::parse(target.live.image.as_deref()?).ok()?;
+            let reference = CodeReference::parse(target.live.image.as_deref()?).ok()?;
             reference.tag().map(str::to_owned)
         };
         self.stages.iter().flatten().map(|target| tag(target).unwrap_or_else(|| "-".into())).collect()

@@ -104,7 +104,7 @@ impl Simulation {
         assert!(self.pinned_ever.contains(tag) || is_first, "{tag} was pushed again: {code}");
     }
 
-    pub(super) fn check_step(&self, snapshot: &Snapshot, taken: &Step) {
+    pub(super) fn check_step(&mut self, snapshot: &Snapshot, taken: &Step) {
         let again = step(&snapshot.spec, &snapshot.status, &snapshot.observed, self.world.now);
         assert_eq!(&again, taken, "the same world, another decision");
         let stored = &snapshot.status;
@@ -126,6 +126,7 @@ impl Simulation {
                         || stored.stages.iter().any(|stage| stage.promotion.as_ref() == Some(id));
                     assert!(known, "a write before its promotion is stored");
                     self.check_gated(snapshot, write);
+                    self.check_verified(snapshot, write);
                 }
                 Action::Finalizer(wanted) => assert_ne!(*wanted, snapshot.observed.has_finalizer),
                 Action::Record(_) => {}

@@ -1,5 +1,5 @@
 //! The machine in a hostile world, driven by a seed: rollouts that stick and flap, tags that vanish and move, people
-//! who edit, pin, pause, suspend and delete, processes that crash, answers that are lost, an old leader that still
+//! who edit, pin, pause, suspend and delete, keys that are taken away, processes that crash, answers that are lost, an old leader that still
 //! writes, nodes that cannot pull, hours in which nothing happens, and a reconciler that holds Deployments back and lets
 //! them go, late.
 //!
@@ -10,6 +10,7 @@
 mod checks;
 mod cluster;
 mod end;
+mod keys;
 mod patience;
 mod people;
 mod process;
@@ -92,6 +93,8 @@ struct Count {
     rolled_back: usize,
     /// Of these, where an authority could not run it on its own turn.
     own_turn: usize,
+    /// Writes of what had to be signed.
+    verified: usize,
     deleted_half_way: usize,
 }
 
@@ -110,6 +113,8 @@ struct Simulation {
     /// Versions that the registry has, with how often each was pushed again.
     tags: BTreeMap<usize, usize>,
     newest: usize,
+    /// Whom the Secret trusts, where code has to be signed: in every third story.
+    keys: String,
     tokens: usize,
     pinned_ever: BTreeSet<String>,
     /// The digest that each tag had when it was first promoted, as long as the status knows of it.
@@ -166,6 +171,7 @@ impl Simulation {
             stage("all", "Config", None),
         ]));
         spec.minimum_age = seed.is_multiple_of(2).then(|| DurationText(format!("{AGE_SECONDS}s")));
+        spec.verify = seed.is_multiple_of(3).then(keys::verify);
         let kinds =
             [("canary", TargetKind::Server), ("half", TargetKind::Server), ("all", TargetKind::Config)];
         let stages = kinds.map(|(name, kind)| {
@@ -189,6 +195,7 @@ impl Simulation {
             touched: BTreeMap::new(),
             tags: BTreeMap::from([(1, 0)]),
             newest: 1,
+            keys: keys::all(),
             tokens: 0,
             pinned_ever: BTreeSet::new(),
             first_digests: BTreeMap::new(),
@@ -281,12 +288,13 @@ fn the_invariants_hold_in_a_hostile_world() {
         sum.given_back += count.given_back;
         sum.rolled_back += count.rolled_back;
         sum.own_turn += count.own_turn;
+        sum.verified += count.verified;
         sum.deleted_half_way += count.deleted_half_way;
     }
     println!("{sum:?}");
     let enough = sum.writes > 1000 && sum.gates > 500 && sum.given_back > 100;
     assert!(
-        enough && sum.rolled_back > 20 && sum.own_turn > 5 && sum.deleted_half_way > 5,
+        enough && sum.rolled_back > 20 && sum.own_turn > 5 && sum.deleted_half_way > 5 && sum.verified > 100,
         "too quiet to prove anything: {sum:?}"
     );
 }

@@ -60,6 +60,7 @@ impl Simulation {
     pub(super) fn mend(&mut self) {
         self.world.spec.suspend = false;
         self.world.observed.source.problem = None;
+        self.keys = super::keys::all();
         for target in self.world.stages.iter_mut().flatten() {
             target.paused = false;
             target.problem = None;

@@ -128,6 +128,9 @@ impl Simulation {
         self.tell("the process starts again");
         self.world.observed.source.looked = false;
         self.world.observed.source.candidate = None;
+        self.world.observed.keys = None;
+        self.world.observed.judged.clear();
+        self.world.observed.unverified.clear();
         if self.world.spec.pin.is_some() {
             self.world.observed.pin = None;
         }
@@ -151,10 +154,13 @@ impl Simulation {
         let is_back = record.is_some_and(|record| {
             record.promotion == write.applied.promotion && record.previous.as_deref() == code
         });
+        // What nobody of the stage ever ran was written by a person, and is given back.
+        let has_run = self.ran.iter().any(|(stage, ran)| *stage == place.0 && Some(ran.as_str()) == code);
         for name in names {
             // Where somebody meddled before, and the Server may still go over to what it was given then.
             let deployment = self.deployment(&name);
-            deployment.is_excused = !is_leader || ((same || is_back) && deployment.is_excused);
+            let was_meddled_with = ((same || is_back) && deployment.is_excused) || (is_back && !has_run);
+            deployment.is_excused = !is_leader || was_meddled_with;
         }
         self.show();
         self.count.writes += 1;

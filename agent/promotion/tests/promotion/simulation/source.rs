@@ -8,7 +8,8 @@ use crate::world::{candidate_at, digest};
 
 impl Simulation {
     pub(super) fn source_changes(&mut self) {
-        match self.chance.below(10) {
+        match self.chance.below(if self.world.spec.verify.is_some() { 12 } else { 10 }) {
+            10.. => self.rotate(),
             0..5 => {
                 self.newest += 1;
                 self.tags.insert(self.newest, 0);
@@ -49,6 +50,7 @@ impl Simulation {
 
     pub(super) fn look(&mut self) {
         self.world.observed.source.looked = true;
+        self.read_keys();
         if self.world.observed.source.problem.is_some() {
             return;
         }
@@ -67,5 +69,6 @@ impl Simulation {
             let pinned = candidate_at(reference.tag().unwrap(), &self.pushed(version));
             self.world.observed.pin = Some(Ok(pinned));
         }
+        self.judge();
     }
 }
