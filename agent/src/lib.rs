@@ -33,14 +33,14 @@ use tokio_util::sync::CancellationToken;
 use voxsync_cluster::Cluster;
 use voxsync_crds::code_sync::LabelSelector;
 
-pub use check::{Checked, CheckedTarget, Sighted, check};
+pub use check::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted, check};
 pub use controller::{Listener, LookBell, LookBoard};
 pub use key::CodeSyncKey;
 pub use look::LookTimes;
 pub use metrics::Metrics;
 pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
-pub use tags::{RepositoryTags, tags};
+pub use tags::{RepositoryTags, for_command_line, tags};
 pub use voxsync_promotion::{Gatekeeper, ripe_at};
 
 /// How the agent is run.
@@ -73,7 +73,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder for fetched commits cannot be made.
-    #[error("cannot make the cache folder {}: {source}; name another one with --cache-folder", folder.display())]
+    #[error("cannot make the cache folder {}: {source}; name another one with --cache", folder.display())]
     CacheFolder {
         /// The folder.
         folder: PathBuf,

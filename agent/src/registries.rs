@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-pub use voxsync_source::registry::{
-    DEFAULT_REQUESTS_PER_SECOND, Mirror, Pace,
-    own_logins::{OwnLoginOptions, OwnLogins},
+pub use voxsync_source::{
+    DEFAULT_REQUESTS_PER_SECOND, Pace,
+    registry::{
+        Mirror,
+        own_logins::{OwnLoginOptions, OwnLogins},
+    },
 };
 
 /// How registries are asked. Clones share the budget and the logins.

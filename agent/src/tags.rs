@@ -1,5 +1,7 @@
 //! The tags of a repository, for people who try a policy: nothing is elected here, and nothing is remembered.
 
+mod words;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -11,11 +13,13 @@ use crate::{
     look::{Memory, Tools, listed},
 };
 
+pub use words::for_command_line;
+
 /// What a repository has.
 #[derive(Clone, Debug, Default)]
 pub struct RepositoryTags {
-    /// Its tags, in the registry's order, which means nothing.
-    pub tags: Vec<String>,
+    /// Its tags, one a line, in the registry's order, which means nothing.
+    pub tags: String,
     /// When their images were built, where the policy asks for that and it is known.
     pub built: HashMap<String, Timestamp>,
 }
@@ -32,5 +36,5 @@ pub async fn tags(
 ) -> Result<RepositoryTags, String> {
     let tools = Tools::new(client, options);
     let (list, built) = listed(&tools, &mut Memory::default(), source, namespace).await?;
-    Ok(RepositoryTags { tags: list.tags().map(str::to_owned).collect(), built })
+    Ok(RepositoryTags { tags: list.tags().collect::<Vec<_>>().join("\n"), built })
 }

@@ -177,5 +177,5 @@ fn missing(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> TargetProbl
         Some(reason) => format!("{name} cannot be read: {reason}"),
         None => format!("{name} does not exist: create it, or correct the target"),
     };
-    TargetProblem { reason: "TargetMissing", message, stalled: false }
+    TargetProblem { reason: TargetProblem::MISSING, message, stalled: false }
 }

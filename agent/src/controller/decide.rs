@@ -5,9 +5,9 @@ use tracing::warn;
 use voxsync_crds::{
     CodeSync,
     annotations::{HOOKED_AT, REQUESTED_AT},
-    code_sync::Outcome,
+    code_sync::{CandidateStatus, Outcome},
 };
-use voxsync_promotion::{Action, step};
+use voxsync_promotion::{Action, awaited, step};
 
 use super::{
     Controller,
@@ -54,9 +54,17 @@ impl Controller {
         self.hear_of_hooks(&key, &code_sync, is_known, now);
         let requested_at = self.request(&key, &code_sync, invalid.is_some(), now);
         let subscriber = |purpose| Subscriber { key: key.clone(), purpose };
+        if let Some(status) = &code_sync.status {
+            let is_same_spec = status.observed_generation == code_sync.metadata.generation;
+            let awaited = awaited(&code_sync.spec, status, is_same_spec);
+            self.memory.looks.wait_for(&subscriber(Purpose::Source), awaited, now);
+        }
+        self.memory.looks.keep(&subscriber(Purpose::Source), kept(&code_sync));
         let memory = &self.memory;
         let sight = Sight {
             source: memory.looks.finding(&subscriber(Purpose::Source)),
+            cadence: memory.looks.cadence(&subscriber(Purpose::Source)),
+            confirmed: memory.looks.confirmed(&subscriber(Purpose::Source)),
             pin: memory.looks.finding(&subscriber(Purpose::Pin)),
             requested_at,
             record_refused: memory.record_refused(&key),
@@ -112,7 +120,9 @@ impl Controller {
         let is_restart = self.memory.row(key).planned.is_none()
             && code_sync.status.as_ref().is_some_and(|status| status.source.is_some());
         let urgency = if is_restart { Urgency::Spread } else { Urgency::AtOnce };
-        let invalid = match plan(&code_sync.spec, namespace, secret.as_deref()) {
+        let git_file_root = self.tools.git_file_root.as_deref();
+        let plan = plan(&code_sync.spec, namespace, secret.as_deref());
+        let invalid = match plan.and_then(|plan| plan.allowed(git_file_root)) {
             Ok(plan) => {
                 self.memory.looks.subscribe(&subscriber(Purpose::Source), plan.source, urgency, now);
                 match plan.pin {
@@ -210,4 +220,20 @@ impl Controller {
         let task = self.passes.spawn(async move { pass::say_goodbye(&client, gone, row.uid).await });
         self.keys.insert(task.id(), key.clone());
     }
+}
+
+/// What has to stay verified, whatever the source names by now: what should run, and what is promoted.
+fn kept(code_sync: &CodeSync) -> Vec<CandidateStatus> {
+    let Some(status) = code_sync.status.as_ref().filter(|_| code_sync.spec.verify.is_some()) else {
+        return Vec::new();
+    };
+    let wanted = status.candidate.as_ref();
+    let promoted = status.promotion.as_ref().filter(|promotion| promotion.outcome.is_none());
+    let is_other = |promoted: &&CandidateStatus| {
+        wanted.is_none_or(|wanted| {
+            (&wanted.repository, &wanted.digest) != (&promoted.repository, &promoted.digest)
+        })
+    };
+    let promoted = promoted.map(|promotion| &promotion.candidate).filter(is_other);
+    wanted.into_iter().chain(promoted).cloned().collect()
 }

@@ -16,7 +16,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use tokio::time::Instant;
 
-pub(crate) use secret::{CredentialProblem, SecretKeys, Tls, git_login, github_app, registry_login};
+pub(crate) use secret::{
+    CredentialProblem, SecretKeys, Tls, check_pull_secret, check_webhook_secret, git_login, github_app,
+    registry_login,
+};
 use secret::{Kind, authorities, tls};
 
 use crate::{
@@ -72,6 +75,8 @@ impl Secrets {
         {
             return Ok(keys);
         }
+        // It is as old as the question: who forgets it meanwhile wants to know what it is after that.
+        let begun = Instant::now();
         let (client, unread) = (self.client.clone(), |error| CredentialProblem::of_api(kind, name, &error));
         let keys = match kind {
             Kind::Secret => {
@@ -88,7 +93,7 @@ impl Secrets {
         if read.len() >= REMEMBERED_SECRETS_LIMIT {
             read.clear();
         }
-        read.insert(key, (Instant::now(), keys.clone()));
+        read.insert(key, (begun, keys.clone()));
         Ok(keys)
     }
 

@@ -4,20 +4,26 @@ use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use voxsync_source::{
-    git::{GitHubApp, GitLogin, PRIVATE_KEY_NAMES},
+    git::{GitHubApp, GitLogin, PRIVATE_KEY_NAMES, has_passphrase},
     registry::{Login, Repository, docker_config},
 };
 
 use crate::look::place::SecretName;
 
 const DOCKER_CONFIG_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
+/// What senders of webhooks prove themselves with.
+const WEBHOOK_KEY: &str = "token";
 const FOR_A_REGISTRY: &str = ".dockerconfigjson, or username and password, or token";
 const FOR_GIT: &str = "username and password, or token, or ssh-privatekey (or identity) and known_hosts, or githubAppID, \
     githubAppInstallationID and githubAppPrivateKey";
+const KNOWN_HOSTS: &str = "known_hosts";
 /// The keys of a GitHub App, as other tools name them, too.
 const GITHUB_APP_KEYS: [&str; 3] = ["githubAppID", "githubAppInstallationID", "githubAppPrivateKey"];
 const GITHUB_APP_BASE_URL: &str = "githubAppBaseURL";
 const FOR_A_GITHUB_APP: &str = "githubAppID, githubAppInstallationID and githubAppPrivateKey";
+const CA: &str = "ca.crt";
+/// How a certificate in PEM begins.
+const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 const FOR_TLS: &str = "ca.crt, or tls.crt and tls.key, or all three";
 /// How many names of keys a message shows.
 const SHOWN_KEYS_LIMIT: usize = 10;
@@ -117,7 +123,7 @@ pub(crate) enum CredentialProblem {
         reason: String,
     },
     /// It has other keys.
-    #[error("{secret}; needed are {needed}")]
+    #[error("{secret}; what is needed: {needed}")]
     Keys {
         /// The Secret with the names of its keys.
         secret: String,
@@ -206,11 +212,17 @@ pub(crate) fn registry_login(
 pub(crate) fn git_login(keys: &SecretKeys) -> Result<GitLogin, CredentialProblem> {
     let private_key = PRIVATE_KEY_NAMES.iter().find_map(|name| Some((*name, keys.bytes(name)?)));
     if let Some((name, private_key)) = private_key {
-        let known_hosts = keys.text("known_hosts")?.ok_or_else(|| keys.lacks(FOR_GIT))?;
+        let known_hosts = keys.text(KNOWN_HOSTS)?.ok_or_else(|| keys.lacks(KNOWN_HOSTS))?;
         // A private key must end with the line break that it came with.
         let private_key_pem = String::from_utf8(private_key.to_vec()).map_err(|_| {
             CredentialProblem::Unusable { secret: keys.name.clone(), reason: format!("{name} is not text") }
         })?;
+        if has_passphrase(&private_key_pem) {
+            let reason = format!(
+                "{name} has a passphrase, which voxsync cannot be asked for: give it a key without one (`ssh-keygen -p`)"
+            );
+            return Err(CredentialProblem::Unusable { secret: keys.name.clone(), reason });
+        }
         return Ok(GitLogin::Ssh { private_key_pem, known_hosts });
     }
     if let Some((username, password)) = keys.pair("username", "password")? {
@@ -238,6 +250,17 @@ pub(crate) fn github_app(keys: &SecretKeys) -> Result<Option<GitHubApp>, Credent
     }))
 }
 
+/// Whether a kubelet finds a login in a Secret, be it for whatever registry.
+pub(crate) fn check_pull_secret(keys: &SecretKeys) -> Result<(), CredentialProblem> {
+    let has_login = DOCKER_CONFIG_KEYS.iter().any(|key| keys.bytes(key).is_some());
+    if has_login { Ok(()) } else { Err(keys.lacks(DOCKER_CONFIG_KEYS[0])) }
+}
+
+/// Whether a Secret has what a sender of webhooks proves itself with.
+pub(crate) fn check_webhook_secret(keys: &SecretKeys) -> Result<(), CredentialProblem> {
+    keys.bytes(WEBHOOK_KEY).map(drop).ok_or_else(|| keys.lacks(WEBHOOK_KEY))
+}
+
 /// Certificates in PEM. Shows none of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tls {
@@ -260,14 +283,25 @@ impl fmt::Debug for Tls {
 
 /// The authorities in a ConfigMap.
 pub(crate) fn authorities(keys: &SecretKeys) -> Result<String, CredentialProblem> {
-    keys.text("ca.crt")?.ok_or_else(|| keys.lacks("ca.crt"))
+    authorities_in(keys)?.ok_or_else(|| keys.lacks(CA))
+}
+
+fn authorities_in(keys: &SecretKeys) -> Result<Option<String>, CredentialProblem> {
+    let text = keys.text(CA)?;
+    match &text {
+        Some(text) if !text.contains(PEM_CERTIFICATE) => Err(CredentialProblem::Unusable {
+            secret: keys.name.clone(),
+            reason: format!("{CA} holds no PEM certificate, which begins with {PEM_CERTIFICATE}"),
+        }),
+        _ => Ok(text),
+    }
 }
 
 /// The certificates in a Secret.
 pub(crate) fn tls(keys: &SecretKeys) -> Result<Tls, CredentialProblem> {
     let pair = keys.pair("tls.crt", "tls.key")?;
     let tls = Tls {
-        authorities: keys.text("ca.crt")?,
+        authorities: authorities_in(keys)?,
         identity: pair.map(|(certificate, key)| format!("{certificate}\n{key}\n")),
     };
     if tls == Tls::default() { Err(keys.lacks(FOR_TLS)) } else { Ok(tls) }

@@ -15,8 +15,8 @@ const DOCKER: &str = r#"{"auths": {"ghcr.io": {"username": "u", "password": "hun
 #[case::docker(&[(".dockerconfigjson", DOCKER)], Ok(Login::Basic { username: "u".into(), password: "hunter2".into() }))]
 #[case::basic(&[("username", "u"), ("password", "hunter2\n")], Ok(Login::Basic { username: "u".into(), password: "hunter2".into() }))]
 #[case::token(&[("token", "hunter2")], Ok(Login::Bearer("hunter2".into())))]
-#[case::half(&[("username", "u")], Err("Secret puppet/login has the keys username; needed are .dockerconfigjson, or username and password, or token"))]
-#[case::empty(&[], Err("Secret puppet/login has no keys; needed are .dockerconfigjson, or username and password, or token"))]
+#[case::half(&[("username", "u")], Err("Secret puppet/login has the keys username; what is needed: .dockerconfigjson, or username and password, or token"))]
+#[case::empty(&[], Err("Secret puppet/login has no keys; what is needed: .dockerconfigjson, or username and password, or token"))]
 #[case::other_host(&[(".dockerconfigjson", r#"{"auths": {}}"#)], Err("Secret puppet/login has no login for ghcr.io/a/b: add one for its host"))]
 fn registries(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Login, &str>) {
     let repository = "ghcr.io/a/b".parse().unwrap();
@@ -28,7 +28,8 @@ fn registries(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Login, &str
 #[case::basic(&[("username", "u"), ("password", "p")], Ok(GitLogin::Basic { username: "u".into(), password: "p".into() }))]
 #[case::ssh(&[("identity", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
 #[case::kubernetes_type(&[("ssh-privatekey", "k\n"), ("known_hosts", "h")], Ok(GitLogin::Ssh { private_key_pem: "k\n".into(), known_hosts: "h".into() }))]
-#[case::no_hosts(&[("identity", "k")], Err("Secret puppet/login has the keys identity; needed are username and password, or token, or ssh-privatekey (or identity) and known_hosts, or githubAppID, githubAppInstallationID and githubAppPrivateKey"))]
+#[case::no_hosts(&[("identity", "k")], Err("Secret puppet/login has the keys identity; what is needed: known_hosts"))]
+#[case::passphrase(&[("identity", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), ("known_hosts", "h")], Err("Secret puppet/login cannot be used: identity has a passphrase, which voxsync cannot be asked for: give it a key without one (`ssh-keygen -p`)"))]
 fn git(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<GitLogin, &str>) {
     let login = git_login(&keys(pairs)).map_err(|problem| problem.to_string());
     assert_eq!(login, wanted.map_err(str::to_owned));
@@ -37,7 +38,7 @@ fn git(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<GitLogin, &str>) {
 #[rstest]
 #[case::none(&[("token", "x")], Ok(None))]
 #[case::whole(&[("githubAppID", "12\n"), ("githubAppInstallationID", "34\n"), ("githubAppPrivateKey", "k")], Ok(Some(("12", 34))))]
-#[case::half(&[("githubAppID", "12")], Err("Secret puppet/login has the keys githubAppID; needed are githubAppID, githubAppInstallationID and githubAppPrivateKey"))]
+#[case::half(&[("githubAppID", "12")], Err("Secret puppet/login has the keys githubAppID; what is needed: githubAppID, githubAppInstallationID and githubAppPrivateKey"))]
 #[case::odd(&[("githubAppID", "12"), ("githubAppInstallationID", "x"), ("githubAppPrivateKey", "k")], Err("Secret puppet/login cannot be used: githubAppInstallationID is not a number"))]
 fn github_apps(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Option<(&str, u64)>, &str>) {
     let app = github_app(&keys(pairs)).map_err(|problem| problem.to_string());
@@ -74,11 +75,18 @@ fn nothing_shows_a_value() {
 #[test]
 fn a_config_map_has_authorities() {
     let name = SecretName { namespace: "puppet", name: "company" };
-    let keys = |key: &str| {
-        let data = [(key.to_owned(), "PEM\n".to_owned())];
+    let keys = |key: &str, text: &str| {
+        let data = [(key.to_owned(), text.to_owned())];
         SecretKeys::of_config_map(name, ConfigMap { data: Some(data.into()), ..ConfigMap::default() })
     };
-    assert_eq!(authorities(&keys("ca.crt")), Ok("PEM".to_owned()));
-    let error = authorities(&keys("ca-bundle.crt")).unwrap_err().to_string();
-    assert_eq!(error, "ConfigMap puppet/company has the keys ca-bundle.crt; needed are ca.crt");
+    let pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----";
+    assert_eq!(authorities(&keys("ca.crt", &format!("{pem}\n"))), Ok(pem.to_owned()));
+    let error = authorities(&keys("ca-bundle.crt", pem)).unwrap_err().to_string();
+    assert_eq!(error, "ConfigMap puppet/company has the keys ca-bundle.crt; what is needed: ca.crt");
+    let error = authorities(&keys("ca.crt", "hunter2")).unwrap_err().to_string();
+    assert!(
+        error.starts_with("ConfigMap puppet/company cannot be used: ca.crt holds no PEM certificate"),
+        "{error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
 }

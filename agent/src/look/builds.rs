@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use voxsync_promotion::SourceProblem;
-use voxsync_source::registry::{ManifestFacts, Wanted};
+use voxsync_source::registry::{ManifestFacts, Subject, Wanted};
 
 use super::{
     place::{Access, IMAGE_UNAVAILABLE, READING_BUILD_TIMES},
@@ -50,6 +50,11 @@ impl Builds {
         self.known.get(tag).copied().flatten()
     }
 
+    /// Forgets a tag whose image is another one by now.
+    pub(super) fn forget(&mut self, tag: &str) {
+        self.known.remove(tag);
+    }
+
     fn is_settled(&self, tag: &str) -> bool {
         self.known.contains_key(tag) || self.missing.contains(tag)
     }
@@ -71,8 +76,9 @@ impl Builds {
         self.left -= unknown.len();
         for tag in unknown {
             let wanted = Wanted { created: true, ..Wanted::default() };
-            let question =
-                tools.ask(repository, &access, |client| async move { client.resolve_for(tag, wanted).await });
+            let question = tools.ask((repository, &access), Subject::Names, |client| async move {
+                client.resolve_for(tag, wanted).await
+            });
             self.learn(tag, question.await)?;
         }
         if later == 0 {

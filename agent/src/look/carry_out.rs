@@ -1,13 +1,18 @@
 //! One look, carried out.
 
-use std::{future::Future, path::Path, time::Duration};
+use std::{collections::HashMap, future::Future, io::ErrorKind, path::Path, time::Duration};
 
 use tracing::Instrument as _;
 use voxsync_crds::CodeReference;
 use voxsync_promotion::SourceProblem;
-use voxsync_source::{field, file};
+use voxsync_source::{
+    field,
+    file::{self, FileProblem},
+};
 
 use super::{
+    awaits::Sought,
+    confirm,
     git::{self, not_yet, selection},
     image::{found, resolve},
     looks::{Job, PlaceId, Report},
@@ -15,7 +20,7 @@ use super::{
     place::{Access, FieldQuery, Finding, Place, Want},
     registry,
     tools::Tools,
-    verify::{self, Asked},
+    verify::{Asked, Verifier, VerifyQuery, access_of},
 };
 use crate::trace;
 
@@ -26,7 +31,6 @@ const LOOK_LIMIT: Duration = Duration::from_mins(90);
 /// Carries out a look, within its limit.
 pub(crate) async fn carry_out(tools: &Tools, job: Job) -> Report {
     let (id, asked) = (job.id, job.asked.clone());
-    let _turn = tools.turn(&job.place).await;
     let span = trace::look(&job.place);
     let report = within(LOOK_LIMIT, id, asked, Box::pin(look(tools, job).instrument(span.clone()))).await;
     let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
@@ -49,9 +53,15 @@ async fn within(
 }
 
 async fn look(tools: &Tools, job: Job) -> Report {
-    let Job { id, place, asked, mut memory } = job;
+    let Job { id, place, asked, is_afresh, kept, sought, begun, mut memory } = job;
+    if is_afresh {
+        forget_secrets(tools, &place, asked.iter());
+    }
+    memory.begin(begun, confirm::keys(&place, &sought));
+    let unasked = Box::pin(confirm::ask_again(tools, &mut memory, &place, &sought)).await;
+    let verifier = Verifier::new(tools, &mut memory, &place, &asked).await;
     let found = if let Place::Git { url, follow, access } = &place {
-        Box::pin(git::look(tools, &mut memory, (url, follow, access), asked)).await
+        Box::pin(git::look(tools, &mut memory, (url, follow, access), &verifier, asked)).await
     } else {
         let mut wants: Vec<Want> = Vec::new();
         for Asked { want, .. } in &asked {
@@ -59,7 +69,7 @@ async fn look(tools: &Tools, job: Job) -> Report {
                 wants.push(want.clone());
             }
         }
-        let found = of_images(tools, &mut memory, &place, wants).await;
+        let found = of_images(tools, &mut memory, &place, (wants, &sought)).await;
         let of = |asked: Asked| {
             let finding = found.iter().find(|(want, _)| *want == asked.want);
             let finding = finding.map(|(_, finding)| finding.clone()).unwrap_or_default();
@@ -69,13 +79,33 @@ async fn look(tools: &Tools, job: Job) -> Report {
     };
     let mut findings = Vec::with_capacity(found.len());
     for (asked, finding) in found {
-        let finding = verify::images(tools, &mut memory, (&place, &asked), finding).await;
-        findings.push((asked, finding));
+        let finding = Box::pin(verifier.images(&mut memory, (&asked, &kept), finding)).await;
+        let access = access_of(&place, &asked.want).zip(sought.get(&asked.want));
+        let confirmed = access.map(|(access, sought)| confirm::confirmed(&memory, access, sought));
+        // What kept it from asking has it tried again, whatever else there is to say.
+        let unasked = unasked.get(&asked.want).cloned();
+        let problem = match finding.problem {
+            Some(problem) if problem.unreachable || unasked.is_none() => Some(problem),
+            problem => unasked.or(problem),
+        };
+        let confirmed = confirmed.unwrap_or_default();
+        findings.push((asked, Finding { problem, confirmed, ..finding }));
     }
     memory.keep(findings.iter().map(|(asked, _)| &asked.want));
     let is_failure = findings.iter().any(|(_, finding)| finding.is_failure());
+    if is_failure || findings.iter().any(|(_, finding)| finding.is_of_login()) {
+        forget_secrets(tools, &place, findings.iter().map(|(asked, _)| asked));
+    }
     tools.metrics.looked(place.kind(), is_failure);
     Report { id, findings, memory }
+}
+
+/// Believes nothing any longer of what Secrets and `ConfigMap`s held: the next look reads those that it needs.
+fn forget_secrets<'a>(tools: &Tools, place: &Place, asked: impl Iterator<Item = &'a Asked>) {
+    for Asked { want, verify } in asked {
+        place.access().into_iter().chain(access_of(place, want)).for_each(|it| tools.secrets.forget_all(it));
+        verify.iter().flat_map(VerifyQuery::secrets).for_each(|name| tools.secrets.forget(name));
+    }
 }
 
 /// Looks at a place that names images without commits.
@@ -83,11 +113,11 @@ async fn of_images(
     tools: &Tools,
     memory: &mut Memory,
     place: &Place,
-    wants: Vec<Want>,
+    (wants, sought): (Vec<Want>, &HashMap<Want, Sought>),
 ) -> Vec<(Want, Finding)> {
     match place {
         Place::Registry { repository, access } => {
-            registry::look(tools, memory, repository, access, wants).await
+            registry::look(tools, memory, (repository, access), (wants, sought)).await
         }
         Place::File { path } => {
             let mut findings = Vec::with_capacity(wants.len());
@@ -120,12 +150,20 @@ async fn of_file(
 ) -> Finding {
     let bytes = match file::read(&tools.file_root, path).await {
         Ok(bytes) => bytes,
-        Err(error) => return Finding::problem(problem("Unreachable", error.to_string(), true)),
+        Err(error) => {
+            let (reason, unreachable) = sort(&error.problem);
+            return Finding::problem(problem(reason, error.to_string(), unreachable));
+        }
     };
     let place = path.display();
     let text = field::reference_in(&bytes, selection(field)).map_err(|error| error.to_string());
     let reference = text.and_then(|text| {
-        CodeReference::parse(&text).map_err(|_| "what is there is not an image reference".to_owned())
+        CodeReference::parse(&text).map_err(|error| {
+            format!(
+                "what is there is not an image reference ({}); for example ghcr.io/example/puppet-code:v1.4.2",
+                error.reason()
+            )
+        })
     });
     let reference = match reference {
         Ok(reference) => reference,
@@ -141,6 +179,17 @@ async fn of_file(
             Finding { image: Some(image), revision, ..Finding::default() }
         }
         Err(problem) => Finding { problem: Some(not_yet(problem)), revision, ..Finding::default() },
+    }
+}
+
+/// A word for programs, and whether the file could not be read at all.
+fn sort(problem: &FileProblem) -> (&'static str, bool) {
+    match problem {
+        FileProblem::Unreadable(ErrorKind::NotFound) => ("NotFound", true),
+        FileProblem::Outside(_) | FileProblem::NotAFile | FileProblem::TooLarge { .. } => {
+            ("BadReference", false)
+        }
+        FileProblem::Unreadable(_) | FileProblem::TimedOut(_) => ("Unreachable", true),
     }
 }
 

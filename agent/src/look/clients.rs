@@ -6,7 +6,7 @@ use std::{
 };
 
 use voxsync_promotion::SourceProblem;
-use voxsync_source::registry::{Login, RegistryClient, RegistryOptions, Repository};
+use voxsync_source::registry::{Login, RegistryClient, RegistryOptions, Repository, Subject};
 
 use super::{
     place::Access,
@@ -70,17 +70,18 @@ impl Clients {
         self.keep(repository, access, Credentials { login, tls })
     }
 
-    /// The clients of what stands before a repository, in their order. None gets a login or a client certificate that
-    /// is for another host, and one that wants to be left alone is left out.
+    /// The clients of what may be asked about a subject before a repository, in their order. None gets a login or a client
+    /// certificate that is for another host, and one that wants to be left alone is left out.
     pub(super) async fn of_mirrors(
         &self,
         secrets: &Secrets,
         repository: &Repository,
         access: &Access,
+        subject: Subject,
     ) -> Vec<Arc<RegistryClient>> {
         let mut clients = Vec::new();
-        for (mirror, plain_http) in self.registries.mirrors.iter().filter_map(|mirror| mirror.of(repository))
-        {
+        let mirrors = self.registries.mirrors.iter().filter_map(|mirror| mirror.of(repository, subject));
+        for (mirror, plain_http) in mirrors {
             let access = access.clone().only_bound().in_plain_http(plain_http);
             let login = match named_login(secrets, &mirror, &access).await {
                 Ok(Some(login)) => Ok(login),
@@ -101,8 +102,13 @@ impl Clients {
     }
 
     /// Believes no login of the process for a repository any longer.
-    pub(super) async fn forget_login(&self, repository: &Repository) {
-        self.registries.logins.forget(repository).await;
+    pub(super) fn forget_login(&self, repository: &Repository) {
+        self.registries.logins.forget(repository);
+    }
+
+    /// Where else the login for a repository may be, of which none is got.
+    pub(super) async fn store_for(&self, repository: &Repository) -> Option<String> {
+        self.registries.logins.store_for(repository).await
     }
 
     async fn own_login(&self, repository: &Repository) -> Result<Login, SourceProblem> {

@@ -1,8 +1,8 @@
 //! A look at a Git repository: one request for names; a commit is read only if it is new, and one that is named by its
 //! id only once.
 
-use voxsync_crds::CodeReference;
-use voxsync_policy::{TagPolicy, TagRule};
+use voxsync_crds::{CodeReference, code_sync::GitObjects};
+use voxsync_policy::TagPolicy;
 use voxsync_promotion::SourceProblem;
 use voxsync_source::{
     field::{self, Selection},
@@ -13,9 +13,11 @@ use super::{
     git_server::{Failure, Source},
     image::{found, resolve},
     memory::{Author, Memory, Named},
-    place::{Access, FieldQuery, Finding, Found, GitFollow, IMAGE_UNAVAILABLE, Want},
+    place::{
+        Access, FieldQuery, Finding, Found, GitFollow, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING, Want,
+    },
     tools::Tools,
-    verify::{self, Asked},
+    verify::{Asked, Verifier},
 };
 
 /// Looks for what is wanted of a branch, of tags or of a commit.
@@ -23,6 +25,7 @@ pub(crate) async fn look(
     tools: &Tools,
     memory: &mut Memory,
     (url, follow, access): (&GitUrl, &GitFollow, &Access),
+    verifier: &Verifier<'_>,
     asked: Vec<Asked>,
 ) -> Vec<(Asked, Finding)> {
     let source = Source { tools, url, access };
@@ -41,9 +44,7 @@ pub(crate) async fn look(
     for asked in asked {
         // Nothing that an unsigned commit names is asked for.
         let seen = (&revision, shown(&revision));
-        let refused =
-            verify::revision(tools, memory, asked.verify.as_ref(), seen, Box::pin(source.signed(&revision)))
-                .await;
+        let refused = verifier.revision(memory, asked.verify.as_ref(), &source, seen).await;
         let want = &asked.want;
         let finding = match (refused, want) {
             (Some(refused), _) => refused,
@@ -70,9 +71,8 @@ impl Source<'_> {
     ) -> Result<Revision, SourceProblem> {
         let reference = match follow {
             GitFollow::Branch(branch) => GitRef::Branch(branch.clone()),
-            GitFollow::Tag(range) => {
-                let policy = TagRule::semver(range).and_then(|rule| TagPolicy::new(rule, None, &[]));
-                GitRef::Tag(policy.map_err(|error| unusable("BadPolicy", error.to_string()))?)
+            GitFollow::Tag(tag) => {
+                GitRef::Tag(TagPolicy::of_git(tag).map_err(|error| unusable("BadPolicy", error.to_string()))?)
             }
             GitFollow::Commit(commit) => GitRef::Commit(commit.clone()),
         };
@@ -117,6 +117,7 @@ impl Source<'_> {
                     resolve(self.tools, memory, want, &named.reference, image).await.map(|facts| Found {
                         author: named.author,
                         source_revision: seen.revision.clone(),
+                        named_by: Some(objects(revision)),
                         ..found(&named.reference, &facts)
                     });
                 with_image(seen, image.map_err(not_yet))
@@ -173,13 +174,14 @@ impl Source<'_> {
             commit: Some(revision.commit.clone()),
             author: author.clone(),
             source_revision: seen.revision.clone(),
+            named_by: Some(objects(revision)),
             ..found(&reference, &facts)
         });
         with_image(seen, image.map_err(|problem| not_built(problem, revision, author.as_deref())))
     }
 
     /// The raw commit and tag, with their signatures.
-    async fn signed(&self, revision: &Revision) -> Result<SignedObjects, SourceProblem> {
+    pub(super) async fn signed(&self, revision: &Revision) -> Result<SignedObjects, SourceProblem> {
         let cache = &self.tools.cache_folder;
         let read = |remote| async move { git::read_signed(&remote, revision, cache).await };
         self.ask(read).await.map_err(Failure::into_problem)
@@ -212,6 +214,11 @@ fn shown(revision: &Revision) -> String {
     revision.tag.clone().unwrap_or_else(|| revision.commit.clone())
 }
 
+fn objects(revision: &Revision) -> GitObjects {
+    let Revision { commit, tag, tag_object, reference: _ } = revision.clone();
+    GitObjects { commit, tag, tag_object }
+}
+
 /// The reference in a file of a repository.
 fn reference_in(bytes: &[u8], query: &FieldQuery) -> Result<CodeReference, String> {
     let text = field::reference_in(bytes, selection(query)).map_err(|error| error.with_names())?;
@@ -222,9 +229,12 @@ pub(crate) fn selection(query: &FieldQuery) -> Selection<'_> {
     Selection { field: query.field.as_deref(), kind: query.kind.as_deref(), name: query.name.as_deref() }
 }
 
-/// The source itself answered: only the image that it names is not there yet.
+/// The source itself answered: only the image that it names is not there yet, or its registry says something else, which
+/// is said as what it is.
 pub(crate) fn not_yet(problem: SourceProblem) -> SourceProblem {
-    SourceProblem { reason: IMAGE_UNAVAILABLE.to_owned(), unreachable: false, ..problem }
+    let is_missing = [NOT_FOUND, PLATFORM_MISSING].contains(&problem.reason.as_str());
+    let reason = if is_missing { IMAGE_UNAVAILABLE.to_owned() } else { problem.reason };
+    SourceProblem { reason, unreachable: false, ..problem }
 }
 
 /// CI has not pushed the image of a commit yet.
@@ -245,4 +255,26 @@ fn short(commit: &str) -> &str {
 
 fn unusable(reason: &str, message: String) -> SourceProblem {
     SourceProblem { reason: reason.to_owned(), message, unreachable: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::place::{BAD_CREDENTIALS, UNAUTHORIZED, UNREACHABLE};
+
+    #[test]
+    fn what_a_registry_says_of_an_image_is_said_as_what_it_is() {
+        for (reason, wanted) in [
+            (UNAUTHORIZED, UNAUTHORIZED),
+            (BAD_CREDENTIALS, BAD_CREDENTIALS),
+            (UNREACHABLE, UNREACHABLE),
+            (NOT_FOUND, IMAGE_UNAVAILABLE),
+            (PLATFORM_MISSING, IMAGE_UNAVAILABLE),
+        ] {
+            let problem =
+                SourceProblem { reason: reason.to_owned(), message: String::new(), unreachable: true };
+            let problem = not_yet(problem);
+            assert_eq!((problem.reason.as_str(), problem.unreachable), (wanted, false));
+        }
+    }
 }

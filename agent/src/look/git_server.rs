@@ -6,7 +6,7 @@ use voxsync_promotion::SourceProblem;
 use voxsync_source::git::{GitError, GitHubApp, GitLogin, GitProblem, GitRemote, GitUrl};
 
 use super::{
-    place::Access,
+    place::{Access, BAD_CREDENTIALS},
     tools::{Tools, credential_problem},
 };
 use crate::credentials::{git_login, github_app};
@@ -34,11 +34,10 @@ impl Source<'_> {
         };
         let Some(login) = self.access.login() else { return Err(refused) };
         self.tools.secrets.forget(login);
-        if let Some(app) = &first.app {
-            self.tools.apps.forget(app, &first.remote);
-        }
         let renewed = self.remote().await?;
-        let answer = if renewed == first { Err(refused) } else { self.put(&renewed, &question).await };
+        // The token of an App may be another one by now.
+        let is_other = renewed != first || renewed.app.is_some();
+        let answer = if is_other { self.put(&renewed, &question).await } else { Err(refused) };
         match answer {
             Err(failure) if failure.problem.reason == "Unauthorized" => {
                 Err(Failure { problem: self.tools.with_keys(failure.problem, self.access).await, ..failure })
@@ -51,12 +50,27 @@ impl Source<'_> {
     where
         F: Future<Output = Result<T, GitError>>,
     {
-        let _permit = self.tools.permit(self.url.host()).await;
         let mut remote = entry.remote.clone();
         if let Some(app) = &entry.app {
-            remote.login = self.tools.apps.login(app, &remote).await.map_err(|error| Failure::of(&error))?;
+            remote.login = self.tools.apps.login(app, &remote).await.map_err(|error| self.failure(&error))?;
         }
-        question(remote).await.map_err(|error| Failure::of(&error))
+        // Who waits for a login holds up nobody.
+        let _admission = self.tools.git_pace.admit(self.url.host()).await;
+        let login = remote.login.clone();
+        let answer = question(remote).await.map_err(|error| self.failure(&error));
+        if let (Err(failure), Some(app)) = (&answer, &entry.app)
+            && failure.problem.reason == "Unauthorized"
+        {
+            self.tools.apps.forget(app, &entry.remote, &login);
+        }
+        answer
+    }
+
+    fn failure(&self, error: &GitError) -> Failure {
+        let (reason, unreachable) = sort(&error.problem);
+        let message = self.access.with_paths(&error.to_string());
+        let may_end = unreachable || matches!(error.problem, GitProblem::CommitMissing(_));
+        Failure { problem: SourceProblem { reason: reason.to_owned(), message, unreachable }, may_end }
     }
 
     async fn remote(&self) -> Result<Entry, Failure> {
@@ -99,13 +113,6 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn of(error: &GitError) -> Self {
-        let (reason, unreachable) = sort(&error.problem);
-        let problem = SourceProblem { reason: reason.to_owned(), message: error.to_string(), unreachable };
-        let may_end = unreachable || matches!(error.problem, GitProblem::CommitMissing(_));
-        Self { problem, may_end }
-    }
-
     pub(super) fn into_problem(self) -> SourceProblem {
         self.problem
     }
@@ -130,7 +137,9 @@ fn sort(problem: &GitProblem) -> (&'static str, bool) {
         | GitProblem::PathMissing { .. }
         | GitProblem::NotAFile { .. }
         | GitProblem::NotACommit { .. }
-        | GitProblem::FileTooLarge { .. } => ("BadReference", false),
+        | GitProblem::FileTooLarge { .. }
+        | GitProblem::FileRefused(_) => ("BadReference", false),
+        GitProblem::CertificateSecret(..) => (BAD_CREDENTIALS, true),
         _ => ("Unreachable", true),
     }
 }

@@ -3,22 +3,55 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use voxsync_source::git::{self, GitError, GitHubApp, GitLogin, GitRemote, InstallationToken};
+use tokio::{sync::Semaphore, time::Instant};
+use voxsync_source::{
+    git::{self, GitError, GitHubApp, GitLogin, GitProblem, GitRemote, InstallationToken},
+    pause,
+};
 
 /// How many tokens are remembered; more than that means that most are no longer used.
 const REMEMBERED_TOKENS_LIMIT: usize = 1000;
+/// For how many Apps a token is asked at once.
+const ASKED_AT_ONCE: usize = 8;
+/// For so long a first failure is an answer, too, and each further one for twice as long.
+const FIRST_FAILURE_AGE: Duration = Duration::from_secs(10);
+/// The longest that a failure is an answer.
+const LONGEST_FAILURE_AGE: Duration = Duration::from_mins(1);
 
 /// The tokens of all Apps.
-#[derive(Debug, Default)]
-pub(crate) struct AppTokens(Mutex<HashMap<Key, Slot>>);
+#[derive(Debug)]
+pub(crate) struct AppTokens {
+    slots: Mutex<HashMap<Key, Slot>>,
+    turns: Semaphore,
+}
 
-/// An App, and the host that its token is for.
-type Key = (GitHubApp, String);
-/// A token. Whoever asks for one holds its lock, so that a thousand looks ask once.
-type Slot = Arc<tokio::sync::Mutex<Option<InstallationToken>>>;
+/// An App, the host that its token is for, and with which certificates that is asked.
+type Key = (GitHubApp, String, Option<String>, Option<String>);
+/// What is known of a token. Whoever asks for one holds its lock, so that a thousand looks ask once.
+type Slot = Arc<tokio::sync::Mutex<Kept>>;
+
+#[derive(Debug, Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    Token(InstallationToken),
+    Failure {
+        problem: Box<GitProblem>,
+        /// How many on end this is the last of.
+        count: u32,
+        until: Instant,
+    },
+}
+
+impl Default for AppTokens {
+    fn default() -> Self {
+        Self { slots: Mutex::default(), turns: Semaphore::new(ASKED_AT_ONCE) }
+    }
+}
 
 impl AppTokens {
     /// A login with a token of the App, for the host of `remote`.
@@ -26,34 +59,102 @@ impl AppTokens {
         let slot = self.slot(app, remote);
         let mut kept = slot.lock().await;
         let now = Timestamp::now();
-        if let Some(token) = kept.as_ref().filter(|token| token.is_good(now)) {
-            return Ok(token.login());
+        let failures = match &*kept {
+            Kept::Token(token) if token.is_good(now) => return Ok(token.login()),
+            Kept::Failure { problem, until, .. } if Instant::now() < *until => {
+                return Err(GitError { url: remote.url.clone(), problem: *problem.clone() });
+            }
+            Kept::Failure { count, .. } => *count,
+            Kept::Token(_) | Kept::Nothing => 0,
+        };
+        let _turn = self.turns.acquire().await;
+        match git::github_token(app, remote, Timestamp::now()).await {
+            Ok(token) => {
+                let login = token.login();
+                *kept = Kept::Token(token);
+                Ok(login)
+            }
+            Err(error) => {
+                let count = failures.saturating_add(1);
+                let until = Instant::now() + pause(FIRST_FAILURE_AGE, count, LONGEST_FAILURE_AGE);
+                *kept = Kept::Failure { problem: Box::new(error.problem.clone()), count, until };
+                Err(error)
+            }
         }
-        let token = git::github_token(app, remote, now).await?;
-        let login = token.login();
-        *kept = Some(token);
-        Ok(login)
     }
 
-    /// Believes a token no longer: the server refused it.
-    pub(crate) fn forget(&self, app: &GitHubApp, remote: &GitRemote) {
-        self.tokens().remove(&key(app, remote));
+    /// Believes a token no longer: the server refused this login.
+    pub(crate) fn forget(&self, app: &GitHubApp, remote: &GitRemote, refused: &GitLogin) {
+        // Where it is locked, somebody asks for another one already.
+        if let Ok(mut kept) = self.slot(app, remote).try_lock()
+            && matches!(&*kept, Kept::Token(token) if token.login() == *refused)
+        {
+            *kept = Kept::Nothing;
+        }
     }
 
     fn slot(&self, app: &GitHubApp, remote: &GitRemote) -> Slot {
-        let mut tokens = self.tokens();
-        let key = key(app, remote);
-        if tokens.len() >= REMEMBERED_TOKENS_LIMIT && !tokens.contains_key(&key) {
-            tokens.clear();
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = remote.url.host().to_owned();
+        let key = (app.clone(), host, remote.ca_pem.clone(), remote.identity_pem.clone());
+        if slots.len() >= REMEMBERED_TOKENS_LIMIT && !slots.contains_key(&key) {
+            slots.clear();
         }
-        tokens.entry(key).or_default().clone()
-    }
-
-    fn tokens(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        slots.entry(key).or_default().clone()
     }
 }
 
-fn key(app: &GitHubApp, remote: &GitRemote) -> Key {
-    (app.clone(), remote.url.host().to_owned())
+#[cfg(test)]
+mod tests {
+    use voxsync_fixtures::{CertificateAuthority, Fault, GitHub, GitRepository, GitServer, Transport};
+
+    use super::*;
+
+    fn origin(server: &GitServer) -> String {
+        server.url().rsplit_once('/').unwrap().0.to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_an_answer_for_a_while_and_a_token_until_it_is_refused() {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (github, repository) = (GitHub::create(), GitRepository::create());
+        let authority = CertificateAuthority::create();
+        let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
+        let remote = GitRemote {
+            url: server.url().parse().unwrap(),
+            login: GitLogin::Anonymous,
+            ca_pem: Some(authority.pem()),
+            identity_pem: None,
+            file_root: None,
+            timeout: Duration::from_secs(20),
+            traffic: voxsync_source::Traffic::default(),
+        };
+        let text = |key: &str| github.secret()[key].as_str().unwrap().to_owned();
+        let app = GitHubApp {
+            app: text("githubAppID"),
+            installation: text("githubAppInstallationID").parse().unwrap(),
+            private_key_pem: text("githubAppPrivateKey"),
+            base_url: None,
+        };
+        let (tokens, asked) = (AppTokens::default(), || server.requests().len());
+        server.answer(Fault { path: "access_tokens", status: 500, headers: vec![], times: 1 });
+        let error = tokens.login(&app, &remote).await.unwrap_err();
+        assert!(error.to_string().contains("HTTP 500"), "{error}");
+        tokens.forget(&app, &remote, &remote.login);
+        assert_eq!((tokens.login(&app, &remote).await, asked()), (Err(error), 1));
+        let other =
+            GitRemote { url: format!("{}/other.git", origin(&server)).parse().unwrap(), ..remote.clone() };
+        let error = tokens.login(&app, &other).await.unwrap_err();
+        assert_eq!((error.url, asked()), (other.url, 1), "each is told of its own repository");
+
+        // Another App has failures of its own: this one is a name of the same.
+        let again = GitHubApp { base_url: Some(format!("{}/api/v3", origin(&server))), ..app };
+        let first = tokens.login(&again, &remote).await.unwrap();
+        tokens.forget(&again, &remote, &GitLogin::Anonymous);
+        assert_eq!(tokens.login(&again, &remote).await.unwrap(), first);
+        tokens.forget(&again, &remote, &first);
+        assert_ne!(tokens.login(&again, &remote).await.unwrap(), first);
+        assert_eq!(github.tokens_given(), 2);
+    }
 }

@@ -2,7 +2,7 @@
 
 use voxsync_crds::CodeReference;
 use voxsync_promotion::SourceProblem;
-use voxsync_source::registry::{ManifestFacts, Wanted};
+use voxsync_source::registry::{ManifestFacts, Subject, Wanted};
 
 use super::{
     memory::Memory,
@@ -24,8 +24,11 @@ pub(crate) async fn resolve(
     }
     let asked = reference.digest().or(reference.tag()).unwrap_or_default();
     let wanted = Wanted { platform: access.platform.as_ref(), created: access.dated };
+    let subject = reference.digest().map_or(Subject::Names, |_| Subject::Content);
     let facts = tools
-        .ask(reference.repository(), access, |client| async move { client.resolve_for(asked, wanted).await })
+        .ask((reference.repository(), access), subject, |client| async move {
+            client.resolve_for(asked, wanted).await
+        })
         .await?;
     memory.insert(want, key, facts.clone());
     Ok(facts)
@@ -42,6 +45,7 @@ pub(crate) fn found(reference: &CodeReference, facts: &ManifestFacts) -> Found {
         author: None,
         source_revision: None,
         created: facts.created,
+        named_by: None,
         names_digest: reference.digest().is_some(),
         verified: None,
     }

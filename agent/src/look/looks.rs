@@ -11,12 +11,16 @@ use std::{
 };
 
 use jiff::Timestamp;
+use voxsync_crds::{CodeReference, code_sync::CandidateStatus};
+use voxsync_promotion::Awaited;
 
 use super::{
-    cadence::{Cadence, Tries},
+    awaits::{Awaits, Sought},
+    cadence::Cadence,
     memory::Memory,
     place::{Finding, Place, Want},
-    verify::{Asked, VerifyQuery},
+    tries::Tries,
+    verify::{Asked, Kept, VerifyQuery},
 };
 use crate::key::CodeSyncKey;
 
@@ -64,6 +68,13 @@ pub(crate) struct Job {
     pub(crate) id: PlaceId,
     pub(crate) place: Place,
     pub(crate) asked: Vec<Asked>,
+    /// Whether what Secrets and `ConfigMap`s held before is not believed: somebody called, perhaps who changed one.
+    pub(crate) is_afresh: bool,
+    /// What is to be judged whatever is found.
+    pub(crate) kept: Vec<Kept>,
+    /// The tags that somebody waits for.
+    pub(crate) sought: HashMap<Want, Sought>,
+    pub(crate) begun: Timestamp,
     pub(crate) memory: Memory,
 }
 
@@ -100,7 +111,7 @@ pub(crate) struct Looks {
 #[derive(Debug)]
 struct Row {
     place: Place,
-    subscribers: HashMap<Subscriber, (Asked, Cadence)>,
+    subscribers: HashMap<Subscriber, Wish>,
     findings: HashMap<Asked, Finding>,
     /// None while a look is under way.
     memory: Option<Memory>,
@@ -111,8 +122,20 @@ struct Row {
     again: bool,
     /// Somebody outside says that there is news, and no look began since.
     called: bool,
+    /// The next look is one that somebody wants now: what failed before does not count.
+    is_afresh: bool,
     last: Option<Timestamp>,
     next: Option<Timestamp>,
+}
+
+/// What a subscriber wants of a place.
+#[derive(Debug)]
+struct Wish {
+    asked: Asked,
+    cadence: Cadence,
+    awaits: Awaits,
+    /// What is promoted or pinned already, and has to stay verified.
+    kept: Vec<CandidateStatus>,
 }
 
 #[derive(Debug)]
@@ -132,7 +155,7 @@ impl Looks {
         now: Timestamp,
     ) {
         let Order { place, want, verify, cadence } = order;
-        let want = Asked { want, verify };
+        let asked = Asked { want, verify };
         let id = self.row_of(place);
         if self.subscriptions.get(subscriber).is_none_or(|present| present.id != id) {
             self.unsubscribe(subscriber);
@@ -143,9 +166,14 @@ impl Looks {
             Urgency::AtOnce => now,
             Urgency::Spread => cadence.first_after_start(now, chance(id, 0)),
         };
-        row.subscribers.insert(subscriber.clone(), (want.clone(), cadence));
+        let is_known = row.findings.contains_key(&asked);
+        let before = row.subscribers.remove(subscriber);
+        let (awaits, kept) = before.map(|wish| (wish.awaits, wish.kept)).unwrap_or_default();
+        row.subscribers.insert(subscriber.clone(), Wish { asked, cadence, awaits, kept });
         row.forget_unwanted();
-        let next = match (row.findings.contains_key(&want), row.next) {
+        let next = match (is_known, row.next) {
+            // What is wanted at once stays so, whoever comes meanwhile.
+            (true, Some(next)) if next <= now => Some(next),
             (true, _) => row.regular(id, now),
             (false, Some(next)) => Some(next.min(first)),
             (false, None) => Some(first),
@@ -164,6 +192,30 @@ impl Looks {
             if let Some(row) = self.rows.remove(&id) {
                 self.ids.remove(&row.place);
             }
+        }
+    }
+
+    /// Says which tags a subscriber waits for from now on.
+    pub(crate) fn wait_for(&mut self, subscriber: &Subscriber, awaited: Vec<Awaited>, now: Timestamp) {
+        let Some(id) = self.subscriptions.get(subscriber).map(|subscription| subscription.id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let wish = row.subscribers.get_mut(subscriber).filter(|wish| !wish.awaits.are(&awaited));
+        let Some(wish) = wish else { return };
+        let is_due = wish.awaits.replace(awaited, now);
+        // The first look comes anyway.
+        if row.last.is_some() {
+            row.called |= is_due;
+            let next = row.next.into_iter().chain(row.regular(id, now)).min();
+            self.reschedule(id, next);
+        }
+    }
+
+    /// Says what a subscriber has to stay verified, from the next look on.
+    pub(crate) fn keep(&mut self, subscriber: &Subscriber, kept: Vec<CandidateStatus>) {
+        let Some(id) = self.subscriptions.get(subscriber).map(|subscription| subscription.id) else { return };
+        let wish = self.rows.get_mut(&id).and_then(|row| row.subscribers.get_mut(subscriber));
+        if let Some(wish) = wish {
+            wish.kept = kept;
         }
     }
 
@@ -194,6 +246,7 @@ impl Looks {
         let Some(id) = self.subscriptions.get(subscriber).map(|subscription| subscription.id) else { return };
         let Some(row) = self.rows.get_mut(&id) else { return };
         row.called = true;
+        row.is_afresh = true;
         let next = row.next.into_iter().chain(row.regular(id, now)).min();
         self.reschedule(id, next);
     }
@@ -202,18 +255,44 @@ impl Looks {
     pub(crate) fn begin(&mut self, now: Timestamp) -> Option<Job> {
         let (_, id) = *self.due.first().filter(|(due, _)| *due <= now)?;
         self.reschedule(id, None);
+        let kept = self.kept(id);
         let row = self.rows.get_mut(&id)?;
         let memory = row.memory.take()?;
         row.begun += 1;
         row.called = false;
         row.last = Some(now);
+        let is_afresh = std::mem::take(&mut row.is_afresh);
+        if is_afresh {
+            row.tries = Tries::default();
+        }
         let mut asked: Vec<Asked> = Vec::new();
-        for (want, _) in row.subscribers.values() {
-            if !asked.contains(want) {
-                asked.push(want.clone());
+        let mut sought: HashMap<Want, Sought> = HashMap::new();
+        for wish in row.subscribers.values() {
+            if !asked.contains(&wish.asked) {
+                asked.push(wish.asked.clone());
+            }
+            if !wish.awaits.are(&[]) {
+                wish.awaits.seek(sought.entry(wish.asked.want.clone()).or_default(), now);
             }
         }
-        Some(Job { id, place: row.place.clone(), asked, memory })
+        Some(Job { id, place: row.place.clone(), asked, is_afresh, kept, sought, begun: now, memory })
+    }
+
+    /// What has to stay verified for those who look at a place. What a person pinned is got at as their pin is.
+    fn kept(&self, id: PlaceId) -> Vec<Kept> {
+        let of = |(subscriber, wish): (&Subscriber, &Wish)| {
+            let pin = Subscriber { key: subscriber.key.clone(), purpose: Purpose::Pin };
+            let pin = self.subscriptions.get(&pin).and_then(|pin| self.rows.get(&pin.id));
+            let pin = pin.map(|row| row.place.clone());
+            let asked = wish.asked.clone();
+            let kept = wish.kept.iter().filter_map(move |candidate| {
+                let is_pinned = candidate.source_revision.is_none();
+                let pin = if is_pinned { Some(pin.clone()?) } else { None };
+                Some(Kept { asked: asked.clone(), pin, candidate: candidate.clone() })
+            });
+            kept.collect::<Vec<_>>()
+        };
+        self.rows.get(&id).into_iter().flat_map(|row| &row.subscribers).flat_map(of).collect()
     }
 
     /// Takes in what a look found. Gives back who has to decide again.
@@ -223,10 +302,8 @@ impl Looks {
         let Some(row) = self.rows.get_mut(&id) else { return told };
         row.memory = Some(report.memory);
         row.ended = row.begun;
-        let is_failure = report.findings.iter().any(|(_, finding)| finding.is_failure());
-        let is_incomplete = report.findings.iter().any(|(asked, finding)| finding.is_incomplete(&asked.want));
         let mut is_complete = !report.findings.iter().any(|(_, finding)| finding.is_part());
-        row.tries.count(is_failure, is_incomplete);
+        row.tries.count(&report.findings, now);
         let mut changed = Vec::new();
         for (want, finding) in report.findings {
             let known = row.findings.get(&want);
@@ -236,9 +313,12 @@ impl Looks {
                 changed.push(want);
             }
         }
+        if !changed.is_empty() {
+            row.tries.hear_news(now);
+        }
         row.forget_unwanted();
         is_complete &= !std::mem::take(&mut row.again);
-        for (subscriber, (want, _)) in &row.subscribers {
+        for (subscriber, Wish { asked: want, .. }) in &row.subscribers {
             let requested = self.subscriptions.get(subscriber).and_then(|one| one.requested.as_ref());
             let is_answered = requested.is_some_and(|(_, done_with)| *done_with == row.ended);
             if is_answered || changed.contains(want) {
@@ -246,9 +326,30 @@ impl Looks {
             }
             is_complete &= row.findings.contains_key(want);
         }
+        let is_of_pin = |(subscriber, wish): &(&Subscriber, &Wish)| {
+            subscriber.purpose == Purpose::Pin && changed.contains(&wish.asked)
+        };
+        let pins: Vec<Subscriber> =
+            row.subscribers.iter().filter(is_of_pin).map(|(one, _)| one.clone()).collect();
         let next = if is_complete { row.regular(id, now) } else { Some(now) };
         self.reschedule(id, next);
+        for pin in pins {
+            self.hear_of_keys(pin, now);
+        }
         told
+    }
+
+    /// Looks at the source at once if its pin was judged by other keys: all counts only by those of the source.
+    fn hear_of_keys(&mut self, pin: Subscriber, now: Timestamp) {
+        let by = |subscriber: &Subscriber| self.finding(subscriber)?.judged_by.clone();
+        let of_pin = by(&pin);
+        let source = Subscriber { purpose: Purpose::Source, ..pin };
+        if let (Some(of_pin), Some(of_source)) = (of_pin, by(&source))
+            && of_pin != of_source
+            && let Some(id) = self.subscriptions.get(&source).map(|subscription| subscription.id)
+        {
+            self.look_at_once(id, now);
+        }
     }
 
     /// A look ended without a report: its memory is lost, and it counts as failed.
@@ -256,16 +357,30 @@ impl Looks {
         let Some(row) = self.rows.get_mut(&id) else { return };
         row.memory = Some(Memory::default());
         row.ended = row.begun;
-        row.tries.count(true, true);
+        row.tries.count_broken();
         let next = row.regular(id, now);
         self.reschedule(id, next);
+    }
+
+    /// How often a subscriber looks.
+    pub(crate) fn cadence(&self, subscriber: &Subscriber) -> Option<&Cadence> {
+        let row = self.rows.get(&self.subscriptions.get(subscriber)?.id)?;
+        Some(&row.subscribers.get(subscriber)?.cadence)
     }
 
     /// What is known of what a subscriber wants; `None` before its first look.
     pub(crate) fn finding(&self, subscriber: &Subscriber) -> Option<&Finding> {
         let row = self.rows.get(&self.subscriptions.get(subscriber)?.id)?;
-        let (want, _) = row.subscribers.get(subscriber)?;
-        row.findings.get(want)
+        row.findings.get(&row.subscribers.get(subscriber)?.asked)
+    }
+
+    /// What the tags are that a subscriber waits for, as far as they were asked for since they had to be.
+    pub(crate) fn confirmed(&self, subscriber: &Subscriber) -> Vec<CodeReference> {
+        let subscription = self.subscriptions.get(subscriber);
+        let row = subscription.and_then(|subscription| self.rows.get(&subscription.id));
+        let wish = row.and_then(|row| row.subscribers.get(subscriber));
+        let confirmed = |wish: &Wish| Some(wish.awaits.confirmed(&self.finding(subscriber)?.confirmed));
+        wish.and_then(confirmed).unwrap_or_default()
     }
 
     /// When the next look is due.
@@ -304,6 +419,7 @@ impl Looks {
             tries: Tries::default(),
             again: false,
             called: false,
+            is_afresh: false,
             last: None,
             next: None,
         };
@@ -313,6 +429,7 @@ impl Looks {
 
     fn look_at_once(&mut self, id: PlaceId, now: Timestamp) {
         if let Some(row) = self.rows.get_mut(&id) {
+            row.is_afresh = true;
             if row.memory.is_some() {
                 self.reschedule(id, Some(now));
             } else {
@@ -339,15 +456,15 @@ impl Row {
     fn regular(&self, id: PlaceId, now: Timestamp) -> Option<Timestamp> {
         let Some(last) = self.last else { return Some(now) };
         let chance = chance(id, self.begun);
-        let next =
-            self.subscribers.values().filter_map(|(_, cadence)| cadence.next(last, self.tries, chance));
+        let next = self.subscribers.values().filter_map(|wish| wish.cadence.next(last, self.tries, chance));
+        let awaited = self.subscribers.values().filter_map(|wish| wish.awaits.next(last));
         let called = self.called.then(|| last.checked_add(CALL_PAUSE).unwrap_or(last));
-        next.chain(called).min().map(|next| next.max(now))
+        next.chain(awaited).chain(called).min().map(|next| next.max(now))
     }
 
     fn forget_unwanted(&mut self) {
         let subscribers = &self.subscribers;
-        self.findings.retain(|found, _| subscribers.values().any(|(want, _)| want == found));
+        self.findings.retain(|found, _| subscribers.values().any(|wish| wish.asked == *found));
     }
 }
 

@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
-use crate::look::place::{Access, Found, IMAGE_UNAVAILABLE, TagQuery};
+use crate::look::awaits::Confirmed;
+use crate::look::place::{Access, Found, IMAGE_UNAVAILABLE, JudgedBy, TagQuery};
 use voxsync_policy::TagRule;
-use voxsync_promotion::SourceProblem;
+use voxsync_promotion::{SourceProblem, Unverified};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -38,6 +39,7 @@ fn found(digest: &str) -> Finding {
         author: None,
         source_revision: None,
         created: None,
+        named_by: None,
         names_digest: false,
         verified: None,
     };
@@ -191,6 +193,74 @@ fn looks_are_spread_after_a_start() {
     assert!(due.iter().all(|count| *count < 20), "{due:?}");
 }
 
+/// An order that is looked at once an hour.
+fn hourly() -> Order {
+    Order { cadence: Cadence::Interval(Duration::from_hours(1)), ..order(">=1.0.0") }
+}
+
+/// Carries out the next looks when they are due, finding the same; says when the last of them was.
+fn look_on(looks: &mut Looks, count: usize, finding: &Finding) -> Timestamp {
+    let next = |_| {
+        let now = looks.next_due().unwrap();
+        assert_eq!(look(looks, now, finding).0, 1);
+        now
+    };
+    (0..count).map(next).last().unwrap()
+}
+
+#[test]
+fn what_failed_before_does_not_count_in_a_look_that_somebody_wants() {
+    let mut looks = Looks::default();
+    let who = subscriber("a");
+    looks.subscribe(&who, hourly(), Urgency::AtOnce, at(0));
+    let requested = |looks: &mut Looks, now: Timestamp| assert!(!looks.request(&who, &now.to_string(), now));
+    let called = |looks: &mut Looks, now: Timestamp| looks.call(&who, now + Duration::from_secs(1));
+    for want in [&requested as &dyn Fn(&mut Looks, Timestamp), &called] {
+        let last = look_on(&mut looks, 9, &unreachable());
+        assert!(looks.next_due() > Some(last + Duration::from_mins(1)));
+        want(&mut looks, last);
+        let now = looks.next_due().unwrap();
+        let job = looks.begin(now).unwrap();
+        assert!(job.is_afresh && now <= last + Duration::from_secs(1), "{now} {last}");
+        let findings = job.asked.iter().map(|want| (want.clone(), unreachable())).collect();
+        looks.end(Report { id: job.id, findings, memory: job.memory }, now);
+        let next = looks.next_due().unwrap();
+        assert!(next < now + Duration::from_secs(2), "{now} {next}");
+        let job = looks.begin(next).unwrap();
+        assert!(!job.is_afresh, "it is a look as ever");
+        looks.end(Report { id: job.id, findings: Vec::new(), memory: job.memory }, next);
+    }
+}
+
+#[test]
+fn what_is_on_its_way_is_looked_for_each_minute_for_an_hour_and_then_as_told() {
+    let problem = SourceProblem {
+        reason: IMAGE_UNAVAILABLE.into(),
+        message: "it is not there".into(),
+        unreachable: false,
+    };
+    let of = |commit: &str| Finding { revision: Some(commit.into()), ..Finding::problem(problem.clone()) };
+    let unsigned = Unverified {
+        what: None,
+        reason: Unverified::MISSING.to_owned(),
+        message: "no signature yet".to_owned(),
+        overrules: true,
+    };
+    let unsigned = Finding { unverified: vec![unsigned], ..found("one") };
+    let mut looks = Looks::default();
+    looks.subscribe(&subscriber("a"), hourly(), Urgency::AtOnce, at(0));
+    // Each is news, and has an hour of its own.
+    for finding in [of("one"), of("two"), unsigned] {
+        let first = look_on(&mut looks, 1, &finding);
+        let last = look_on(&mut looks, 55, &finding);
+        assert!(last < first + Duration::from_hours(1), "{first} {last}");
+        let last = look_on(&mut looks, 10, &finding);
+        assert!(last > first + Duration::from_hours(3), "then once an hour: {first} {last}");
+    }
+    let last = look_on(&mut looks, 1, &found("one"));
+    assert!(looks.next_due() > Some(last + Duration::from_mins(50)));
+}
+
 #[test]
 fn a_flood_of_calls_is_a_look_and_one_more() {
     let mut looks = Looks::default();
@@ -222,4 +292,116 @@ fn a_call_outlives_a_change_of_the_spec() {
     looks.call(&one, at(0));
     looks.subscribe(&one, order(">=1.0.0"), Urgency::AtOnce, at(0));
     assert_eq!(looks.next_due(), Some(at(1)));
+}
+
+fn candidate(digest: &str, revision: Option<&str>) -> CandidateStatus {
+    let source_revision = revision.map(str::to_owned);
+    CandidateStatus { digest: digest.to_owned(), source_revision, ..CandidateStatus::default() }
+}
+
+fn order_of_pin() -> Order {
+    let reference = "ghcr.io/a/b:v1".parse().unwrap();
+    let place = Place::Image { reference, access: Access::default() };
+    Order { place, want: Want::Image, verify: None, cadence: Cadence::UntilFound }
+}
+
+#[test]
+fn what_is_kept_is_part_of_each_look_and_pins_are_got_at_as_pins() {
+    let (mut looks, source) = (Looks::default(), subscriber("one"));
+    let pin = Subscriber { purpose: Purpose::Pin, ..source.clone() };
+    looks.subscribe(&source, order("*"), Urgency::AtOnce, at(0));
+    looks.keep(&source, vec![candidate("promoted", Some("v1")), candidate("pinned", None)]);
+    let kept = |looks: &mut Looks, now| {
+        let mut kept = Vec::new();
+        while let Some(job) = looks.begin(now) {
+            let of_pin = |one: &Kept| (one.candidate.digest.clone(), one.pin.is_some());
+            kept.extend(job.kept.iter().map(of_pin));
+            let findings = job.asked.into_iter().map(|asked| (asked, found("one"))).collect();
+            looks.end(Report { id: job.id, findings, memory: job.memory }, now);
+        }
+        kept
+    };
+    let promoted = ("promoted".to_owned(), false);
+    assert_eq!(
+        kept(&mut looks, at(0)),
+        std::slice::from_ref(&promoted),
+        "nobody says how to get at a pin that is gone"
+    );
+    looks.subscribe(&pin, order_of_pin(), Urgency::AtOnce, at(100));
+    assert_eq!(kept(&mut looks, at(100)), [promoted, ("pinned".to_owned(), true)]);
+}
+
+#[test]
+fn a_pin_that_was_judged_by_other_keys_calls_for_a_look_at_the_source() {
+    let by = |keys: &str| Finding { judged_by: Some(JudgedBy::Keys(keys.to_owned())), ..found("one") };
+    let (mut looks, source) = (Looks::default(), subscriber("one"));
+    let pin = Subscriber { purpose: Purpose::Pin, ..source.clone() };
+    looks.subscribe(&source, order("*"), Urgency::AtOnce, at(0));
+    assert_eq!(look(&mut looks, at(0), &by("first")).0, 1);
+    looks.subscribe(&pin, order_of_pin(), Urgency::AtOnce, at(1));
+    assert_eq!(look(&mut looks, at(1), &by("first")).0, 1, "the same keys");
+    looks.unsubscribe(&pin);
+    looks.subscribe(&pin, order_of_pin(), Urgency::AtOnce, at(2));
+    assert_eq!(look(&mut looks, at(2), &by("second")).0, 2, "the pin, and then the source");
+    assert_eq!(look(&mut looks, at(3), &by("second")).0, 0);
+}
+
+#[test]
+fn what_is_known_of_keys_stays_while_they_cannot_be_read() {
+    let known = Finding { judged_by: Some(JudgedBy::Keys("first".to_owned())), ..found("one") };
+    assert_eq!(unreachable().after(Some(&known)).judged_by, known.judged_by);
+    let nothing = Finding { judged_by: Some(JudgedBy::Nothing("gone".to_owned())), ..unreachable() };
+    assert_eq!(nothing.clone().after(Some(&known)).judged_by, nothing.judged_by);
+}
+
+/// Ends the look that is due with a tag that was asked for when it began; says what was sought.
+fn confirm(looks: &mut Looks, now: Timestamp, is_asked: bool) -> Vec<Option<Timestamp>> {
+    let Some(job) = looks.begin(now) else { return Vec::new() };
+    let tag: CodeReference = format!("ghcr.io/a/b:v1@sha256:{}", "0".repeat(64)).parse().unwrap();
+    let confirmed = vec![Confirmed { reference: tag, at: now }];
+    let finding = if is_asked { Finding { confirmed, ..found("one") } } else { unreachable() };
+    let findings = job.asked.iter().map(|want| (want.clone(), finding.clone())).collect();
+    looks.end(Report { id: job.id, findings, memory: job.memory }, now);
+    job.sought.into_values().flat_map(BTreeMap::into_values).collect()
+}
+
+#[test]
+fn a_tag_is_asked_for_when_it_is_old_enough_and_not_before() {
+    let mut looks = Looks::default();
+    let who = subscriber("a");
+    let awaited = |from: Option<i64>| {
+        vec![Awaited { reference: "ghcr.io/a/b:v1".parse().unwrap(), from: from.map(at) }]
+    };
+    let hourly = Order { cadence: Cadence::Interval(Duration::from_hours(1)), ..order(">=1.0.0") };
+    looks.subscribe(&who, hourly, Urgency::AtOnce, at(0));
+    looks.wait_for(&who, awaited(Some(100)), at(0));
+    assert_eq!(confirm(&mut looks, at(0), true), [None], "it is sought, and need not be asked for yet");
+    assert_eq!(looks.next_due(), Some(at(100)));
+    assert!(looks.confirmed(&who).is_empty(), "that was too early");
+    assert_eq!(confirm(&mut looks, at(100), true), [Some(at(100))]);
+    assert_eq!(looks.confirmed(&who).len(), 1);
+    assert!(looks.next_due() > Some(at(1000)), "only once");
+
+    // Nothing is taken while a person has chosen; after that it must be asked for again, at once.
+    looks.wait_for(&who, awaited(None), at(200));
+    assert!(looks.confirmed(&who).is_empty() && looks.next_due() > Some(at(1000)));
+    looks.wait_for(&who, awaited(Some(100)), at(300));
+    assert!(looks.confirmed(&who).is_empty(), "somebody may have pushed it again since");
+    assert_eq!(confirm(&mut looks, at(300), false), [Some(at(300))]);
+    assert!(looks.confirmed(&who).is_empty(), "the registry gave no answer");
+    let retry = looks.next_due().unwrap();
+    assert_eq!(confirm(&mut looks, retry, true), [Some(at(300))]);
+    assert_eq!(looks.confirmed(&who).len(), 1);
+}
+
+#[test]
+fn what_waits_after_a_restart_is_no_reason_for_a_herd() {
+    let mut looks = Looks::default();
+    let who = subscriber("a");
+    let awaited = Awaited { reference: "ghcr.io/a/b:v1".parse().unwrap(), from: Some(at(-100)) };
+    let daily = Order { cadence: Cadence::Interval(Duration::from_hours(24)), ..order(">=1.0.0") };
+    looks.subscribe(&who, daily, Urgency::Spread, at(0));
+    let first = looks.next_due();
+    looks.wait_for(&who, vec![awaited], at(0));
+    assert_eq!(looks.next_due(), first);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use voxsync_crds::CodeReference;
 use voxsync_source::{
     git::Revision,
@@ -11,9 +12,10 @@ use voxsync_source::{
 use super::builds::Builds;
 use super::{
     place::{Access, FieldQuery, Want},
-    verify::Judged,
+    verify::{Judged, VerifyQuery},
 };
 use voxsync_promotion::SourceProblem;
+use voxsync_verify::Signed;
 
 /// How many good verdicts are remembered. What is judged again is only read again.
 const VERDICTS_LIMIT: usize = 1000;
@@ -23,14 +25,20 @@ const VERDICTS_LIMIT: usize = 1000;
 pub(crate) struct Memory {
     /// The last tag list, with what makes the next one cheap.
     pub(crate) tags: Option<TagList>,
-    /// The tags that were elected from exactly that list, the best first.
-    pub(crate) elected: HashMap<Want, Vec<String>>,
+    /// The tags that were elected from exactly that list.
+    pub(crate) elected: HashMap<Want, Elected>,
     /// When the images of tags were built, where that is asked.
     pub(crate) builds: Builds,
     /// Images that could be fetched. A tag is resolved once and keeps its digest for as long as something names it.
     images: HashMap<ImageKey, ManifestFacts>,
     /// The images that the last look that found some had for each want; they stay while looks fail.
     chosen: HashMap<Want, Vec<ImageKey>>,
+    /// What images were when their tags were last asked for.
+    asked: HashMap<ImageKey, (Option<String>, Timestamp)>,
+    /// Images that somebody waits for.
+    sought: HashSet<ImageKey>,
+    /// When the look under way began.
+    now: Timestamp,
     /// The images that the look under way has.
     found: HashMap<Want, Vec<ImageKey>>,
     /// The last commit, and what its files name.
@@ -40,13 +48,29 @@ pub(crate) struct Memory {
     /// Who wrote that commit, where it was asked.
     pub(crate) author: Option<Author>,
     /// Whose signatures were found good.
-    verdicts: HashMap<Judged, String>,
+    verdicts: HashMap<Judged, Signed>,
+    /// Whether the last keys of each query can be used, with their name.
+    keys: HashMap<VerifyQuery, (String, Result<(), String>)>,
 }
 
 /// An image, and how it was got at.
-type ImageKey = (CodeReference, Access);
+pub(crate) type ImageKey = (CodeReference, Access);
+
+/// The tags that were elected, the best first.
+#[derive(Clone, Debug)]
+pub(crate) struct Elected {
+    pub(crate) tags: Vec<String>,
+    /// The tags that somebody waits for, whether they are among the best or not.
+    pub(crate) awaited: Vec<String>,
+}
 
 impl Memory {
+    /// Begins a look, with the images that somebody waits for.
+    pub(crate) fn begin(&mut self, now: Timestamp, sought: HashSet<ImageKey>) {
+        self.now = now;
+        self.sought = sought;
+    }
+
     /// What is known of an image.
     pub(crate) fn image(&mut self, want: &Want, key: &ImageKey) -> Option<ManifestFacts> {
         let facts = self.images.get(key).cloned();
@@ -63,21 +87,57 @@ impl Memory {
 
     /// Remembers an image that could be fetched.
     pub(crate) fn insert(&mut self, want: &Want, key: ImageKey, facts: ManifestFacts) {
+        self.asked.insert(key.clone(), (Some(facts.digest.clone()), self.now));
         self.images.insert(key.clone(), facts);
         self.found.entry(want.clone()).or_default().push(key);
     }
 
-    /// Whose good signature something has, if it was judged by the same before.
-    pub(crate) fn verdict(&self, judged: &Judged) -> Option<String> {
-        self.verdicts.get(judged).cloned()
+    /// What an image was when its tag was last asked for, if there was one, and when the look began that did it.
+    pub(crate) fn asked(&self, key: &ImageKey) -> Option<(Option<&str>, Timestamp)> {
+        self.asked.get(key).map(|(digest, at)| (digest.as_deref(), *at))
+    }
+
+    /// Remembers what a tag is now: where that is another image, what was known of it is forgotten.
+    pub(crate) fn confirm(&mut self, key: ImageKey, digest: Option<String>) {
+        if self.images.get(&key).is_some_and(|facts| Some(&facts.digest) != digest.as_ref()) {
+            self.forget(&key);
+        }
+        self.asked.insert(key, (digest, self.now));
+    }
+
+    /// Forgets an image: its tag is another one's by now, or nobody's.
+    fn forget(&mut self, key: &ImageKey) {
+        self.images.remove(key);
+        self.asked.remove(key);
+        self.builds.forget(key.0.tag().unwrap_or_default());
+        self.elected.clear();
+    }
+
+    /// Whose good signature something has, if it was judged by the same before, and still counts.
+    pub(crate) fn verdict(&self, judged: &Judged, now: Timestamp) -> Option<Signed> {
+        let signed = self.verdicts.get(judged).filter(|signed| signed.until.is_none_or(|until| now < until));
+        signed.cloned()
     }
 
     /// Remembers a good verdict.
-    pub(crate) fn judged(&mut self, judged: Judged, by: String) {
+    pub(crate) fn judged(&mut self, judged: Judged, signed: Signed) {
         if self.verdicts.len() >= VERDICTS_LIMIT {
             self.verdicts.clear();
         }
-        self.verdicts.insert(judged, by);
+        self.verdicts.insert(judged, signed);
+    }
+
+    /// Whether the keys of this name can be used, or what is wrong with them; none where that is not known.
+    pub(crate) fn are_usable(&self, query: &VerifyQuery, name: &str) -> Option<Result<(), String>> {
+        self.keys.get(query).filter(|(known, _)| known == name).map(|(_, usable)| usable.clone())
+    }
+
+    /// Remembers whether keys can be used.
+    pub(crate) fn found_of_keys(&mut self, query: &VerifyQuery, name: String, usable: Result<(), String>) {
+        if self.keys.len() >= VERDICTS_LIMIT {
+            self.keys.clear();
+        }
+        self.keys.insert(query.clone(), (name, usable));
     }
 
     /// Ends a look. Forgets the images that none of these wants has: one that is named again some day is fetched anew.
@@ -88,6 +148,7 @@ impl Memory {
         self.elected.retain(|want, _| wants.contains(&want));
         let chosen: HashSet<&ImageKey> = self.chosen.values().flatten().collect();
         self.images.retain(|key, _| chosen.contains(key));
+        self.asked.retain(|key, _| self.images.contains_key(key) || self.sought.contains(key));
     }
 }
 
@@ -136,6 +197,28 @@ mod tests {
         assert!(memory.image(&want, &key("v2")).is_some());
         memory.keep([&want].into_iter());
         assert_eq!(["v1", "v2", "v3"].map(|tag| memory.knows(&key(tag))), [false, true, true]);
+    }
+
+    #[test]
+    fn a_tag_that_is_another_image_by_now_is_fetched_anew() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let want = Want::Follow("one".into());
+        let mut memory = Memory::default();
+        memory.begin(at(1), HashSet::from([key("v1")]));
+        memory.insert(&want, key("v1"), facts("1"));
+        memory.begin(at(2), HashSet::from([key("v1")]));
+        memory.confirm(key("v1"), Some("1".into()));
+        assert_eq!((memory.knows(&key("v1")), memory.asked(&key("v1"))), (true, Some((Some("1"), at(2)))));
+        memory.begin(at(3), HashSet::from([key("v1")]));
+        memory.confirm(key("v1"), Some("2".into()));
+        assert_eq!((memory.knows(&key("v1")), memory.asked(&key("v1"))), (false, Some((Some("2"), at(3)))));
+        memory.confirm(key("v1"), None);
+        assert_eq!(memory.asked(&key("v1")), Some((None, at(3))), "there is none any more");
+        memory.keep([].into_iter());
+        assert!(memory.asked(&key("v1")).is_some(), "somebody waits for it");
+        memory.begin(at(4), HashSet::new());
+        memory.keep([].into_iter());
+        assert_eq!(memory.asked(&key("v1")), None);
     }
 
     #[test]

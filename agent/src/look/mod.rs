@@ -1,28 +1,31 @@
 //! Looks at sources: one for all CodeSync objects that want the same of the same place.
 //!
-//! Reading order: `place` (what is looked at, and what for), `plan` (from a spec to that), `cadence` (when), `looks`
+//! Reading order: `place` (what is looked at, and what for), `plan` (from a spec to that), `cadence` and `tries` (when), `looks`
 //! (who shares what, synchronous), `memory` (what makes an idle look one request), `carry_out` (the look itself), with
 //! `registry`, `git`, `image` and `verify` for what it asks whom.
 //!
 //! Only `carry_out` and what it calls talk to anybody, and they only read.
 
+mod awaits;
 mod builds;
 mod cadence;
 mod carry_out;
 mod clients;
+mod confirm;
 mod git;
 mod git_server;
 mod github;
 mod image;
 mod looks;
 mod memory;
-mod permits;
 pub(crate) mod place;
 mod plan;
 mod registry;
 mod tools;
+mod tries;
 mod verify;
 
+pub(crate) use cadence::Cadence;
 pub(crate) use carry_out::carry_out;
 pub use looks::LookTimes;
 pub(crate) use looks::{Job, Looks, Order, PlaceId, Purpose, Report, Subscriber, Urgency};

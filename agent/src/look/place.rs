@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, VerifiedStatus},
+    code_sync::{CandidateStatus, GitObjects, GitTag, VerifiedStatus},
     reference::short_digest,
 };
 use voxsync_policy::{PolicyError, TagPolicy, TagRule};
@@ -15,12 +15,30 @@ use voxsync_source::{
     registry::Platform,
 };
 
+use super::awaits::Confirmed;
+
 /// The reason of a problem: what is named is no image that can be fetched, yet.
-pub(crate) const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
+pub(crate) const IMAGE_UNAVAILABLE: &str = SourceProblem::IMAGE_UNAVAILABLE;
 /// The reason of a problem: what is named is for other machines, until another image is pushed.
 pub(crate) const PLATFORM_MISSING: &str = "PlatformMissing";
+/// The reason of a problem: the login is refused.
+pub(crate) const UNAUTHORIZED: &str = "Unauthorized";
+/// The reason of a problem: there is no such repository.
+pub(crate) const NOT_FOUND: &str = "NotFound";
+/// The reason of a problem: it could not be asked.
+pub(crate) const UNREACHABLE: &str = "Unreachable";
+/// The reason of a problem: it was asked too often.
+pub(crate) const TOO_MANY_REQUESTS: &str = "TooManyRequests";
+/// The reason of a problem: the login cannot be used.
+pub(crate) const BAD_CREDENTIALS: &str = "BadCredentials";
+/// Reasons for which an image that is named may be there at the next look.
+const OF_AN_IMAGE: [&str; 6] =
+    [IMAGE_UNAVAILABLE, PLATFORM_MISSING, UNAUTHORIZED, BAD_CREDENTIALS, UNREACHABLE, TOO_MANY_REQUESTS];
 /// The reason of a problem: the next look goes on where this one had to end.
 pub(crate) const READING_BUILD_TIMES: &str = "ReadingBuildTimes";
+
+/// The fields of a spec that say how to get in, as messages begin to quote them.
+const FIELDS: [&str; 4] = ["secretRef", "certSecretRef", "certConfigMapRef", "insecure"];
 
 /// One place that is looked at. Equal places are looked at once, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +74,16 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// How to get in, where that takes anything.
+    pub(crate) fn access(&self) -> Option<&Access> {
+        match self {
+            Self::Registry { access, .. } | Self::Git { access, .. } | Self::Image { access, .. } => {
+                Some(access)
+            }
+            Self::File { .. } => None,
+        }
+    }
+
     /// What kind of place it is, for metrics.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -72,8 +100,8 @@ impl Place {
 pub(crate) enum GitFollow {
     /// A branch.
     Branch(String),
-    /// The highest tag in this range.
-    Tag(String),
+    /// The best tag by this rule.
+    Tag(GitTag),
     /// This commit.
     Commit(String),
 }
@@ -88,6 +116,8 @@ pub(crate) struct Access {
     certificate: Option<String>,
     /// A ConfigMap with authorities.
     authorities: Option<String>,
+    /// Which part of the spec says all this, where another part has fields of the same names.
+    part: &'static str,
     /// Plain HTTP.
     pub(crate) insecure: bool,
     /// Whether a Secret that is missing, or has no login for the place, is as good as none. The kubelet takes an
@@ -125,14 +155,27 @@ impl Access {
         Self { namespace, authorities, ..self }
     }
 
+    /// The same, as this part of the spec says it.
+    pub(crate) fn said_by(self, part: &'static str) -> Self {
+        Self { part, ..self }
+    }
+
+    /// A message with the whole paths of the fields that it advises.
+    pub(crate) fn with_paths(&self, message: &str) -> String {
+        let part = self.part;
+        FIELDS.iter().filter(|_| !part.is_empty()).fold(message.to_owned(), |message, field| {
+            message.replace(&format!("`{field}"), &format!("`{part}.{field}"))
+        })
+    }
+
     /// The same, for images of which this is wanted.
     pub(crate) fn for_images(self, platform: Option<Platform>, dated: bool) -> Self {
         Self { platform, dated, ..self }
     }
 
-    /// The same, whatever is wanted of the image.
+    /// The same, whatever is wanted of the image, and whatever says so.
     pub(crate) fn of_any_image(&self) -> Self {
-        self.clone().for_images(None, false)
+        self.clone().for_images(None, false).said_by("")
     }
 
     /// The same, for a place that is named elsewhere than the Secret.
@@ -239,6 +282,21 @@ pub(crate) struct Finding {
     pub(crate) problem: Option<SourceProblem>,
     /// What of it is not verified, where it has to be.
     pub(crate) unverified: Vec<Unverified>,
+    /// By what it was judged; none where that could not be read.
+    pub(crate) judged_by: Option<JudgedBy>,
+    /// What is promoted or pinned already, where the look did not find it again: its verdict, or why there is none.
+    pub(crate) kept: Vec<Result<CandidateStatus, Unverified>>,
+    /// What the tags are that somebody waits for.
+    pub(crate) confirmed: Vec<Confirmed>,
+}
+
+/// By what a look judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JudgedBy {
+    /// By the keys of this name.
+    Keys(String),
+    /// There was nothing to judge by, and why.
+    Nothing(String),
 }
 
 /// An image that can be fetched.
@@ -253,10 +311,20 @@ pub(crate) struct Found {
     pub(crate) author: Option<String>,
     pub(crate) source_revision: Option<String>,
     pub(crate) created: Option<Timestamp>,
+    /// The objects of the Git repository that named it.
+    pub(crate) named_by: Option<GitObjects>,
     /// Whether what named it has the digest in its text.
     pub(crate) names_digest: bool,
     /// Whose signatures were found good.
     pub(crate) verified: Option<VerifiedStatus>,
+}
+
+impl JudgedBy {
+    /// What is said where there was nothing: nothing at all is verified then.
+    pub(crate) fn problem(self) -> Option<Unverified> {
+        let Self::Nothing(message) = self else { return None };
+        Some(Unverified { what: None, reason: Unverified::REFUSED.to_owned(), message, overrules: true })
+    }
 }
 
 impl Finding {
@@ -271,6 +339,7 @@ impl Finding {
         let next_best = if self.image.is_some() { self.next_best } else { known.next_best.clone() };
         let is_news = self.image.is_some() || !self.unverified.is_empty();
         let unverified = if is_news { self.unverified } else { known.unverified.clone() };
+        let confirmed = if self.confirmed.is_empty() { known.confirmed.clone() } else { self.confirmed };
         Self {
             image: self.image.or_else(|| known.image.clone()),
             next_best,
@@ -278,11 +347,38 @@ impl Finding {
             tag_count: self.tag_count.or(known.tag_count),
             problem: self.problem,
             unverified,
+            judged_by: self.judged_by.or_else(|| known.judged_by.clone()),
+            kept: self.kept,
+            confirmed,
         }
+    }
+
+    /// Whether a look found this image.
+    pub(crate) fn has(&self, candidate: &CandidateStatus) -> bool {
+        let is_it =
+            |found: &Found| found.repository == candidate.repository && found.digest == candidate.digest;
+        self.image.iter().chain(&self.next_best).any(is_it)
     }
 
     pub(crate) fn is_failure(&self) -> bool {
         self.problem.as_ref().is_some_and(|problem| problem.unreachable)
+    }
+
+    /// Whether a login is refused or cannot be used, of the source or of the image.
+    pub(crate) fn is_of_login(&self) -> bool {
+        let is_it =
+            |problem: &SourceProblem| [UNAUTHORIZED, BAD_CREDENTIALS].contains(&problem.reason.as_str());
+        self.problem.as_ref().is_some_and(is_it)
+    }
+
+    /// Whether the image that is named, or a signature, may be there at any time.
+    pub(crate) fn is_missing(&self) -> bool {
+        let is_it = |problem: &SourceProblem| {
+            [IMAGE_UNAVAILABLE, PLATFORM_MISSING].contains(&problem.reason.as_str())
+        };
+        let kept = self.kept.iter().filter_map(|kept| kept.as_ref().err());
+        let lacks_signature = |unverified: &Unverified| unverified.reason == Unverified::MISSING;
+        self.problem.as_ref().is_some_and(is_it) || self.unverified.iter().chain(kept).any(lacks_signature)
     }
 
     /// Whether a look had to end before it was done.
@@ -293,10 +389,11 @@ impl Finding {
     /// Whether the next look may well find more, without anything new at the source: it failed, or the image that is
     /// named or its signature is not there yet.
     pub(crate) fn is_incomplete(&self, want: &Want) -> bool {
-        let is_missing = |problem: &SourceProblem| {
-            *want == Want::Image || [IMAGE_UNAVAILABLE, PLATFORM_MISSING].contains(&problem.reason.as_str())
-        };
-        self.is_failure() || !self.unverified.is_empty() || self.problem.as_ref().is_some_and(is_missing)
+        let is_missing =
+            |problem: &SourceProblem| *want == Want::Image || OF_AN_IMAGE.contains(&problem.reason.as_str());
+        let has_no_keys = matches!(self.judged_by, Some(JudgedBy::Nothing(_)));
+        let is_doubted = has_no_keys || !self.unverified.is_empty() || self.kept.iter().any(Result::is_err);
+        self.is_failure() || is_doubted || self.problem.as_ref().is_some_and(is_missing)
     }
 }
 
@@ -314,8 +411,10 @@ impl Found {
             commit: self.commit.clone(),
             author: self.author.clone(),
             source_revision: self.source_revision.clone(),
+            named_by: self.named_by.clone(),
             created: self.created.map(Into::into),
             first_seen: None,
+            replaces: None,
             verified: self.verified.clone(),
         }
     }

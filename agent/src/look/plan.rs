@@ -2,11 +2,13 @@
 //!
 //! What the API server cannot see in a spec is found here, and said with the name of the field.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CodeSyncSpec, FileSource, GitSource, ImageAccess, LocalReference, RegistrySource},
+    code_sync::{
+        CodeSyncSpec, FileSource, GitSource, ImageAccess, LocalReference, RegistrySource, WriteForm,
+    },
     duration::DurationText,
 };
 use voxsync_policy::{TagPolicy, TagRule};
@@ -23,6 +25,9 @@ use super::{
     verify::VerifyQuery,
 };
 
+/// The part of a spec that says how images are got at.
+const IMAGE: &str = "spec.image";
+
 /// What a CodeSync looks for.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -32,12 +37,26 @@ pub(crate) struct Plan {
     pub(crate) pin: Option<Order>,
 }
 
+impl Plan {
+    /// The same, if this process may look there: not in its own file system, unless it has a folder for that.
+    pub(crate) fn allowed(self, git_file_root: Option<&Path>) -> Result<Self, String> {
+        match &self.source.place {
+            Place::Git { url, .. } if url.is_file() && git_file_root.is_none() => Err(format!(
+                "source.git.url: {url} is in the file system of voxsync, which reads no repositories there: start it with \
+                 `--git-file-root FOLDER`, or name a server"
+            )),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// What a spec in a namespace asks for. `pull_secret` is the `imagePullSecret` of the first target.
 ///
 /// # Errors
 /// A sentence that names the field and says what would be right.
 pub(crate) fn plan(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&str>) -> Result<Plan, String> {
     check_durations(spec)?;
+    check_form(spec)?;
     let count = candidates(spec)?;
     let images = wanted_of_images(spec, count)?;
     let image = images(image_access(spec, namespace, pull_secret));
@@ -93,14 +112,21 @@ fn check_durations(spec: &CodeSyncSpec) -> Result<(), String> {
     })
 }
 
+/// The API server refuses this, too, by a schema that is as new as this.
+fn check_form(spec: &CodeSyncSpec) -> Result<(), String> {
+    if spec.verify.is_some() && spec.write_form() == WriteForm::Tag {
+        return Err(
+            "write.form: verify needs Digest or TagAndDigest: a tag alone can be pushed again, without a \
+                    signature"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 fn of_registry(registry: &RegistrySource, access: Access, count: usize) -> Result<(Place, Want), String> {
     let repository = &registry.repository;
-    repository.parse::<Repository>().map_err(|_| {
-        format!(
-            "source.registry.repository: {repository:?} is not a repository (host and path, without a tag); for \
-             example ghcr.io/example/puppet-code"
-        )
-    })?;
+    repository.parse::<Repository>().map_err(|error| format!("source.registry.repository: {error}"))?;
     TagPolicy::of(registry).map_err(|error| format!("source.registry.{error}"))?;
     let want = match &registry.tag.follow {
         Some(tag) => Want::Follow(tag.clone()),
@@ -119,8 +145,11 @@ fn of_git(git: &GitSource, namespace: &str, image: Access) -> Result<(Place, Wan
     let (follow, follows) = match (&git.revision.branch, &git.revision.tag, &git.revision.commit) {
         (Some(branch), None, None) => (GitFollow::Branch(branch.clone()), Follows::Branch(branch)),
         (None, Some(tag), None) => {
-            TagRule::semver(&tag.semver).map_err(|error| format!("source.git.ref.{error}"))?;
-            (GitFollow::Tag(tag.semver.clone()), Follows::Tag)
+            TagPolicy::of_git(tag).map_err(|error| {
+                let error = error.to_string();
+                format!("source.git.ref.tag.{}", error.strip_prefix("tag.").unwrap_or(&error))
+            })?;
+            (GitFollow::Tag(tag.clone()), Follows::Tag)
         }
         (None, None, Some(commit)) => (GitFollow::Commit(commit.clone()), Follows::Commit),
         _ => return Err("source.git.ref: give exactly one of branch, tag and commit".to_owned()),
@@ -143,7 +172,8 @@ fn of_git(git: &GitSource, namespace: &str, image: Access) -> Result<(Place, Wan
     };
     let access =
         Access::new(namespace, name(git.secret_ref.as_ref()), name(git.cert_secret_ref.as_ref()), false)
-            .with_authorities(namespace, name(git.cert_config_map_ref.as_ref()));
+            .with_authorities(namespace, name(git.cert_config_map_ref.as_ref()))
+            .said_by("spec.source.git");
     Ok((Place::Git { url, follow, access }, want))
 }
 
@@ -165,10 +195,11 @@ fn image_access(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&str>)
         told(spec)
     else {
         let written = spec.write.as_ref().and_then(|write| write.image_pull_secret.as_deref());
-        return Access::of_pull_secret(namespace, written.or(pull_secret));
+        return Access::of_pull_secret(namespace, written.or(pull_secret)).said_by(IMAGE);
     };
     Access::new(namespace, name(secret_ref.as_ref()), name(cert_secret_ref.as_ref()), *insecure)
         .with_authorities(namespace, name(cert_config_map_ref.as_ref()))
+        .said_by(IMAGE)
 }
 
 /// What `image` says about how to look; one that has only a platform says nothing about that.
@@ -244,6 +275,10 @@ mod tests {
         json!({"source": {"git": {"url": "https://git.example/a.git", "ref": {"tag": {"semver": "latest"}}, "reference": {"path": "x"}}}}),
         "source.git.ref.tag.semver: "
     )]
+    #[case::git_match(
+        json!({"source": {"git": {"url": "https://git.example/a.git", "ref": {"tag": {"semver": "*", "match": "("}}, "reference": {"path": "x"}}}}),
+        "source.git.ref.tag.match: "
+    )]
     #[case::git_image(
         json!({"source": {"git": {"url": "https://git.example/a.git", "ref": {"branch": "main"}, "image": "h.example/a:{branch}"}}}),
         "source.git.image names the same image for every commit"
@@ -256,6 +291,11 @@ mod tests {
         json!({"pin": {"reference": "not a ref !!"}, "source": {"file": {"path": "/etc/voxsync/x"}}}),
         "pin.reference: "
     )]
+    #[case::tag_without_a_signature(
+        json!({"verify": {"cosign": {"keys": {"secretRef": {"name": "keys"}}}}, "write": {"form": "Tag"},
+               "source": {"file": {"path": "/etc/voxsync/x"}}}),
+        "write.form: verify needs Digest or TagAndDigest"
+    )]
     #[case::age(
         json!({"history": {"maximumAge": "90d"}, "source": {"file": {"path": "/etc/voxsync/x"}}}),
         "history.maximumAge: "
@@ -263,6 +303,18 @@ mod tests {
     fn what_is_wrong_is_said_with_the_field(#[case] spec: Value, #[case] wanted: &str) {
         let error = planned(spec).map(drop).unwrap_err();
         assert!(error.starts_with(wanted) && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn the_file_system_of_the_process_is_read_where_it_says_so() {
+        let of = |url: &str| {
+            let git = json!({"url": url, "ref": {"branch": "main"}, "reference": {"path": "x"}});
+            planned(json!({"source": {"git": git}})).unwrap()
+        };
+        let error = of("file:///srv/code.git").allowed(None).map(drop).unwrap_err();
+        assert!(error.starts_with("source.git.url: ") && error.contains("--git-file-root"), "{error}");
+        assert!(of("file:///srv/code.git").allowed(Some(Path::new("/srv"))).is_ok());
+        assert!(of("https://git.example/code.git").allowed(None).is_ok());
     }
 
     #[test]
@@ -275,10 +327,16 @@ mod tests {
         assert_eq!(access.login().unwrap().name, "git");
         let Want::Named { image, .. } = &told.want else { panic!("{:?}", told.want) };
         assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("registry", false, true));
+        let advice = "put it into `certSecretRef`; name a Secret in `secretRef`, or set `insecure: true`";
+        let of_image = "put it into `spec.image.certSecretRef`; name a Secret in `spec.image.secretRef`, or set \
+                        `spec.image.insecure: true`";
+        assert_eq!(image.with_paths(advice), of_image);
+        assert!(access.with_paths(advice).contains("`spec.source.git.secretRef`"));
 
         let untold = plan_of(json!({"source": {"git": git}}));
         let Want::Named { image, .. } = &untold.want else { panic!("{:?}", untold.want) };
         assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("pull", true, true));
+        assert_eq!(image.with_paths(advice), of_image);
     }
 
     #[test]
@@ -293,6 +351,7 @@ mod tests {
         assert_eq!((access, access.dated), (of_pin, true));
         assert_eq!(access.platform, Some("linux/arm64".parse().unwrap()));
         assert_eq!(access.login().unwrap().name, "r");
+        assert_eq!(access.with_paths("`secretRef`"), "`secretRef`", "there is only one");
 
         let plan = planned(json!({"source": {"file": {"path": "x"}}, "image": image})).unwrap();
         let Want::Named { image, .. } = &plan.source.want else { panic!("{:?}", plan.source.want) };

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use voxsync_crds::{CodeReference, code_sync::RegistrySource, reference::short_digest};
 use voxsync_policy::TagPolicy;
 use voxsync_promotion::SourceProblem;
-use voxsync_source::registry::TagList;
+use voxsync_source::registry::{Subject, TagList};
 
 use super::{
+    awaits::Sought,
     builds::{Builds, TAGS_A_LOOK},
     image::{found, resolve},
-    memory::Memory,
+    memory::{Elected, Memory},
     place::{Access, Finding, Found, READING_BUILD_TIMES, TagQuery, Want},
     plan::registry_access,
     tools::Tools,
@@ -21,9 +22,8 @@ use super::{
 pub(crate) async fn look(
     tools: &Tools,
     memory: &mut Memory,
-    repository: &str,
-    access: &Access,
-    wants: Vec<Want>,
+    (repository, access): (&str, &Access),
+    (wants, sought): (Vec<Want>, &HashMap<Want, Sought>),
 ) -> Vec<(Want, Finding)> {
     let tags = if wants.iter().any(|want| matches!(want, Want::Best(_))) {
         Some(list(tools, memory, repository, access).await)
@@ -34,7 +34,9 @@ pub(crate) async fn look(
     for want in wants {
         let finding = match (&want, &tags) {
             (Want::Best(query), Some(Ok(tags))) => {
-                best(tools, memory, (repository, access), &want, query, tags).await
+                let sought = sought.get(&want).into_iter().flat_map(|sought| sought.keys());
+                let awaited = sought.filter_map(|reference| reference.tag().map(str::to_owned)).collect();
+                best(tools, memory, (repository, access), (&want, query, awaited), tags).await
             }
             (Want::Best(_), Some(Err(problem))) => Finding::problem(problem.clone()),
             (Want::Follow(tag), _) => {
@@ -85,8 +87,9 @@ async fn list(
 ) -> Result<TagList, SourceProblem> {
     let previous = memory.tags.clone();
     let previous = previous.as_ref();
-    let tags =
-        tools.ask(repository, access, |client| async move { client.list_tags(previous).await }).await?;
+    let tags = tools
+        .ask((repository, access), Subject::Names, |client| async move { client.list_tags(previous).await })
+        .await?;
     if !previous.is_some_and(|previous| tags.is_unchanged_since(previous)) {
         memory.elected.clear();
     }
@@ -99,22 +102,21 @@ async fn best(
     tools: &Tools,
     memory: &mut Memory,
     (repository, access): (&str, &Access),
-    want: &Want,
-    query: &TagQuery,
+    (want, query, awaited): (&Want, &TagQuery, Vec<String>),
     tags: &TagList,
 ) -> Finding {
     let tag_count = u32::try_from(tags.len()).ok();
     let seen = Finding { tag_count, ..Finding::default() };
-    let elected = match memory.elected.get(want) {
+    let elected = match memory.elected.get(want).filter(|elected| elected.awaited == awaited) {
         Some(elected) => elected.clone(),
-        None => match elect(tools, &mut memory.builds, (repository, access), query, tags).await {
-            Ok(elected) => elected,
+        None => match elect(tools, &mut memory.builds, (repository, access), (query, &awaited), tags).await {
+            Ok(tags) => Elected { tags, awaited },
             Err(problem) => return Finding { problem: Some(problem), ..seen },
         },
     };
     memory.elected.insert(want.clone(), elected.clone());
     let (mut images, mut problem): (Vec<Found>, Option<SourceProblem>) = (Vec::new(), None);
-    for tag in &elected {
+    for tag in &elected.tags {
         let Ok(reference) = CodeReference::new(repository, Some(tag), None) else { continue };
         // A registry that gave one of them no answer is not asked for the others at once.
         let is_silent = problem.as_ref().is_some_and(|problem| problem.unreachable);
@@ -133,18 +135,18 @@ async fn best(
     Finding {
         image: images.next(),
         next_best: images.collect(),
-        revision: elected.first().cloned(),
+        revision: elected.tags.first().cloned(),
         problem,
         ..seen
     }
 }
 
-/// The best tags, the very best first.
+/// The best tags and those of the awaited that fit, the very best first.
 async fn elect(
     tools: &Tools,
     builds: &mut Builds,
     (repository, access): (&str, &Access),
-    query: &TagQuery,
+    (query, awaited): (&TagQuery, &[String]),
     tags: &TagList,
 ) -> Result<Vec<String>, SourceProblem> {
     let policy = query.policy().map_err(|error| unusable("BadPolicy", error.to_string()))?;
@@ -155,7 +157,14 @@ async fn elect(
     let election = policy.elect_best(tags.tags(), query.count, |tag| builds.time(tag));
     let no_match = || unusable("NoMatch", format!("{repository} {}: {election}", query.rule));
     let chosen = election.chosen.as_ref().ok_or_else(no_match)?;
-    Ok([chosen].into_iter().chain(&election.next_best).map(|chosen| chosen.tag.clone()).collect())
+    let best = || [chosen].into_iter().chain(&election.next_best).map(|chosen| chosen.tag.as_str());
+    let awaited: HashSet<&str> = awaited.iter().map(String::as_str).collect();
+    if awaited.is_empty() {
+        return Ok(best().map(str::to_owned).collect());
+    }
+    let listed = tags.tags().filter(|tag| awaited.contains(tag));
+    let all = policy.elect_best(best().chain(listed), query.count + awaited.len(), |tag| builds.time(tag));
+    Ok(all.chosen.iter().chain(&all.next_best).map(|chosen| chosen.tag.clone()).collect())
 }
 
 async fn follow(
@@ -165,7 +174,9 @@ async fn follow(
     want: &Want,
     tag: &str,
 ) -> Result<Finding, SourceProblem> {
-    let digest = tools.ask(repository, access, |client| async move { client.head(tag).await }).await?;
+    let digest = tools
+        .ask((repository, access), Subject::Names, |client| async move { client.head(tag).await })
+        .await?;
     let reference = CodeReference::new(repository, Some(tag), Some(&digest))
         .map_err(|error| unusable("BadReference", error.to_string()))?;
     let facts = resolve(tools, memory, want, &reference, access).await?;

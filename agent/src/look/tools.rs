@@ -3,16 +3,20 @@
 use std::{future::Future, path::PathBuf, sync::Arc};
 
 use kube::Client;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 use voxsync_promotion::SourceProblem;
-use voxsync_source::registry::{Problem, RegistryClient, RegistryError, Repository};
+use voxsync_source::{
+    Pace,
+    registry::{Problem, RegistryClient, RegistryError, Repository, RepositoryError, Subject},
+};
 
 use super::{
     clients::Clients,
     github::AppTokens,
-    permits::{Permit, Permits},
-    place::{Access, IMAGE_UNAVAILABLE, PLATFORM_MISSING, Place},
+    place::{
+        Access, BAD_CREDENTIALS, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING, TOO_MANY_REQUESTS,
+        UNAUTHORIZED, UNREACHABLE,
+    },
 };
 use crate::{
     Options,
@@ -30,10 +34,8 @@ pub(crate) struct Tools {
     pub(crate) gatekeeper: voxsync_promotion::Gatekeeper,
     pub(crate) cache_folder: PathBuf,
     pub(crate) metrics: Metrics,
-    /// Of questions to Git servers.
-    permits: Permits,
-    /// Of looks at registries.
-    turns: Permits,
+    /// The manners towards Git servers.
+    pub(crate) git_pace: Pace,
     clients: Clients,
 }
 
@@ -47,71 +49,90 @@ impl Tools {
             gatekeeper: options.gatekeeper,
             cache_folder: options.cache_folder.clone(),
             metrics: options.metrics.clone(),
-            permits: Permits::new(),
-            turns: Permits::new(),
+            git_pace: Pace::default(),
             clients: Clients::new(options),
         }
     }
 
-    /// Asks a registry one question: its mirrors first, and itself where none of them has an answer; and once more with
-    /// credentials read afresh if it refuses the login.
+    /// Asks a registry one question: first its mirrors that may be asked about such a subject, and itself where none of
+    /// them has an answer.
     pub(crate) async fn ask<T, F>(
         &self,
-        repository: &str,
+        (repository, access): (&str, &Access),
+        subject: Subject,
+        question: impl Fn(Arc<RegistryClient>) -> F,
+    ) -> Result<T, SourceProblem>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
+        let repository: Repository = repository.parse().map_err(|error: RepositoryError| SourceProblem {
+            reason: "BadReference".to_owned(),
+            message: error.to_string(),
+            unreachable: false,
+        })?;
+        let mut of_mirrors = String::new();
+        for mirror in self.clients.of_mirrors(&self.secrets, &repository, access, subject).await {
+            match Box::pin(question(mirror)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    debug!(%error, "a mirror has no answer");
+                    of_mirrors = format!("{of_mirrors} (its mirror: {error})");
+                }
+            }
+        }
+        let answer = Box::pin(self.ask_itself(&repository, access, question)).await;
+        answer.map_err(|problem| SourceProblem {
+            message: access.with_paths(&format!("{}{of_mirrors}", problem.message)),
+            ..problem
+        })
+    }
+
+    /// Asks a registry itself; and once more with credentials read afresh if it refuses the login.
+    async fn ask_itself<T, F>(
+        &self,
+        repository: &Repository,
         access: &Access,
         question: impl Fn(Arc<RegistryClient>) -> F,
     ) -> Result<T, SourceProblem>
     where
         F: Future<Output = Result<T, RegistryError>>,
     {
-        let repository: Repository = repository.parse().map_err(|error| SourceProblem {
-            reason: "BadReference".to_owned(),
-            message: format!("{repository:?} is not a repository: {error}"),
-            unreachable: false,
-        })?;
-        for mirror in self.clients.of_mirrors(&self.secrets, &repository, access).await {
-            match Box::pin(question(mirror)).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => debug!(%error, "a mirror has no answer"),
-            }
-        }
-        let client = self.clients.of(&self.secrets, &repository, access).await?;
+        let client = self.clients.of(&self.secrets, repository, access).await?;
         let refused = match Box::pin(question(client.clone())).await {
             Err(error) if is_refusal(&error.problem) || error.problem.is_of_certificates() => error,
             answer => return answer.map_err(|error| problem_of(&error)),
         };
         self.secrets.forget_all(access);
-        self.clients.forget_login(&repository).await;
-        let renewed = self.clients.of(&self.secrets, &repository, access).await?;
+        self.clients.forget_login(repository);
+        let renewed = self.clients.of(&self.secrets, repository, access).await?;
         if Arc::ptr_eq(&client, &renewed) {
-            return Err(self.explained(&refused, access).await);
+            return Err(self.explained(&refused, repository, access).await);
         }
         match Box::pin(question(renewed)).await {
             Ok(answer) => Ok(answer),
-            Err(error) => Err(self.explained(&error, access).await),
+            Err(error) => Err(self.explained(&error, repository, access).await),
         }
     }
 
-    async fn explained(&self, error: &RegistryError, access: &Access) -> SourceProblem {
+    async fn explained(
+        &self,
+        error: &RegistryError,
+        repository: &Repository,
+        access: &Access,
+    ) -> SourceProblem {
         let problem = problem_of(error);
-        if is_refusal(&error.problem) { self.with_keys(problem, access).await } else { problem }
-    }
-
-    /// A look's turn at a place, where all that it asks is one host. A thousand looks that wait for one host are small
-    /// until they begin.
-    pub(crate) async fn turn(&self, place: &Place) -> Option<OwnedSemaphorePermit> {
-        match place {
-            Place::Registry { repository, .. } => {
-                self.turns.of_host(repository.split('/').next().unwrap_or_default()).await
-            }
-            // These may name images of other hosts: one that does not answer must not hold up the rest.
-            Place::Git { .. } | Place::File { .. } | Place::Image { .. } => None,
+        if error.problem == Problem::LoginMissing
+            && let Some(store) = self.clients.store_for(repository).await
+        {
+            let message = format!(
+                "{}. The login of {} may be in the credential store {store:?} of the Docker configuration, which voxsync \
+                 does not start: use --image-credential-provider-config, or a file with `auth`",
+                problem.message,
+                repository.host()
+            );
+            return SourceProblem { message, ..problem };
         }
-    }
-
-    /// A permit to send something to a host; held while it is under way.
-    pub(crate) async fn permit(&self, host: &str) -> Option<Permit<'_>> {
-        self.permits.of(host).await
+        if is_refusal(&error.problem) { self.with_keys(problem, access).await } else { problem }
     }
 
     /// The certificates that an access names.
@@ -145,7 +166,7 @@ pub(crate) fn credential_problem(error: &CredentialProblem) -> SourceProblem {
 }
 
 pub(super) fn bad_credentials(message: String) -> SourceProblem {
-    SourceProblem { reason: "BadCredentials".to_owned(), message, unreachable: true }
+    SourceProblem { reason: BAD_CREDENTIALS.to_owned(), message, unreachable: true }
 }
 
 pub(super) fn problem_of(error: &RegistryError) -> SourceProblem {
@@ -154,7 +175,7 @@ pub(super) fn problem_of(error: &RegistryError) -> SourceProblem {
 }
 
 fn is_refusal(problem: &Problem) -> bool {
-    sort(problem).0 == "Unauthorized"
+    sort(problem).0 == UNAUTHORIZED
 }
 
 /// A word for programs, and whether the registry could not be asked at all.
@@ -163,12 +184,17 @@ fn sort(problem: &Problem) -> (&'static str, bool) {
         Problem::LoginMissing
         | Problem::LoginRefused { .. }
         | Problem::LoginUnusable
-        | Problem::Forbidden => ("Unauthorized", true),
-        Problem::RepositoryNotFound => ("NotFound", true),
+        | Problem::Forbidden => (UNAUTHORIZED, true),
+        Problem::Certificates { .. } => (BAD_CREDENTIALS, true),
+        Problem::RepositoryNotFound => (NOT_FOUND, true),
         Problem::TagNotFound { .. } | Problem::DigestNotFound { .. } => (IMAGE_UNAVAILABLE, false),
         Problem::NotAnImage { .. } => ("NotAnImage", false),
         Problem::PlatformMissing { .. } => (PLATFORM_MISSING, false),
-        Problem::TooManyRequests { .. } => ("TooManyRequests", true),
-        _ => ("Unreachable", true),
+        Problem::TooManyRequests { .. } => (TOO_MANY_REQUESTS, true),
+        _ => (UNREACHABLE, true),
     }
 }
+
+#[cfg(test)]
+#[path = "tools_tests.rs"]
+pub(super) mod tests;

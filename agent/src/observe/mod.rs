@@ -9,25 +9,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::Deployment;
 use voxsync_cluster::{ReleaseFact, Snapshot, is_named_by};
 use voxsync_crds::{
-    CodeSync,
+    CodeReference, CodeSync,
     annotations::{Applied, GATES_FINALIZER, RESUME, applied_records, gate, obstacle},
     code_sync::{CodeSyncSpec, TargetKind},
 };
 use voxsync_promotion::{
     ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget,
-    PausedBy, RefusedWrite, ServerRollout, TargetKey,
+    PausedBy, RefusedWrite, ServerRollout, SourceProblem, TargetKey, Unverified,
 };
 use voxsync_rollout::state::is_between_templates;
 
 pub(crate) use targets::{first_target, pull_secret};
 
-use crate::{look::place::Finding, target::Target};
+use crate::{
+    look::{
+        Cadence,
+        place::{Finding, JudgedBy},
+    },
+    target::Target,
+};
 
 /// What is known of a CodeSync's looks.
 #[derive(Debug, Default)]
 pub(crate) struct Sight<'a> {
     /// What was found at its source; none before the first look.
     pub(crate) source: Option<&'a Finding>,
+    /// When the source is looked at.
+    pub(crate) cadence: Option<&'a Cadence>,
+    /// What tags are that were asked for once more.
+    pub(crate) confirmed: Vec<CodeReference>,
     /// What was found of its pin.
     pub(crate) pin: Option<&'a Finding>,
     /// The request whose look is done.
@@ -75,15 +85,22 @@ pub(crate) fn observe(
     let promotion = code_sync.status.as_ref().and_then(|status| status.promotion.as_ref());
     let observed = Observed {
         name: metadata.name.clone().unwrap_or_default(),
+        namespace: namespace.to_owned(),
         generation: metadata.generation.unwrap_or_default(),
         requested_at: sight.requested_at,
         resume: annotation(RESUME),
         is_leaving: metadata.deletion_timestamp.is_some(),
         has_finalizer: metadata.finalizers.iter().flatten().any(|one| one == GATES_FINALIZER),
         gatekeeper: sight.gatekeeper,
-        source: source(sight.source),
+        source: source(sight.source, sight.cadence, sight.confirmed),
         pin: sight.pin.and_then(pin),
-        unverified: sight.source.into_iter().chain(sight.pin).flat_map(|it| it.unverified.clone()).collect(),
+        keys: sight.source.and_then(keys),
+        judged: sight.source.into_iter().flat_map(|it| &it.kept).flatten().cloned().collect(),
+        unverified: [
+            unverified(sight.source, sight.cadence),
+            unverified(sight.pin, Some(&Cadence::UntilFound)),
+        ]
+        .concat(),
         stages,
         recorded: promotion.is_some_and(|promotion| is_recorded(snapshot, namespace, &uid, &promotion.id)),
         record_refused: sight.record_refused,
@@ -94,14 +111,19 @@ pub(crate) fn observe(
     (observed, involved)
 }
 
-fn source(finding: Option<&Finding>) -> ObservedSource {
+fn source(
+    finding: Option<&Finding>,
+    cadence: Option<&Cadence>,
+    confirmed: Vec<CodeReference>,
+) -> ObservedSource {
     let Some(finding) = finding else { return ObservedSource::default() };
     ObservedSource {
         candidate: finding.image.as_ref().map(crate::look::place::Found::candidate),
         next_best: finding.next_best.iter().map(crate::look::place::Found::candidate).collect(),
+        confirmed,
         revision: finding.revision.clone(),
         tag_count: finding.tag_count,
-        problem: finding.problem.clone(),
+        problem: finding.problem.clone().map(|problem| told(cadence, problem)),
         names_digest: finding.image.as_ref().is_some_and(|image| image.names_digest),
         looked: true,
     }
@@ -111,8 +133,40 @@ fn pin(finding: &Finding) -> Option<Result<voxsync_crds::code_sync::CandidateSta
     if let Some(image) = &finding.image {
         return Some(Ok(image.candidate()));
     }
-    let problem = finding.problem.as_ref()?;
-    Some(Err(ImageProblem { reason: problem.reason.clone(), message: problem.message.clone() }))
+    let SourceProblem { reason, message, .. } = Cadence::UntilFound.told(finding.problem.clone()?);
+    Some(Err(ImageProblem { reason, message }))
+}
+
+/// What is said of a source, with the time of the next look.
+fn told(cadence: Option<&Cadence>, problem: SourceProblem) -> SourceProblem {
+    match cadence {
+        Some(cadence) => cadence.told(problem),
+        None => problem,
+    }
+}
+
+/// What names the keys that all is judged by: those of the last look at the source.
+fn keys(source: &Finding) -> Option<String> {
+    match &source.judged_by {
+        Some(JudgedBy::Keys(name)) => Some(name.clone()),
+        Some(JudgedBy::Nothing(_)) | None => None,
+    }
+}
+
+/// What of a finding is not verified; what is not signed yet says when it is looked for again.
+fn unverified(finding: Option<&Finding>, cadence: Option<&Cadence>) -> Vec<Unverified> {
+    let Some(finding) = finding else { return Vec::new() };
+    let all = finding.judged_by.clone().and_then(JudgedBy::problem);
+    let kept = finding.kept.iter().filter_map(|kept| kept.as_ref().err());
+    let all = all.into_iter().chain(finding.unverified.iter().chain(kept).cloned());
+    let told = all.map(|unverified| match unverified.reason.as_str() {
+        Unverified::MISSING => {
+            let SourceProblem { message, .. } = told(cadence, SourceProblem::from(&unverified));
+            Unverified { message, ..unverified }
+        }
+        _ => unverified,
+    });
+    told.collect()
 }
 
 fn is_recorded(snapshot: &Snapshot, namespace: &str, uid: &str, promotion: &str) -> bool {

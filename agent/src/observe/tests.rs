@@ -1,7 +1,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 use voxsync_cluster::Shapes;
-use voxsync_crds::{Config, Server, openvox::CodeShape};
+use voxsync_crds::{Config, Server, code_sync::CandidateStatus, openvox::CodeShape};
 use voxsync_promotion::Live;
 
 use super::*;
@@ -226,4 +226,31 @@ fn a_server_is_pulled_for_with_the_secret_of_its_config() {
     let sync = code_sync("mine", &json!([stage("all", &[json!({"kind": "Server", "name": "one"})])]));
     let target = first_target(&snapshot, "puppet", &sync.spec).unwrap();
     assert_eq!(pull_secret(&snapshot, "puppet", &target), Some("pull"));
+}
+
+#[test]
+fn what_looks_judged_is_seen() {
+    let sync = code_sync("mine", &json!([]));
+    let kept = CandidateStatus { digest: "kept".into(), ..CandidateStatus::default() };
+    let refused = Unverified {
+        what: Some("other".into()),
+        reason: "NotVerified".into(),
+        message: String::new(),
+        overrules: true,
+    };
+    let source = Finding {
+        judged_by: Some(JudgedBy::Keys("first".into())),
+        kept: vec![Ok(kept.clone()), Err(refused.clone())],
+        ..Finding::default()
+    };
+    let pin = Finding { judged_by: Some(JudgedBy::Nothing("no Secret".into())), ..Finding::default() };
+    let seen = |source, pin| {
+        let sight = Sight { source, pin, ..Sight::default() };
+        let (observed, _) = observe(&snapshot(), &sync, sight, |_| None);
+        (observed.keys, observed.judged, observed.unverified)
+    };
+    assert_eq!(seen(Some(&source), None), (Some("first".into()), vec![kept], vec![refused]));
+    let (keys, _, unverified) = seen(Some(&pin), None);
+    assert_eq!((keys, unverified[0].what.as_ref(), unverified[0].overrules), (None, None, true));
+    assert_eq!(seen(None, Some(&pin)).2, unverified);
 }

@@ -1,287 +1,142 @@
-//! Whether what a look found is signed as a CodeSync wants it. The verdicts are those of `voxsync-verify`; here the
-//! signatures and keys are fetched for them.
+//! Whether what a look found is signed as a CodeSync wants it, and what is promoted or pinned already.
 //!
 //! A good verdict is remembered with a hash of what it was given by: an idle look reads no signatures, and a key that was
 //! changed leads to another verdict. Whatever is not good is judged again at each look.
+//!
+//! Reading order: `query` (what is asked), `keys` (by what), `judge` (one verdict).
 
+mod judge;
+mod keys;
 mod query;
 
-use std::sync::{Arc, OnceLock};
-
-use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
-use voxsync_crds::code_sync::VerifiedStatus;
+use voxsync_crds::code_sync::CandidateStatus;
 use voxsync_promotion::{SourceProblem, Unverified};
-use voxsync_source::{
-    git::{Revision, SignedObjects},
-    registry::FoundSignature,
-};
-use voxsync_verify::{
-    BadMaterial, Identity, ImageRules, ImageSignature, Keyless, PublicKeys, Refusal, SignedRevision, Signers,
-    SimpleSignature, judge_image, judge_revision,
-};
+use voxsync_source::git::Revision;
 
-use self::query::CosignQuery;
-pub(crate) use self::query::{Asked, Judged, VerifyQuery};
+pub(crate) use self::query::{Asked, Judged, Kept, VerifyQuery};
+use self::{
+    judge::{Image, Judge},
+    keys::{Keyring, Keys, NoKeys},
+};
 use super::{
+    git_server::Source,
     memory::Memory,
-    place::{Access, Finding, Found, Place, SecretName, Want},
-    tools::{Tools, credential_problem},
+    place::{Access, Finding, JudgedBy, Place, Want},
+    tools::Tools,
 };
-use crate::credentials::{CredentialProblem, SecretKeys};
 
-/// The key of the Secret that `trustedRootSecretRef` names.
-const TRUSTED_ROOT: &str = "trusted_root.json";
-
-/// Why something has no good verdict.
-#[derive(Clone)]
-enum NoVerdict {
-    /// It could not be judged now: what was judged before stays so.
-    Failed(SourceProblem),
-    /// There is nothing to judge by, so nothing is verified any more.
-    NothingToJudgeBy(String),
-    /// There is nothing of it that could be judged; another finding may have been.
-    NothingToJudge(&'static str),
-    /// It was judged.
-    Refused(Refusal),
+/// Judges what one look finds.
+pub(crate) struct Verifier<'l> {
+    tools: &'l Tools,
+    place: &'l Place,
+    keyring: Keyring,
 }
 
-/// Judges the commit or tag that a look found; gives the finding where it is not good. `read` fetches its objects.
-pub(crate) async fn revision(
-    tools: &Tools,
-    memory: &mut Memory,
-    query: Option<&VerifyQuery>,
-    (revision, shown): (&Revision, String),
-    read: impl Future<Output = Result<SignedObjects, SourceProblem>>,
-) -> Option<Finding> {
-    let query = query?;
-    let secret = query.git.as_deref()?;
-    let refused = git_verdict(tools, memory, (query, secret), revision, read).await.err()?;
-    let seen = Finding { revision: Some(shown.clone()), ..Finding::default() };
-    let (unverified, failure) = refused.of(&shown, &format!("Git {shown}"));
-    let problem = failure.unwrap_or_else(|| SourceProblem::from(&unverified));
-    Some(Finding { problem: Some(problem), unverified: vec![unverified], ..seen })
-}
-
-async fn git_verdict(
-    tools: &Tools,
-    memory: &mut Memory,
-    (query, secret): (&VerifyQuery, &str),
-    revision: &Revision,
-    read: impl Future<Output = Result<SignedObjects, SourceProblem>>,
-) -> Result<(), NoVerdict> {
-    let keys = material(tools, query.secret(secret)).await?;
-    let judged = Judged { query: query.clone(), material: keys.hash, what: named(revision) };
-    if memory.verdict(&judged).is_some() {
-        return Ok(());
-    }
-    // Until it is good, each look judges by the Secret as it is then.
-    tools.secrets.forget(query.secret(secret));
-    let signers = Signers::parse(keys.files()).map_err(|bad| NoVerdict::bad(secret, &bad))?;
-    let objects = read.await.map_err(NoVerdict::Failed)?;
-    let tag = revision.tag.as_deref().map(|name| (name, objects.tag.as_deref()));
-    let signed = SignedRevision { id: &revision.commit, commit: &objects.commit, tag };
-    let by = judge_revision(&signers, &signed, Timestamp::now()).map_err(NoVerdict::Refused)?;
-    memory.judged(judged, by);
-    Ok(())
-}
-
-/// Judges the images of a finding.
-pub(crate) async fn images(
-    tools: &Tools,
-    memory: &mut Memory,
-    (place, asked): (&Place, &Asked),
-    mut finding: Finding,
-) -> Finding {
-    let Some(query) = &asked.verify else { return finding };
-    let Some(access) = access_of(place, &asked.want) else { return finding };
-    if finding.image.is_none() && finding.next_best.is_empty() {
-        return finding;
-    }
-    let by_git = git_signer(tools, memory, query, place).await;
-    let judge = match (&by_git, &query.cosign) {
-        (Ok(_), Some(cosign)) => Some(Judge::new(tools, query, cosign).await),
-        (Err(_), _) | (_, None) => None,
-    };
-    let judge = judge.transpose();
-    for image in finding.image.iter_mut().chain(&mut finding.next_best) {
-        let by_cosign = match &judge {
-            Ok(Some(judge)) => judge.verdict(tools, memory, image, access).await.map(Some),
-            Ok(None) => Ok(None),
-            Err(no_verdict) => Err(no_verdict.clone()),
-        };
-        let by_git = by_git.clone();
-        match by_git.and_then(|by_git| Ok(by_git.into_iter().chain(by_cosign?).collect())) {
-            Ok(by) => image.verified = Some(VerifiedStatus { by, rules: query.rules.clone() }),
-            Err(no_verdict) => {
-                let (unverified, failure) = no_verdict.of(&image.digest, &image_named(image));
-                finding.unverified.push(unverified);
-                finding.problem = finding.problem.or(failure);
-            }
-        }
-    }
-    finding
-}
-
-/// Who signed what names the image. A pin names it without a commit: nobody did.
-async fn git_signer(
-    tools: &Tools,
-    memory: &Memory,
-    query: &VerifyQuery,
-    place: &Place,
-) -> Result<Option<String>, NoVerdict> {
-    let Some(secret) = &query.git else { return Ok(None) };
-    let keys = material(tools, query.secret(secret)).await?;
-    let what = memory.revision.as_ref().filter(|_| matches!(place, Place::Git { .. })).map(named);
-    let judged = what.map(|what| Judged { query: query.clone(), material: keys.hash, what });
-    match judged.and_then(|judged| memory.verdict(&judged)) {
-        Some(by) => Ok(Some(by)),
-        None => Err(NoVerdict::NothingToJudge(
-            "a pin names an image and no commit, so verify.git has nothing to judge: pin what is the candidate already, or \
-             let a signed commit name it",
-        )),
-    }
-}
-
-/// By what the images of one look are judged.
-struct Judge<'q> {
-    query: &'q VerifyQuery,
-    secret: &'q str,
-    material: Material,
-    /// Made of the material when the first image asks for it.
-    rules: OnceLock<Result<ImageRules, NoVerdict>>,
-    cosign: &'q CosignQuery,
-}
-
-impl<'q> Judge<'q> {
-    async fn new(tools: &Tools, query: &'q VerifyQuery, cosign: &'q CosignQuery) -> Result<Self, NoVerdict> {
-        let secret = match cosign {
-            CosignQuery::Keys(secret) | CosignQuery::Identities { root: secret, .. } => secret,
-        };
-        let material = material(tools, query.secret(secret)).await?;
-        Ok(Self { query, secret, material, rules: OnceLock::new(), cosign })
-    }
-
-    async fn verdict(
-        &self,
-        tools: &Tools,
+impl<'l> Verifier<'l> {
+    /// For what is asked of a place; reads the keys.
+    pub(crate) async fn new(
+        tools: &'l Tools,
         memory: &mut Memory,
-        image: &Found,
-        access: &Access,
-    ) -> Result<String, NoVerdict> {
-        let what = format!("{}@{}", image.repository, image.digest);
-        let judged = Judged { query: self.query.clone(), material: self.material.hash, what };
-        if let Some(by) = memory.verdict(&judged) {
-            return Ok(by);
-        }
-        // Until it is good, each look judges by the Secret as it is then.
-        tools.secrets.forget(self.query.secret(self.secret));
-        let rules = self.rules.get_or_init(|| self.rules()).as_ref().map_err(Clone::clone)?;
-        let digest = image.digest.as_str();
-        let found = tools
-            .ask(&image.repository, access, |client| async move { client.signatures(digest).await })
-            .await
-            .map_err(NoVerdict::Failed)?;
-        let signatures: Vec<ImageSignature> = found.into_iter().map(signature).collect();
-        let by = judge_image(rules, digest, &signatures).map_err(NoVerdict::Refused)?;
-        memory.judged(judged, by.clone());
-        Ok(by)
+        place: &'l Place,
+        asked: &[Asked],
+    ) -> Self {
+        Self { tools, place, keyring: Keyring::read(tools, memory, asked).await }
     }
 
-    fn rules(&self) -> Result<ImageRules, NoVerdict> {
-        let secret = self.secret;
-        let bad = |bad: BadMaterial| NoVerdict::bad(secret, &bad);
-        match self.cosign {
-            CosignQuery::Keys(_) => {
-                PublicKeys::parse(self.material.files()).map(ImageRules::Keys).map_err(bad)
-            }
-            CosignQuery::Identities { identities, .. } => {
-                let identity = |(issuer, subject): &(String, String)| Identity {
-                    issuer: issuer.clone(),
-                    subject: subject.clone(),
-                };
-                let root = self.material.files().find(|(name, _)| *name == TRUSTED_ROOT);
-                let (_, root) = root.ok_or_else(|| {
-                    NoVerdict::NothingToJudgeBy(format!(
-                        "Secret {secret} has no key {TRUSTED_ROOT}: put the trusted root there"
-                    ))
-                })?;
-                let keyless = Keyless::parse(TRUSTED_ROOT, root, identities.iter().map(identity).collect());
-                keyless.map(|keyless| ImageRules::Identities(Box::new(keyless))).map_err(bad)
-            }
-        }
-    }
-}
-
-fn signature(found: FoundSignature) -> ImageSignature {
-    match found {
-        FoundSignature::Simple { payload, annotations } => {
-            ImageSignature::Simple(SimpleSignature { payload, annotations })
-        }
-        FoundSignature::Bundle(bundle) => ImageSignature::Bundle(bundle),
-        FoundSignature::Unreadable(why) => ImageSignature::Unreadable(why),
-    }
-}
-
-impl NoVerdict {
-    fn bad(secret: &str, bad: &BadMaterial) -> Self {
-        Self::NothingToJudgeBy(format!("Secret {secret}: {bad}"))
+    /// Judges the commit or tag that a look found; gives the finding where it is not good.
+    pub(crate) async fn revision(
+        &self,
+        memory: &mut Memory,
+        query: Option<&VerifyQuery>,
+        source: &Source<'_>,
+        (revision, shown): (&Revision, String),
+    ) -> Option<Finding> {
+        let query = query.filter(|query| query.git.is_some())?;
+        let verdict = match self.keyring.of(query) {
+            Ok(keys) => self.judge(query, keys).revision(memory, source, revision).await,
+            Err(no_keys) => Err(no_keys.into()),
+        };
+        let (unverified, failure) = verdict.err()?.of(&shown, &format!("Git {shown}"));
+        let problem = Some(failure.unwrap_or_else(|| SourceProblem::from(&unverified)));
+        let (revision, unverified) = (Some(shown), vec![unverified]);
+        Some(Finding { revision, problem, unverified, ..Finding::default() })
     }
 
-    /// What is said of something, and what is wrong with its source, if that is the reason.
-    fn of(self, what: &str, named: &str) -> (Unverified, Option<SourceProblem>) {
-        let (what, refused) = (Some(what.to_owned()), Unverified::REFUSED.to_owned());
-        match self {
-            Self::Failed(problem) => {
-                let SourceProblem { reason, message, .. } = problem.clone();
-                (Unverified { what, reason, message, overrules: false }, Some(problem))
-            }
-            Self::NothingToJudgeBy(message) => {
-                (Unverified { what: None, reason: refused, message, overrules: true }, None)
-            }
-            Self::NothingToJudge(why) => {
-                let message = format!("{named}: {why}");
-                (Unverified { what, reason: refused, message, overrules: false }, None)
-            }
-            Self::Refused(refusal) => {
-                let is_missing = refusal == Refusal::Missing;
-                let reason = if is_missing { Unverified::MISSING.to_owned() } else { refused };
-                let message = format!("{named}: {refusal}");
-                (Unverified { what, reason, message, overrules: true }, None)
+    /// Judges the images of a finding, and what is kept besides.
+    pub(crate) async fn images(
+        &self,
+        memory: &mut Memory,
+        (asked, kept): (&Asked, &[Kept]),
+        mut finding: Finding,
+    ) -> Finding {
+        let Some(query) = &asked.verify else { return finding };
+        let judge = self.keyring.of(query).map(|keys| self.judge(query, keys));
+        finding.judged_by = match &judge {
+            Ok(judge) => Some(JudgedBy::Keys(judge.keys.name())),
+            Err(NoKeys::Nothing(why)) => Some(JudgedBy::Nothing(why.clone())),
+            Err(NoKeys::Unread(_)) => None,
+        };
+        let access = access_of(self.place, &asked.want);
+        for found in finding.image.iter_mut().chain(&mut finding.next_best) {
+            let Some(access) = access else { continue };
+            let named_by = found.named_by.as_ref();
+            let image = Image { repository: &found.repository, digest: &found.digest, named_by };
+            let verdict = match &judge {
+                Ok(judge) => judge.verdict(memory, &image, access).await,
+                Err(no_keys) => Err(no_keys.clone().into()),
+            };
+            match verdict {
+                Ok(verified) => found.verified = Some(verified),
+                Err(no_verdict) => {
+                    let named = image_named(&found.repository, found.tag.as_ref(), &found.digest);
+                    let (unverified, failure) = no_verdict.of(&found.digest, &named);
+                    finding.unverified.push(unverified);
+                    finding.problem = finding.problem.or(failure);
+                }
             }
         }
-    }
-}
-
-/// The keys that something is judged by.
-struct Material {
-    keys: Arc<SecretKeys>,
-    hash: [u8; 32],
-}
-
-impl Material {
-    fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.keys.files()
-    }
-}
-
-async fn material(tools: &Tools, secret: SecretName<'_>) -> Result<Material, NoVerdict> {
-    let keys = tools.secrets.get(secret).await.map_err(|problem| match problem {
-        CredentialProblem::Missing { .. } => NoVerdict::NothingToJudgeBy(problem.to_string()),
-        problem => NoVerdict::Failed(credential_problem(&problem)),
-    })?;
-    let mut hash = Sha256::new();
-    for (name, bytes) in keys.files() {
-        for part in [name.as_bytes(), bytes] {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part);
+        if let Ok(judge) = &judge {
+            for kept in kept.iter().filter(|kept| kept.asked == *asked) {
+                if !finding.has(&kept.candidate) {
+                    finding.kept.extend(self.kept(judge, memory, kept).await);
+                }
+            }
         }
+        if judge.is_err() || !finding.unverified.is_empty() || finding.kept.iter().any(Result::is_err) {
+            // Until it is good, each look judges by the Secrets as they are then.
+            query.secrets().for_each(|secret| self.tools.secrets.forget(secret));
+        }
+        finding
     }
-    Ok(Material { keys, hash: hash.finalize().into() })
+
+    /// Judges what is promoted or pinned already; none where it is of somewhere else.
+    async fn kept(
+        &self,
+        judge: &Judge<'_>,
+        memory: &mut Memory,
+        kept: &Kept,
+    ) -> Option<Result<CandidateStatus, Unverified>> {
+        let CandidateStatus { repository, digest, tag, named_by, .. } = &kept.candidate;
+        let access = kept.access(self.place)?;
+        let image = Image { repository, digest, named_by: named_by.as_ref() };
+        let verdict = judge.verdict(memory, &image, access).await;
+        let verdict = verdict.map(|verified| CandidateStatus {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            verified: Some(verified),
+            ..CandidateStatus::default()
+        });
+        let named = || image_named(repository, tag.as_ref(), digest);
+        Some(verdict.map_err(|no_verdict| no_verdict.of(digest, &named()).0))
+    }
+
+    fn judge<'j>(&'j self, query: &'j VerifyQuery, keys: &'j Keys) -> Judge<'j> {
+        Judge { tools: self.tools, query, keys, place: self.place }
+    }
 }
 
 /// How to get at the signatures of an image: as at the image itself.
-fn access_of<'a>(place: &'a Place, want: &'a Want) -> Option<&'a Access> {
+pub(super) fn access_of<'a>(place: &'a Place, want: &'a Want) -> Option<&'a Access> {
     match (place, want) {
         (_, Want::Named { image, .. } | Want::Built { image, .. }) => Some(image),
         (Place::Registry { access, .. } | Place::Image { access, .. }, _) => Some(access),
@@ -289,12 +144,10 @@ fn access_of<'a>(place: &'a Place, want: &'a Want) -> Option<&'a Access> {
     }
 }
 
-fn image_named(image: &Found) -> String {
-    let tag = image.tag.as_ref().map_or_else(|| format!("@{}", image.digest), |tag| format!(":{tag}"));
-    format!("{}{tag}", image.repository)
+fn image_named(repository: &str, tag: Option<&String>, digest: &str) -> String {
+    let tag = tag.map_or_else(|| format!("@{digest}"), |tag| format!(":{tag}"));
+    format!("{repository}{tag}")
 }
 
-fn named(revision: &Revision) -> String {
-    let tag = revision.tag.as_deref().unwrap_or_default();
-    format!("{} {tag} {}", revision.commit, revision.tag_object.as_deref().unwrap_or_default())
-}
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! By what something is judged: names and hashes, never keys. Values only.
 
-use voxsync_crds::code_sync::{Identity, Verify};
+use voxsync_crds::code_sync::{CandidateStatus, Identity, Verify};
 use voxsync_promotion::verify_rules;
 
-use crate::look::place::{SecretName, Want};
+use super::judge::revision;
+use crate::look::place::{Access, Place, SecretName, Want};
 
 /// What a CodeSync wants of a place, and by what that is judged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,24 @@ pub(super) enum CosignQuery {
     Identities { root: String, identities: Vec<(String, String)> },
 }
 
+impl CosignQuery {
+    pub(super) fn secret(&self) -> &str {
+        match self {
+            Self::Keys(secret) | Self::Identities { root: secret, .. } => secret,
+        }
+    }
+}
+
+/// What is promoted or pinned already, and stays to be judged whatever the source names by now.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// What its CodeSync asks of the source.
+    pub(crate) asked: Asked,
+    /// The image that a person pinned, where that is what named it.
+    pub(crate) pin: Option<Place>,
+    pub(crate) candidate: CandidateStatus,
+}
+
 /// Something that was judged to be good, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Judged {
@@ -40,6 +59,26 @@ pub(crate) struct Judged {
     pub(super) material: [u8; 32],
     /// A digest, or a commit with its tag.
     pub(super) what: String,
+}
+
+impl Kept {
+    /// How to get at its signatures, where a login for it is known: what another spec named gets none of this one's.
+    pub(super) fn access<'a>(&'a self, place: &'a Place) -> Option<&'a Access> {
+        let CandidateStatus { repository, named_by, .. } = &self.candidate;
+        match (self.pin.as_ref().unwrap_or(place), &self.asked.want) {
+            (Place::Image { reference, access }, _) => {
+                (reference.repository() == repository).then_some(access)
+            }
+            (Place::Registry { repository: of, access }, _) => (of == repository).then_some(access),
+            // It gets a login only if that says itself for which host it is.
+            (_, Want::Named { image, .. }) => Some(image),
+            (_, Want::Built { template, image }) => {
+                let built = template.image(&revision(named_by.as_ref()?)).ok()?;
+                (built.repository() == repository).then_some(image)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl From<Want> for Asked {
@@ -71,6 +110,12 @@ impl VerifyQuery {
             return Err("verify: give cosign, git, or both".to_owned());
         }
         Ok(Self { namespace: namespace.to_owned(), cosign, git, rules: verify_rules(verify) })
+    }
+
+    /// The Secrets that it names.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = SecretName<'_>> {
+        let names = self.git.as_deref().into_iter().chain(self.cosign.as_ref().map(CosignQuery::secret));
+        names.map(|name| self.secret(name))
     }
 
     pub(super) fn secret<'q>(&'q self, name: &'q str) -> SecretName<'q> {

@@ -1,0 +1,191 @@
+//! Judges one thing at a time, by the keys of one query. The verdicts are those of `voxsync-verify`; here the
+//! signatures are fetched for them.
+
+use jiff::Timestamp;
+use voxsync_crds::code_sync::{GitObjects, VerifiedStatus};
+use voxsync_promotion::{SourceProblem, Unverified};
+use voxsync_source::{
+    git::Revision,
+    registry::{FoundSignature, Subject},
+};
+use voxsync_verify::{
+    ImageSignature, Refusal, Signed, SignedRevision, SimpleSignature, judge_image, judge_revision,
+};
+
+use super::{
+    keys::{Keys, NoKeys},
+    query::{CosignQuery, Judged, VerifyQuery},
+};
+use crate::look::{
+    git_server::Source,
+    memory::Memory,
+    place::{Access, Place},
+    tools::Tools,
+};
+
+/// Why something has no good verdict.
+pub(super) enum NoVerdict {
+    /// It could not be judged now: what was judged before stays so.
+    Failed(SourceProblem),
+    /// There is nothing to judge by, so nothing is verified any more.
+    NothingToJudgeBy(String),
+    /// There is nothing of it that could be judged; another finding may have been.
+    NothingToJudge(&'static str),
+    /// It was judged.
+    Refused(Refusal),
+}
+
+/// Who judges what one look found.
+pub(super) struct Judge<'l> {
+    pub(super) tools: &'l Tools,
+    pub(super) query: &'l VerifyQuery,
+    pub(super) keys: &'l Keys,
+    pub(super) place: &'l Place,
+}
+
+/// An image, and what named it.
+pub(super) struct Image<'i> {
+    pub(super) repository: &'i str,
+    pub(super) digest: &'i str,
+    pub(super) named_by: Option<&'i GitObjects>,
+}
+
+impl Judge<'_> {
+    /// Judges an image by all that is asked for.
+    pub(super) async fn verdict(
+        &self,
+        memory: &mut Memory,
+        image: &Image<'_>,
+        access: &Access,
+    ) -> Result<VerifiedStatus, NoVerdict> {
+        let mut signed = Vec::new();
+        if self.query.git.is_some() {
+            signed.push(self.what_named(memory, image).await?);
+        }
+        if let Some(cosign) = &self.query.cosign {
+            signed.push(self.image(memory, cosign, image, access).await?);
+        }
+        let until = signed.iter().filter_map(|signed| signed.until).min();
+        Ok(VerifiedStatus {
+            by: signed.into_iter().map(|signed| signed.by).collect(),
+            rules: self.query.rules.clone(),
+            keys: self.keys.name(),
+            until: until.map(Into::into),
+        })
+    }
+
+    async fn what_named(&self, memory: &mut Memory, image: &Image<'_>) -> Result<Signed, NoVerdict> {
+        let (Some(objects), Place::Git { url, access, .. }) = (image.named_by, self.place) else {
+            return Err(NoVerdict::NothingToJudge(
+                "it is not known which commit named it, so verify.git has nothing to judge: pin what is the candidate \
+                 already, or let a signed commit name it",
+            ));
+        };
+        self.revision(memory, &Source { tools: self.tools, url, access }, &revision(objects)).await
+    }
+
+    /// Judges a commit, or the tag that led to it.
+    pub(super) async fn revision(
+        &self,
+        memory: &mut Memory,
+        source: &Source<'_>,
+        revision: &Revision,
+    ) -> Result<Signed, NoVerdict> {
+        let objects = [Some(&revision.commit), revision.tag.as_ref(), revision.tag_object.as_ref()];
+        let what = objects.map(|part| part.map_or("", String::as_str)).join(" ");
+        let judged = self.judged(self.keys.git.as_ref().map(|material| material.hash), what);
+        let now = Timestamp::now();
+        if let Some(signed) = memory.verdict(&judged, now) {
+            return Ok(signed);
+        }
+        let signers = self.keys.signers().map_err(NoVerdict::NothingToJudgeBy)?;
+        let objects = Box::pin(source.signed(revision)).await.map_err(NoVerdict::Failed)?;
+        let tag = revision.tag.as_deref().map(|name| (name, objects.tag.as_deref()));
+        let signed = SignedRevision { id: &revision.commit, commit: &objects.commit, tag };
+        let signed = judge_revision(signers, &signed, now).map_err(NoVerdict::Refused)?;
+        memory.judged(judged, signed.clone());
+        Ok(signed)
+    }
+
+    async fn image(
+        &self,
+        memory: &mut Memory,
+        cosign: &CosignQuery,
+        image: &Image<'_>,
+        access: &Access,
+    ) -> Result<Signed, NoVerdict> {
+        let (repository, digest) = (image.repository, image.digest);
+        let hash = self.keys.cosign.as_ref().map(|material| material.hash);
+        let judged = self.judged(hash, format!("{repository}@{digest}"));
+        if let Some(signed) = memory.verdict(&judged, Timestamp::now()) {
+            return Ok(signed);
+        }
+        let rules = self.keys.image_rules(cosign).map_err(NoVerdict::NothingToJudgeBy)?;
+        let question = self.tools.ask((repository, access), Subject::Names, |client| async move {
+            client.signatures(digest).await
+        });
+        let found = Box::pin(question).await.map_err(NoVerdict::Failed)?;
+        let signatures: Vec<ImageSignature> = found.into_iter().map(signature).collect();
+        let by = judge_image(rules, digest, &signatures).map_err(NoVerdict::Refused)?;
+        // It was made while its certificate was good; and a key says nothing of time.
+        let signed = Signed { by, until: None };
+        memory.judged(judged, signed.clone());
+        Ok(signed)
+    }
+
+    fn judged(&self, material: Option<[u8; 32]>, what: String) -> Judged {
+        Judged { query: self.query.clone(), material: material.unwrap_or_default(), what }
+    }
+}
+
+impl NoVerdict {
+    /// What is said of something, and what is wrong with its source, if that is the reason.
+    pub(super) fn of(self, what: &str, named: &str) -> (Unverified, Option<SourceProblem>) {
+        let (what, refused) = (Some(what.to_owned()), Unverified::REFUSED.to_owned());
+        match self {
+            Self::Failed(problem) => {
+                let SourceProblem { reason, message, .. } = problem.clone();
+                (Unverified { what, reason, message, overrules: false }, Some(problem))
+            }
+            Self::NothingToJudgeBy(message) => {
+                (Unverified { what, reason: refused, message, overrules: true }, None)
+            }
+            Self::NothingToJudge(why) => {
+                let message = format!("{named}: {why}");
+                (Unverified { what, reason: refused, message, overrules: false }, None)
+            }
+            Self::Refused(refusal) => {
+                let is_missing = refusal == Refusal::Missing;
+                let reason = if is_missing { Unverified::MISSING.to_owned() } else { refused };
+                let message = format!("{named}: {refusal}");
+                (Unverified { what, reason, message, overrules: true }, None)
+            }
+        }
+    }
+}
+
+impl From<NoKeys> for NoVerdict {
+    fn from(no_keys: NoKeys) -> Self {
+        match no_keys {
+            NoKeys::Unread(problem) => Self::Failed(problem),
+            NoKeys::Nothing(why) => Self::NothingToJudgeBy(why),
+        }
+    }
+}
+
+/// The revision that these objects are of.
+pub(super) fn revision(objects: &GitObjects) -> Revision {
+    let GitObjects { commit, tag, tag_object } = objects.clone();
+    let reference = tag.as_ref().map_or_else(|| commit.clone(), |tag| format!("refs/tags/{tag}"));
+    Revision { commit, reference, tag, tag_object }
+}
+
+fn signature(found: FoundSignature) -> ImageSignature {
+    match found {
+        FoundSignature::Simple { payload, annotations } => {
+            ImageSignature::Simple(SimpleSignature { payload, annotations })
+        }
+        FoundSignature::Bundle(bundle) => ImageSignature::Bundle(bundle),
+        FoundSignature::Unreadable(why) => ImageSignature::Unreadable(why),
+    }
+}
