@@ -2,23 +2,31 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, header::CONNECTION},
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::receiver::Receiver;
+use super::{
+    places::{Place, Places},
+    receiver::{Answer, Receiver},
+};
 
-/// How many connections there are at once. Each may hold a body. Who comes then waits.
-const CONNECTIONS_LIMIT: usize = 64;
+/// How many connections there are at once. Each may hold a body.
+const CONNECTIONS_LIMIT: usize = 128;
+/// How long each has before another may need its place: for its request, then for the proof, and after each proof.
+const PROOF_TIME: Duration = Duration::from_secs(1);
 /// How long a connection is kept, whatever is sent on it.
 const CONNECTION_LIMIT: Duration = Duration::from_mins(1);
 /// How long a TLS handshake may take.
@@ -44,27 +52,25 @@ pub(super) async fn serve(
     receiver: Arc<Receiver>,
     cancel: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
+    let places = Places::new(CONNECTIONS_LIMIT, PROOF_TIME);
     let tasks = TaskTracker::new();
     let accept = async {
         loop {
-            // It is never closed.
-            let Ok(place) = places.clone().acquire_owned().await else { return };
             let Ok((stream, _)) = listener.accept().await else {
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             };
+            let Some(place) = places.take().await else { return };
             let tls = configuration.as_ref().map(|configuration| configuration.borrow().clone());
             let (receiver, cancel) = (Arc::clone(&receiver), cancel.clone());
             tasks.spawn(async move {
-                serve_one(stream, tls, receiver, &cancel).await;
-                drop(place);
+                place.hold(serve_one(stream, tls, receiver, &place, &cancel)).await;
             });
         }
     };
     cancel.run_until_cancelled(accept).await;
     tasks.close();
-    // What is cut off is sent again.
+    // Not every sender sends again what is cut off, GitHub does not: the next look by the interval finds it.
     let _ = timeout(STOP_LIMIT, tasks.wait()).await;
 }
 
@@ -72,14 +78,15 @@ async fn serve_one(
     stream: TcpStream,
     tls: Option<Arc<ServerConfig>>,
     receiver: Arc<Receiver>,
+    place: &Place,
     cancel: &CancellationToken,
 ) {
     match tls {
-        None => serve_http(stream, receiver, cancel).await,
+        None => serve_http(stream, receiver, place, cancel).await,
         Some(configuration) => {
             let handshake = TlsAcceptor::from(configuration).accept(stream);
             if let Ok(Ok(stream)) = timeout(HANDSHAKE_LIMIT, handshake).await {
-                serve_http(stream, receiver, cancel).await;
+                serve_http(stream, receiver, place, cancel).await;
             }
         }
     }
@@ -88,11 +95,21 @@ async fn serve_one(
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     receiver: Arc<Receiver>,
+    place: &Place,
     cancel: &CancellationToken,
 ) {
-    let service = service_fn(move |request: Request<_>| {
-        let receiver = Arc::clone(&receiver);
-        async move { Ok::<_, Infallible>(receiver.answer(request.map(Body::new)).await) }
+    let service = service_fn(|request: Request<_>| async {
+        let response = match receiver.answer(request.map(Body::new), || place.requeue()).await {
+            Answer::ToTheProven(response) => {
+                place.requeue();
+                response
+            }
+            Answer::ToAnyone(mut response) => {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
+        };
+        Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

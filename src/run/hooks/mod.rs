@@ -1,9 +1,9 @@
 //! Receives webhooks on a port of its own, and asks for looks. A webhook does nothing else: what is new, the look finds.
 //!
-//! - `listen`: connections, their bounds, and TLS (`certificate`).
+//! - `listen`: connections, their bounds (`places`), and TLS (`certificate`).
 //! - `receiver`: from a request to an answer. Whoever has no proof learns nothing, not even what exists.
 //! - `secrets`: the secrets, read by name.
-//! - `relay`: what this process received and another one has to look at.
+//! - `relay`: what this process received and another one has to look at, passed on when `outbox` says so.
 //!
 //! The last part of an address may be a secret: no address is ever logged.
 
@@ -12,9 +12,12 @@ mod certificate;
 mod listen;
 mod metrics;
 mod options;
+mod outbox;
+mod places;
 mod receiver;
 mod refusals;
 mod relay;
+mod rereads;
 mod secrets;
 mod subjects;
 #[cfg(test)]
@@ -35,6 +38,7 @@ use certificate::Certificate;
 pub use metrics::Metrics;
 pub use options::HooksOptions;
 use receiver::Receiver;
+use relay::Relay;
 use secrets::Secrets;
 
 /// What the receiver works with.
@@ -53,8 +57,7 @@ pub struct Hooks {
     listener: TcpListener,
     certificate: Option<Certificate>,
     receiver: Receiver,
-    client: Client,
-    relay: LookBell,
+    relay: Relay,
 }
 
 impl Hooks {
@@ -67,18 +70,19 @@ impl Hooks {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("--hooks-address {address}"))?;
         let Parts { client, cluster, selector, bell, metrics } = parts;
-        let relay = LookBell::default();
+        let others = LookBell::default();
+        let relay = Relay::new(client.clone(), others.listen());
         let receiver = Receiver {
             cluster,
             selector,
             bell,
-            relay: relay.clone(),
-            secrets: Secrets::new(client.clone()),
+            others,
+            secrets: Secrets::new(client),
             file: options.hooks_secret_file.clone(),
             refusals: refusals::Refusals::default(),
             metrics,
         };
-        Ok(Self { listener, certificate, receiver, client, relay })
+        Ok(Self { listener, certificate, receiver, relay })
     }
 
     /// Where it answers.
@@ -90,20 +94,19 @@ impl Hooks {
     pub async fn serve(self, cancel: CancellationToken) -> anyhow::Result<()> {
         let configuration = self.certificate.as_ref().map(Certificate::configuration);
         info!(hooks_address = %self.address()?, tls = configuration.is_some(), "receiving webhooks at /hooks");
-        let beside = async {
-            let renewal = async {
-                match self.certificate {
-                    Some(certificate) => certificate.follow().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::join!(relay::run(self.client, self.relay.listen()), renewal)
+        let Self { listener, certificate, receiver, mut relay } = self;
+        let renewal = async {
+            match certificate {
+                Some(certificate) => certificate.follow().await,
+                None => std::future::pending().await,
+            }
         };
-        let answers = listen::serve(self.listener, configuration, Arc::new(self.receiver), cancel);
         tokio::select! {
-            () = answers => {}
-            _ = beside => {}
+            () = listen::serve(listener, configuration, Arc::new(receiver), cancel) => {}
+            () = renewal => {}
+            () = relay.run() => {}
         }
+        relay.finish().await;
         Ok(())
     }
 }

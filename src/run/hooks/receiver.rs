@@ -3,7 +3,7 @@
 //! Whoever has no proof gets one answer, after one time, whatever exists and whatever is wrong. Whoever has one is answered
 //! before anything is looked at.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use axum::{
     Json,
@@ -18,7 +18,7 @@ use tracing::debug;
 use voxsync_agent::{CodeSyncKey, LookBell};
 use voxsync_cluster::Cluster;
 use voxsync_crds::code_sync::{LabelSelector, WebhookSender};
-use voxsync_webhook::{Delivery, News, Proven, Refusal, Secret, name, prove, prove_to_anyone};
+use voxsync_webhook::{Delivery, News, Secret, name, prove, prove_to_anyone};
 
 use super::{
     body,
@@ -29,7 +29,9 @@ use super::{
 };
 
 /// How long after its body a request is refused: longer than all that goes before.
-const REFUSAL_TIME: Duration = Duration::from_millis(500);
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// How much of that may be waited for a secret: who is told apart by how slow the API server is, exists.
+const SECRET_TIME: Duration = Duration::from_millis(800);
 /// When to try again where nobody hears it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// What the sender at `/hooks` is called where it is counted, and one for no CodeSync.
@@ -42,7 +44,7 @@ pub(super) struct Receiver {
     pub(super) selector: Option<LabelSelector>,
     pub(super) bell: LookBell,
     /// For those that the agent of this process does not look at.
-    pub(super) relay: LookBell,
+    pub(super) others: LookBell,
     pub(super) secrets: Secrets,
     /// The secret for all; none where there is none.
     pub(super) file: Option<PathBuf>,
@@ -70,55 +72,48 @@ struct Heard {
 struct Refused {
     code_sync: Option<CodeSyncKey>,
     sender: &'static str,
-    why: Why,
+    why: String,
 }
 
-enum Why {
-    Unknown,
-    Secret(String),
-    Proof(Refusal),
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => formatter.write_str("their addresses name no CodeSync that has source.webhook"),
-            Self::Secret(why) => formatter.write_str(why),
-            Self::Proof(refusal) => write!(formatter, "{refusal}"),
-        }
-    }
+/// What is answered, and to whom.
+pub(super) enum Answer {
+    ToTheProven(Response),
+    ToAnyone(Response),
 }
 
 impl Receiver {
-    pub(super) async fn answer(&self, request: Request<Body>) -> Response {
+    /// Says when the request is complete: what follows until the proof takes our time, not the sender's.
+    pub(super) async fn answer(&self, request: Request<Body>, is_complete: impl FnOnce()) -> Answer {
         let (parts, body) = request.into_parts();
         let place = match self.place(parts.uri.path()) {
             Some(place) if matches!(parts.method, Method::POST | Method::OPTIONS) => place,
-            Some(_) => return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(),
-            None => return StatusCode::NOT_FOUND.into_response(),
+            Some(_) => return Answer::ToAnyone(not_allowed()),
+            None => return Answer::ToAnyone(StatusCode::NOT_FOUND.into_response()),
         };
         if !self.cluster.is_ready() {
-            return later();
+            return Answer::ToAnyone(later());
         }
         let body = match body::read(&parts.headers, body).await {
             Ok(body) => body,
             Err(status) => {
                 self.metrics.received(UNKNOWN, "invalid");
-                // The rest of the body is not waited for.
-                return (status, [(header::CONNECTION, "close")]).into_response();
+                return Answer::ToAnyone(status.into_response());
             }
         };
-        let refused_at = Instant::now() + REFUSAL_TIME;
-        match self.hear(place, &parts.headers, &body).await {
-            Ok(heard) if parts.method == Method::OPTIONS => permission(&heard, &parts.headers),
-            Ok(heard) => self.ring(&heard),
+        is_complete();
+        let read_at = Instant::now();
+        match self.hear(place, &parts.headers, &body, read_at + SECRET_TIME).await {
+            Ok(heard) if parts.method == Method::OPTIONS => {
+                Answer::ToTheProven(permission(&heard, &parts.headers))
+            }
+            Ok(heard) => Answer::ToTheProven(self.ring(&heard)),
             Err(Refused { code_sync, sender, why }) => {
                 drop(body);
                 self.metrics.received(sender, "refused");
                 self.refusals.note(code_sync.as_ref(), &why);
-                sleep_until(refused_at).await;
-                (StatusCode::UNAUTHORIZED, "no CodeSync of this name takes a webhook with this proof\n")
-                    .into_response()
+                sleep_until(read_at + REFUSAL_TIME).await;
+                let answer = "no CodeSync of this name takes a webhook with this proof\n";
+                Answer::ToAnyone((StatusCode::UNAUTHORIZED, answer).into_response())
             }
         }
     }
@@ -136,12 +131,19 @@ impl Receiver {
         place.filter(|_| parts.next().is_none())
     }
 
-    async fn hear(&self, place: Place<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Heard, Refused> {
+    /// Whatever is wrong, it is known by then.
+    async fn hear(
+        &self,
+        place: Place<'_>,
+        headers: &HeaderMap,
+        body: &[u8],
+        by: Instant,
+    ) -> Result<Heard, Refused> {
         match place {
-            Place::All => self.hear_anyone(Delivery { headers, body, last_segment: None }).await,
+            Place::All => self.hear_anyone(Delivery { headers, body, last_segment: None }, by).await,
             Place::One { namespace, name, token } => {
                 let delivery = Delivery { headers, body, last_segment: token };
-                self.hear_of(namespace, name, delivery).await
+                self.hear_of(namespace, name, delivery, by).await
             }
         }
     }
@@ -151,42 +153,28 @@ impl Receiver {
         namespace: &str,
         code_sync: &str,
         delivery: Delivery<'_>,
+        by: Instant,
     ) -> Result<Heard, Refused> {
         let Some((subject, webhook)) = subjects::named(&self.cluster, namespace, code_sync) else {
-            return Err(Refused { code_sync: None, sender: UNKNOWN, why: Why::Unknown });
+            let why = "their addresses name no CodeSync that has source.webhook".to_owned();
+            return Err(Refused { code_sync: None, sender: UNKNOWN, why });
         };
         let kind = &webhook.sender;
         let origin = Origin::Secret { namespace: namespace.to_owned(), name: webhook.secret_ref.name };
-        let proven = self.check(&origin, |secret| prove(kind, delivery, secret, Timestamp::now())).await;
-        match proven {
+        let prove = |secret: &Secret| prove(kind, delivery, secret, Timestamp::now());
+        match self.secrets.prove(&origin, prove, by).await {
             Ok(proven) => Ok(Heard { sender: name(*kind), news: proven.news(), subjects: vec![subject] }),
             Err(why) => Err(Refused { code_sync: Some(subject.key), sender: name(*kind), why }),
         }
     }
 
-    async fn hear_anyone(&self, delivery: Delivery<'_>) -> Result<Heard, Refused> {
+    async fn hear_anyone(&self, delivery: Delivery<'_>, by: Instant) -> Result<Heard, Refused> {
         let origin = Origin::File(self.file.clone().unwrap_or_default());
-        let check = |secret: &Secret| prove_to_anyone(delivery, secret, Timestamp::now());
-        let refused = |why| Refused { code_sync: None, sender: ANYONE, why };
-        let news = self.check(&origin, check).await.map_err(refused)?.news();
+        let prove = |secret: &Secret| prove_to_anyone(delivery, secret, Timestamp::now());
+        let proven = self.secrets.prove(&origin, prove, by).await;
+        let news = proven.map_err(|why| Refused { code_sync: None, sender: ANYONE, why })?.news();
         let subjects = subjects::following(&self.cluster, &news.repositories);
         Ok(Heard { sender: ANYONE, news, subjects })
-    }
-
-    /// Checks a proof, and once more where the secret has been renewed.
-    async fn check<'a>(
-        &self,
-        origin: &Origin,
-        check: impl Fn(&Secret) -> Result<Proven<'a>, Refusal>,
-    ) -> Result<Proven<'a>, Why> {
-        let secret = self.secrets.get(origin).await.map_err(Why::Secret)?;
-        match check(&secret) {
-            Err(refusal) => match self.secrets.newer(origin, &secret).await {
-                Some(newer) => check(&newer).map_err(Why::Proof),
-                None => Err(Why::Proof(refusal)),
-            },
-            proven => proven.map_err(Why::Proof),
-        }
     }
 
     /// Asks for the looks, and says that they were asked for.
@@ -198,7 +186,7 @@ impl Receiver {
         }
         let outcome = match news.asks_for_a_look() && !subjects.is_empty() {
             false => "nothing",
-            true if subjects.iter().all(|subject| self.ring_for(subject)) => "look",
+            true if self.ring_for_all(subjects) => "look",
             true => "unheard",
         };
         for Subject { key, .. } in subjects {
@@ -208,9 +196,15 @@ impl Receiver {
         if outcome == "unheard" { later() } else { StatusCode::ACCEPTED.into_response() }
     }
 
+    /// Whether all were heard. Those that come after one that was not are rung for, too.
+    fn ring_for_all(&self, subjects: &[Subject]) -> bool {
+        let unheard = subjects.iter().filter(|subject| !self.ring_for(subject));
+        unheard.count() == 0
+    }
+
     fn ring_for(&self, subject: &Subject) -> bool {
         let is_ours = subject.is_selected(self.selector.as_ref());
-        (is_ours && self.bell.ring(&subject.key)) || self.relay.ring(&subject.key)
+        (is_ours && self.bell.ring(&subject.key)) || self.others.ring(&subject.key)
     }
 }
 
@@ -224,8 +218,12 @@ fn permission(heard: &Heard, headers: &HeaderMap) -> Response {
             let any = HeaderValue::from_static("*");
             [("webhook-allowed-origin", origin.clone()), ("webhook-allowed-rate", any)].into_response()
         }
-        None => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(),
+        None => not_allowed(),
     }
+}
+
+fn not_allowed() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
 }
 
 fn later() -> Response {

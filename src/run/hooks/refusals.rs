@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Display,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -28,7 +27,7 @@ struct Burst {
 
 impl Refusals {
     /// Notes a refusal, and says so unless that was done just now.
-    pub(super) fn note(&self, code_sync: Option<&CodeSyncKey>, why: &dyn Display) {
+    pub(super) fn note(&self, code_sync: Option<&CodeSyncKey>, why: &str) {
         let Some(count) = self.count(code_sync, Instant::now()) else { return };
         if let Some(code_sync) = code_sync {
             warn!(%code_sync, count, "webhooks are refused: {why}");

@@ -1,5 +1,7 @@
 //! Who gets which answer, and what it causes.
 
+use futures::future::join_all;
+
 use super::*;
 
 #[tokio::test]
@@ -25,8 +27,7 @@ async fn who_has_no_proof_learns_nothing() {
     let good = signature(SECRET, BODY);
     let (wrong, cut) = (signature("wrong", BODY), good[..good.len() - 1].to_owned());
     let sha1 = good.replace("sha256", "sha1");
-    let mut answers = Vec::new();
-    for (path, header) in [
+    let requests = [
         ("/hooks/puppet/production", wrong.as_str()),
         ("/hooks/puppet/production", &cut),
         ("/hooks/puppet/production", &sha1),
@@ -37,14 +38,40 @@ async fn who_has_no_proof_learns_nothing() {
         ("/hooks/puppet/absent", &good),
         ("/hooks/elsewhere/production", &good),
         ("/hooks/%70uppet/production", &good),
-    ] {
-        let answer = world.request("POST", path, &[("X-Hub-Signature-256", header)], BODY).await;
-        assert_eq!(answer.status(), 401, "{path}: {answer:?}");
-        answers.push(answer.without_date());
-    }
-    answers.dedup();
-    assert_eq!(answers.len(), 1, "{answers:?}");
+    ];
+    world.are_refused_alike(&requests).await;
     assert_eq!(world.heard().len(), 0);
+}
+
+/// An API server that never answers would else tell which CodeSyncs exist.
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_tells_nothing() {
+    let world = World::start_on(
+        |_| HooksOptions::default(),
+        Value::Null,
+        async |request, server| {
+            if request.uri().path().contains("/secrets/") {
+                std::future::pending::<()>().await;
+            }
+            server.send(request).await
+        },
+    )
+    .await;
+    let good = signature(SECRET, BODY);
+    world.are_refused_alike(&[("/hooks/puppet/production", &good), ("/hooks/puppet/absent", &good)]).await;
+}
+
+impl World {
+    async fn are_refused_alike(&self, requests: &[(&str, &str)]) {
+        let answers = requests.iter().map(async |(path, header)| {
+            let answer = self.request("POST", path, &[("X-Hub-Signature-256", header)], BODY).await;
+            assert_eq!(answer.status(), 401, "{path}: {answer:?}");
+            answer.without_date()
+        });
+        let mut answers = join_all(answers).await;
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+    }
 }
 
 #[tokio::test]

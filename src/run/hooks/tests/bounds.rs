@@ -1,8 +1,11 @@
 //! Bodies and heads that are too large or too slow, too many connections, and floods.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io::ErrorKind,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::*;
@@ -53,13 +56,36 @@ async fn a_head_is_bounded() {
 }
 
 #[tokio::test]
-async fn idle_connections_hold_nobody_up_for_long() {
+async fn silent_connections_leave_for_a_sender() {
     let mut world = World::start().await;
-    let mut idle = Vec::new();
-    for _ in 0..100 {
-        idle.push(TcpStream::connect(world.address).await.unwrap());
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(world.address).await.unwrap());
     }
     assert_eq!((world.push(SECRET).await, world.heard().len()), (202, 1));
+    let newest = silent.pop().unwrap();
+    assert!(newest.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it stays");
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or_default(), 0, "the oldest was closed");
+}
+
+#[tokio::test]
+async fn who_has_proven_nothing_is_closed() {
+    let world = World::start().await;
+    let good = signature(SECRET, BODY);
+    for (method, path, signature, status, connection) in [
+        ("POST", "/hooks/puppet/absent", good.as_str(), 401, Some("close")),
+        ("POST", "/hooks/puppet/production", "sha256=", 401, Some("close")),
+        ("POST", "/metrics", &good, 404, Some("close")),
+        ("GET", "/hooks/puppet/production", &good, 405, Some("close")),
+        ("POST", "/hooks/puppet/production", &good, 202, None),
+    ] {
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: voxsync\r\nX-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n{BODY}",
+            BODY.len()
+        );
+        let answer = Answer(world.send(text.as_bytes()).await);
+        assert_eq!((answer.status(), answer.header("connection")), (status, connection), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,25 +114,4 @@ async fn a_flood_asks_once() {
     assert_eq!(taken.load(Ordering::Relaxed), FLOOD);
     assert_eq!(world.heard(), ["production".to_owned()].into());
     assert_eq!(world.heard().len(), 0);
-}
-
-/// Whoever sends wrong signatures does not make us ask the API server.
-#[tokio::test]
-async fn wrong_proofs_read_a_secret_again_only_now_and_then() {
-    let reads = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&reads);
-    let service = tower::service_fn(move |_: axum::http::Request<kube::client::Body>| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook"}, "data": {"token": "czNjcmV0"}});
-        let answer = axum::http::Response::new(kube::client::Body::from(secret.to_string().into_bytes()));
-        futures::future::ok::<_, std::convert::Infallible>(answer)
-    });
-    let secrets = super::super::secrets::Secrets::new(Client::new(service, NAMESPACE));
-    let origin = super::super::secrets::Origin::Secret { namespace: NAMESPACE.into(), name: "hook".into() };
-    let secret = secrets.get(&origin).await.unwrap();
-    for _ in 0..1_000 {
-        assert!(secrets.newer(&origin, &secret).await.is_none());
-    }
-    let reads = reads.load(Ordering::Relaxed);
-    assert!((1..10).contains(&reads), "{reads} reads");
 }

@@ -14,11 +14,13 @@ use std::{
     time::Duration,
 };
 
+use axum::http::{Request, Response};
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
+    client::Body,
 };
 use ring::hmac::{HMAC_SHA256, Key, sign};
 use serde_json::{Value, json};
@@ -51,7 +53,7 @@ struct World {
     bell: LookBell,
     agent: Option<Listener>,
     folder: TempDir,
-    _guard: DropGuard,
+    running: Option<DropGuard>,
 }
 
 impl World {
@@ -62,6 +64,15 @@ impl World {
 
     /// With other options, which may need files in the folder that they get; and the labels of this process's CodeSyncs.
     async fn start_with(options: impl FnOnce(&Path) -> HooksOptions, labels: Value) -> Self {
+        Self::start_on(options, labels, async |request, server| server.send(request).await).await
+    }
+
+    /// With something between the receiver and the API server.
+    async fn start_on<A: Future<Output = kube::Result<Response<Body>>> + Send + 'static>(
+        options: impl FnOnce(&Path) -> HooksOptions,
+        labels: Value,
+        between: impl Fn(Request<Body>, Client) -> A + Send + 'static,
+    ) -> Self {
         // Whoever comes first; all are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sandbox = Sandbox::new(SandboxOptions::default());
@@ -77,8 +88,10 @@ impl World {
         let bell = LookBell::default();
         let agent = Some(bell.listen());
         let folder = tempfile::tempdir().unwrap();
+        let server = client.clone();
+        let service = tower::service_fn(move |request| between(request, server.clone()));
         let parts = Parts {
-            client: client.clone(),
+            client: Client::new(service, NAMESPACE),
             cluster: cluster.clone(),
             selector: (!labels.is_null())
                 .then(|| serde_json::from_value(json!({"matchLabels": labels})).unwrap()),
@@ -89,7 +102,7 @@ impl World {
         let hooks = Hooks::bind(([127, 0, 0, 1], 0).into(), &options, parts).await.unwrap();
         let address = hooks.address().unwrap();
         tokio::spawn(hooks.serve(cancel.clone()));
-        let world = Self { address, client, bell, agent, folder, _guard: cancel.drop_guard() };
+        let world = Self { address, client, bell, agent, folder, running: Some(cancel.drop_guard()) };
         world.create_secret("hook", json!({"token": SECRET})).await;
         world.create("staging", Value::Null).await;
         world.create("production", json!({"type": "github", "secretRef": {"name": "hook"}})).await;
@@ -200,7 +213,7 @@ impl Answer {
 
 fn signature(secret: &str, body: &str) -> String {
     let tag = sign(&Key::new(HMAC_SHA256, secret.as_bytes()), body.as_bytes());
-    tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("sha256={}", hex::encode(tag))
 }
 
 /// Looks until there is something, with a deadline.
