@@ -4,10 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod check;
 mod registries;
 mod run;
 mod tags;
 
+pub use check::CheckOptions;
 pub use registries::RegistryArguments;
 pub use run::{LogFormat, ReconcilerMode, RunOptions, Switch};
 pub use tags::{PolicyArguments, SelectArgument, TagsOptions};
@@ -161,40 +163,6 @@ pub struct StatusOptions {
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]
     pub all_namespaces: bool,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Exit status:
-  0    each would find an image that could be deployed
-  1    one would not: its spec, a Secret, the source, a signature or a target is in the way
-  2    the question cannot be answered: wrong arguments, no such CodeSync, a file that cannot be read
-
-With --file there is no cluster: CodeSyncs, Secrets, ConfigMaps, Configs and Servers are taken from the files.
-
-Examples:
-  voxsync check production -n puppet
-  voxsync check -f codesync.yaml -f secrets.yaml       before it is in the cluster
-  kubectl kustomize . | voxsync check -f -")]
-pub struct CheckOptions {
-    /// The CodeSync (default: all of the namespace or of the files)
-    pub name: Option<String>,
-    /// Manifests to check instead of those in the cluster; - is standard input
-    #[arg(short, long = "file", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// The folder below which the files of `file` sources are
-    #[arg(long, default_value = "/etc/voxsync", value_name = "FOLDER")]
-    pub file_root: PathBuf,
-    /// The folder below which `file://` repositories are (default: none are read)
-    #[arg(long, value_name = "FOLDER")]
-    pub git_file_root: Option<PathBuf>,
-    #[command(flatten)]
-    pub registries: RegistryArguments,
-    /// How long each may take
-    #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = duration)]
-    pub timeout: Duration,
-    /// What is printed
-    #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
-    pub output: TableOutput,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -79,9 +79,19 @@ const ADVICE_CHARACTERS: usize = 160;
 const DIGEST_START: &str = "sha256:";
 const DIGEST_DIGITS: usize = 64;
 
-/// A message of a pod or a source as it fits a screen: short digests, and the middle left out of what is still long.
+/// A message with short digests, but for those in commands: these are copied.
+pub fn message(text: &str) -> String {
+    let text = harmless(text);
+    let parts = text.split('`').enumerate().map(|(number, part)| {
+        let is_command = number % 2 == 1;
+        if is_command { part.to_owned() } else { with_short_digests(part) }
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// A message of a pod or a source as it fits a screen: the middle is left out of what is still long.
 pub fn sentence(text: &str) -> String {
-    let text = with_short_digests(&harmless(text));
+    let text = message(text);
     match text.rsplit_once(". ") {
         Some((why, advice)) if advice.chars().count() <= ADVICE_CHARACTERS => {
             format!("{}. {advice}", shorten(why, SENTENCE_CHARACTERS))
@@ -196,6 +206,8 @@ mod tests {
             assert!(short.chars().count() < 300 && !short.contains(&digest), "{short}");
         }
         assert!(sentence(&advised).ends_with(". Go on with `voxsync resume production`"));
+        let copied = format!("it was {digest}; go on with `voxsync promote production {digest}`");
+        assert_eq!(message(&copied).matches(&digest).count(), 1, "{}", message(&copied));
         assert_eq!(sentence("sha256:é and sha256:abc"), "sha256:é and sha256:abc");
     }
 

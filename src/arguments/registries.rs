@@ -13,8 +13,9 @@ pub struct RegistryArguments {
     #[arg(long, env = "VOXSYNC_REGISTRY_REQUESTS_PER_SECOND", value_name = "NUMBER", help_heading = REGISTRIES,
         default_value_t = DEFAULT_REQUESTS_PER_SECOND, value_parser = clap::value_parser!(u32).range(1..))]
     registry_requests_per_second: u32,
-    /// A registry that is asked before another one, for instance docker.io=mirror.example/hub; several with commas
-    #[arg(long, env = "VOXSYNC_REGISTRY_MIRROR", value_name = "HOST=MIRROR", help_heading = REGISTRIES,
+    /// A registry that is asked for images before another one, for instance docker.io=mirror.example/hub; with +resolve
+    /// behind it for tags and signatures, too; several with commas
+    #[arg(long, env = "VOXSYNC_REGISTRY_MIRROR", value_name = "HOST=MIRROR[+resolve]", help_heading = REGISTRIES,
         value_delimiter = ',')]
     registry_mirror: Vec<Mirror>,
     /// A Docker configuration (a mounted Secret's .dockerconfigjson) with logins for registries to which no Secret of a

@@ -17,10 +17,11 @@ Examples:
   voxsync tags ghcr.io/example/puppet-code --semver '>=1.0.0 <2.0.0'
   voxsync tags ghcr.io/example/puppet-code --calver YYYY.0M.MICRO --match '^v(?<version>.+)$'
   voxsync tags production -n puppet                     as this CodeSync sees them
+  voxsync tags production -n puppet --semver '~1.2'     as it would with this policy
   git tag | voxsync tags --from - --semver '*-0' --ignore '-rc'
   voxsync tags --from tags.txt --numerical -o json")]
 pub struct TagsOptions {
-    /// A repository, with a policy; or a CodeSync, which has one
+    /// A repository, with a policy; or a CodeSync, which has one, and on whose repository another one can be tried
     #[arg(value_name = "REPOSITORY|CODESYNC", required_unless_present = "from", conflicts_with = "from")]
     pub subject: Option<String>,
     /// A list to judge instead, one tag a line; - is standard input
@@ -60,13 +61,13 @@ pub struct PolicyArguments {
     #[arg(long, group = "rule", help_heading = POLICY)]
     pub alphabetical: bool,
     /// The image that was built last; only of a repository
-    #[arg(long, group = "rule", conflicts_with = "from", help_heading = POLICY)]
+    #[arg(long, group = "rule", help_heading = POLICY)]
     pub newest_build: bool,
     /// One tag that moves
     #[arg(long, value_name = "TAG", group = "rule", help_heading = POLICY)]
     pub follow: Option<String>,
     /// Which end of the order is taken, of --numerical and --alphabetical (default: highest)
-    #[arg(long, value_enum, requires = "rule", help_heading = POLICY)]
+    #[arg(long, value_enum, requires = "rule", ignore_case = true, help_heading = POLICY)]
     pub select: Option<SelectArgument>,
     /// Only tags that this regular expression matches; what its group `version` holds is what is compared
     #[arg(long = "match", value_name = "REGEX", requires = "rule", allow_hyphen_values = true, help_heading = POLICY)]

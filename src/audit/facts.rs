@@ -176,7 +176,8 @@ fn follower<'a>(
 
 fn sentence(code_sync: &CodeSync, hold: &Hold) -> String {
     let manager = hold.manager.as_deref().unwrap_or("an unknown tool");
-    format!("{} was changed by {manager:?}: `voxsync resume {}` goes on", hold.target, code_sync.name_any())
+    let (name, namespace) = (code_sync.name_any(), code_sync.namespace().unwrap_or_default());
+    format!("{} was changed by {manager:?}: `voxsync resume {name} -n {namespace}` goes on", hold.target)
 }
 
 /// For whom a Deployment is held back, since when, and what to do where nobody's turn comes for it.

@@ -47,7 +47,7 @@ pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Resu
         let checked = tokio::time::timeout(options.timeout, check).await.unwrap_or_else(|_| {
             Err(format!("its source gave no answer within --timeout {:?}", options.timeout))
         });
-        reports.push(Report::of(code_sync, checked));
+        reports.push(Report::of(code_sync, !options.files.is_empty(), checked));
     }
     match options.output {
         TableOutput::Json => output::line(&serde_json::to_string_pretty(&report::json(&reports))?),

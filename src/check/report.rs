@@ -2,10 +2,10 @@
 
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
-use voxsync_agent::{Checked, CheckedTarget, Sighted};
+use voxsync_agent::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted};
 use voxsync_crds::{CodeReference, CodeSync, code_sync::CandidateStatus};
 
-use crate::output::{Tone, harmless, paint, sentence};
+use crate::output::{Tone, harmless, message, paint};
 
 /// How many targets are named one by one.
 const NAMED_TARGETS_LIMIT: usize = 20;
@@ -20,72 +20,112 @@ pub struct Report {
     summary: String,
     /// Who has to be old enough, where that is asked.
     minimum_age: Option<String>,
-    /// What was found, or what is wrong with the spec.
-    checked: Result<Checked, String>,
+    /// Whether all of it is from files: what is not among them may be elsewhere.
+    is_of_files: bool,
+    /// What was found, or what is wrong with the spec, one by one.
+    checked: Result<Checked, Vec<String>>,
+}
+
+/// What is said of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Good,
+    Bad,
+    /// It was not checked.
+    Open,
 }
 
 impl Report {
     /// Of a look.
-    pub fn of(code_sync: &CodeSync, checked: Result<Checked, String>) -> Self {
+    pub fn of(code_sync: &CodeSync, is_of_files: bool, checked: Result<Checked, String>) -> Self {
         Self {
             namespace: code_sync.namespace().unwrap_or_default(),
             name: code_sync.name_any(),
             summary: code_sync.spec.source.summary(),
             minimum_age: code_sync.spec.minimum_age.as_ref().map(|age| age.0.clone()),
-            checked,
+            is_of_files,
+            checked: checked.map_err(|why| vec![why]),
         }
     }
 
     /// Of a CodeSync that an API server would not take.
-    pub fn refused(namespace: &str, name: &str, why: String) -> Self {
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        Self { namespace, name, summary: String::new(), minimum_age: None, checked: Err(why) }
+    pub fn refused(namespace: &str, name: &str, causes: Vec<String>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            summary: String::new(),
+            minimum_age: None,
+            is_of_files: true,
+            checked: Err(causes),
+        }
     }
 
     /// Whether it would find something to deploy, and could.
     pub fn is_good(&self) -> bool {
-        let finds = |sighted: &Sighted| sighted.problem.is_none() && !sighted.candidates.is_empty();
+        let finds = |sighted: &Sighted| {
+            sighted.problem.is_none() && sighted.moved.is_none() && !sighted.candidates.is_empty()
+        };
         self.checked.as_ref().is_ok_and(|checked| {
             finds(&checked.source)
                 && checked.pin.as_ref().is_none_or(finds)
-                && checked.targets.iter().all(|target| target.image.is_ok())
+                && checked.secrets.iter().all(|secret| self.mark(&secret.state) != Mark::Bad)
+                && checked.targets.iter().all(|target| self.mark(&target.image) != Mark::Bad)
         })
+    }
+
+    fn mark<T>(&self, state: &Result<T, Fault>) -> Mark {
+        match state {
+            Ok(_) => Mark::Good,
+            Err(fault) if self.is_of_files && fault.is_missing => Mark::Open,
+            Err(_) => Mark::Bad,
+        }
     }
 
     /// For people.
     pub fn text(&self, colourful: bool) -> String {
-        let mark = |is_good: bool| {
-            if is_good { paint("✔", Tone::Good, colourful) } else { paint("✘", Tone::Bad, colourful) }
+        let sign = |mark: Mark| match mark {
+            Mark::Good => paint("✔", Tone::Good, colourful),
+            Mark::Bad => paint("✘", Tone::Bad, colourful),
+            Mark::Open => paint("–", Tone::Attention, colourful),
         };
         let title = paint(&format!("{}/{}", self.namespace, self.name), Tone::Strong, colourful);
         let mut lines = vec![format!("{title}  ·  {}", harmless(&self.summary))];
-        let mut say = |is_good: bool, what: &str, text: &str| {
-            lines.push(format!("  {} {what:<10} {text}", mark(is_good)));
+        let mut say = |mark: Mark, what: &str, text: &str| {
+            lines.push(format!("  {} {what:<10} {text}", sign(mark)));
         };
         match &self.checked {
-            Err(why) => say(false, "spec", &sentence(why)),
+            Err(causes) => causes.iter().for_each(|cause| say(Mark::Bad, "spec", &message(cause))),
             Ok(checked) => {
-                say(true, "spec", "valid");
+                say(Mark::Good, "spec", "valid");
                 sighted(&checked.source, "source", &mut say);
                 if let Some(pin) = &checked.pin {
                     sighted(pin, "pin", &mut say);
                 }
                 if let Some(age) = &self.minimum_age {
-                    say(true, "age", &format!("taken when voxsync has known it for {}", harmless(age)));
+                    say(Mark::Good, "age", &format!("taken when voxsync has known it for {}", harmless(age)));
+                }
+                for CheckedSecret { field, name, state } in &checked.secrets {
+                    let text = match (self.mark(state), state) {
+                        (Mark::Open, _) => not_checked(&format!("the Secret {name} ({field})")),
+                        (_, Ok(())) => format!("{field} is {name}"),
+                        (_, Err(fault)) => format!("{field}: {}", message(&fault.message)),
+                    };
+                    say(self.mark(state), "secret", &harmless(&text));
                 }
                 for target in checked.targets.iter().take(NAMED_TARGETS_LIMIT) {
                     let CheckedTarget { key, image } = target;
-                    let text = match image {
-                        Ok(Some(image)) => format!("{key} has {}", short(image)),
-                        Ok(None) => format!("{key} has no code of its own"),
-                        Err(why) => format!("{key}: {}", sentence(why)),
+                    let text = match (self.mark(image), image) {
+                        (Mark::Open, _) => not_checked(&key.to_string()),
+                        (_, Ok(Some(image))) => format!("{key} has {}", short(image)),
+                        (_, Ok(None)) => format!("{key} has no code of its own"),
+                        (_, Err(fault)) => format!("{key}: {}", message(&fault.message)),
                     };
-                    say(image.is_ok(), "target", &harmless(&text));
+                    say(self.mark(image), "target", &harmless(&text));
                 }
                 if let Some(more) =
                     checked.targets.len().checked_sub(NAMED_TARGETS_LIMIT).filter(|more| *more > 0)
                 {
-                    say(true, "target", &format!("and {more} more"));
+                    say(Mark::Good, "target", &format!("and {more} more"));
                 }
             }
         }
@@ -95,21 +135,37 @@ impl Report {
     fn json(&self) -> Value {
         let mut report = json!({"namespace": self.namespace, "name": self.name, "ok": self.is_good()});
         match &self.checked {
-            Err(why) => report["invalid"] = json!(why),
+            Err(causes) => report["invalid"] = json!(causes.join("; ")),
             Ok(checked) => {
                 report["source"] = sighted_json(&checked.source);
                 if let Some(pin) = &checked.pin {
                     report["pin"] = sighted_json(pin);
                 }
-                let targets = checked.targets.iter().map(|target| match &target.image {
-                    Ok(image) => json!({"target": target.key.to_string(), "image": image}),
-                    Err(why) => json!({"target": target.key.to_string(), "problem": why}),
+                let secrets = checked.secrets.iter().map(|CheckedSecret { field, name, state }| {
+                    self.with_state(json!({"field": field, "name": name}), state)
+                });
+                report["secrets"] = secrets.collect();
+                let targets = checked.targets.iter().map(|CheckedTarget { key, image }| {
+                    let known = image.as_ref().ok();
+                    self.with_state(json!({"target": key.to_string(), "image": known}), image)
                 });
                 report["targets"] = targets.collect();
             }
         }
         report
     }
+
+    fn with_state<T>(&self, mut row: Value, state: &Result<T, Fault>) -> Value {
+        row["checked"] = json!(self.mark(state) != Mark::Open);
+        if let (Mark::Bad, Err(fault)) = (self.mark(state), state) {
+            row["problem"] = json!(fault.message);
+        }
+        row
+    }
+}
+
+fn not_checked(what: &str) -> String {
+    format!("{what} is not among the files: not checked")
 }
 
 /// For programs.
@@ -117,17 +173,20 @@ pub fn json(reports: &[Report]) -> Value {
     reports.iter().map(Report::json).collect()
 }
 
-fn sighted(sighted: &Sighted, what: &str, say: &mut impl FnMut(bool, &str, &str)) {
-    let Sighted { candidates, revision, tag_count, problem } = sighted;
+fn sighted(sighted: &Sighted, what: &str, say: &mut impl FnMut(Mark, &str, &str)) {
+    let Sighted { candidates, revision, tag_count, problem, moved } = sighted;
     let count = tag_count.map(|count| format!("{count} tags"));
     let seen = [count, revision.as_deref().map(|revision| format!("now {}", harmless(revision)))];
     let seen = seen.into_iter().flatten().collect::<Vec<_>>().join(", ");
     match problem {
-        Some(problem) => say(false, what, &format!("{}: {}", problem.reason, sentence(&problem.message))),
-        None => say(true, what, if seen.is_empty() { "can be read" } else { &seen }),
+        Some(problem) => say(Mark::Bad, what, &format!("{}: {}", problem.reason, message(&problem.message))),
+        None => say(Mark::Good, what, if seen.is_empty() { "can be read" } else { &seen }),
     }
     if let Some(best) = candidates.first() {
-        say(true, "image", &described(best));
+        say(Mark::Good, "image", &described(best));
+    }
+    if let Some(moved) = moved {
+        say(Mark::Bad, what, &format!("TagMoved: {}", message(moved)));
     }
 }
 
@@ -148,11 +207,12 @@ fn short(reference: &str) -> String {
 }
 
 fn sighted_json(sighted: &Sighted) -> Value {
-    let Sighted { candidates, revision, tag_count, problem } = sighted;
+    let Sighted { candidates, revision, tag_count, problem, moved } = sighted;
     json!({
         "candidates": candidates,
         "revision": revision,
         "tagCount": tag_count,
+        "tagMoved": moved,
         "problem": problem.as_ref().map(|problem| json!({"reason": problem.reason, "message": problem.message})),
     })
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{releases, view::View};
+use super::{releases, trouble, view::View};
 use voxsync_crds::{CodeSync, code_release::CodeReleaseSpec, code_sync::CodeSyncStatus};
 
 const OLD: &str = "r.io/code:v1.0.0@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -75,6 +75,31 @@ fn says_which_commit_of_the_control_repository_named_the_candidate() {
     );
     let registry = screen(&registry(), &status("v1.1.0"));
     assert!(!registry.contains("named by") && !registry.contains(", now"), "{registry}");
+}
+
+#[test]
+fn nothing_is_wrong_while_ci_builds_an_image() {
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({
+            "type": kind, "status": status, "reason": reason, "message": "the image of commit 85e7bb0c9f is not there yet",
+            "lastTransitionTime": "2026-11-22T22:50:46Z",
+        })
+    };
+    let of_first = [
+        condition("Ready", "False", "ImageUnavailable"),
+        condition("Reconciling", "True", "ImageUnavailable"),
+        condition("SourceReady", "True", "ImageUnavailable"),
+    ];
+    let of_next =
+        [condition("Ready", "True", "Waiting"), condition("SourceReady", "True", "ImageUnavailable")];
+    for (word, conditions) in [("ImageUnavailable", json!(of_first)), ("Waiting", json!(of_next))] {
+        let status =
+            json!({"summary": format!("{word}: image of commit 85e7bb0c9f"), "conditions": conditions});
+        let said = "nothing is wrong; waits for the image of commit 85e7bb0c9f";
+        let screen = screen(&registry(), &status);
+        assert!(screen.ends_with(said), "{screen}");
+        assert!(trouble(&serde_json::from_value(status).unwrap()).is_none());
+    }
 }
 
 #[test]

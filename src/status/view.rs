@@ -13,6 +13,8 @@ use crate::output::{self, Cell, Tone, age, clock, harmless, paint, sentence};
 
 /// The reason of a row that says that somebody else changed a target.
 const HELD: &str = "Held";
+/// How a summary begins that says what comes by itself.
+const AWAITED: [&str; 2] = ["image of ", "signature of "];
 /// How much of a commit is shown, in characters.
 const COMMIT_CHARACTERS: usize = 7;
 
@@ -169,15 +171,14 @@ impl View {
             .iter()
             .filter_map(|row| row.until.map(|until| (until, row)))
             .min_by_key(|row| row.0);
-        match next {
-            Some((until, row)) => {
-                format!("nothing is wrong; next thing to happen: {} {} ends", self.at(until), row.reason)
-            }
-            None => format!(
-                "nothing is wrong; {}",
-                harmless(status.summary.as_deref().unwrap_or("nothing to do"))
-            ),
+        if let Some((until, row)) = next {
+            return format!("nothing is wrong; next thing to happen: {} {} ends", self.at(until), row.reason);
         }
+        let summary = status.summary.as_deref().unwrap_or("nothing to do");
+        let awaited = summary.split_once(": ").map(|(_, what)| what);
+        let awaited = awaited.filter(|what| AWAITED.iter().any(|one| what.starts_with(one)));
+        let awaited = awaited.map(|what| format!("waits for the {what}"));
+        format!("nothing is wrong; {}", harmless(awaited.as_deref().unwrap_or(summary)))
     }
 
     fn at(&self, time: Time) -> String {

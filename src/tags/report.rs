@@ -26,6 +26,7 @@ impl Report<'_> {
                 let tag = paint(&shorten(tag, TAG_CHARACTERS), Tone::Good, self.colourful);
                 format!("{tag} is chosen by {rule}\n")
             }
+            None if judged.tags.is_empty() => "the list is empty: there is no tag to choose\n".to_owned(),
             None => format!("{} by {rule}\n", paint("no tag is chosen", Tone::Attention, self.colourful)),
         };
         let ignored = judged.count(State::Ignored);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use kube::{Api, Client};
-use voxsync_agent::{RepositoryTags, ripe_at};
+use voxsync_agent::{RepositoryTags, for_command_line, ripe_at};
 use voxsync_crds::{
     CodeSync,
     code_sync::{CandidateStatus, NewestBuild, Ordered, RegistrySource, Select, TagRule},
@@ -73,21 +73,21 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
         bail!("--select lowest is for --numerical and --alphabetical: other rules have only one end");
     }
     match (&options.from, options.subject.clone()) {
+        (Some(_), _) if options.policy.newest_build => {
+            bail!("--newest-build is for a repository: a list has no build times")
+        }
         (Some(file), _) => {
             let (policy, rule) = policy_of(&registry_source(String::new(), &options))?;
             let tags = listing::read(file)?;
             Ok(Subject { policy, rule, tags, built: HashMap::new(), patience: None })
         }
-        (None, Some(name)) if is_ruled && !name.contains('/') => bail!(
-            "{name} has no host or path: a CodeSync has its own policy (leave the other one out), and an image of Docker Hub \
-             is called docker.io/library/{name}"
-        ),
-        (None, Some(repository)) if is_ruled => {
+        (None, Some(repository)) if is_ruled && repository.contains('/') => {
             let source = registry_source(repository, &options);
             let (policy, rule) = policy_of(&source)?;
             // Nobody's Secrets are asked for.
             let client = Sandbox::new(SandboxOptions::default()).client("default");
-            let (tags, built) = asked(client, &source, "default", options).await?;
+            let asked = asked(client, &source, "default", options).await;
+            let (tags, built) = asked.map_err(|error| anyhow!(for_command_line(&error.to_string())))?;
             Ok(Subject { policy, rule, tags, built, patience: None })
         }
         (None, Some(name)) if name.contains('/') => bail!(
@@ -102,13 +102,27 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
 async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions) -> anyhow::Result<Subject> {
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
+    let is_tried = has_rule(&options.policy);
     let code_sync = kinds::find_code_sync(&api, &namespace, name).await?.with_context(|| {
         let missing = kinds::no_code_sync(&namespace, name);
-        format!("{missing}; a repository needs a policy, for instance --semver '*'")
+        let hint = if is_tried {
+            format!("an image of Docker Hub is called docker.io/library/{name}")
+        } else {
+            "a repository needs a policy, for instance --semver '*'".to_owned()
+        };
+        format!("{missing}; {hint}")
     })?;
     let source = code_sync.spec.source.registry.as_ref().with_context(|| {
         format!("codesync {namespace}/{name} follows no registry: see `voxsync check {name}`")
     })?;
+    if is_tried {
+        // What another policy would take has no ages yet.
+        let source = tried_on(source, &options);
+        let ((policy, tried), own) = (policy_of(&source)?, code_sync.spec.source.summary());
+        let rule = format!("{tried}, tried on codesync {namespace}/{name} ({own}) without its minimumAge");
+        let (tags, built) = asked(client, &source, &namespace, options).await?;
+        return Ok(Subject { policy, rule, tags, built, patience: None });
+    }
     let (policy, rule) = policy_of(source)?;
     let patience = Patience::of(&code_sync)?;
     let (tags, built) = asked(client, source, &namespace, options).await?;
@@ -127,17 +141,25 @@ async fn asked(
     let RepositoryTags { tags, built } = answer
         .map_err(|_| anyhow!("{} gave no answer within --timeout {:?}", source.repository, options.timeout))?
         .map_err(|problem| anyhow!(problem))?;
-    Ok((tags.join("\n"), built))
+    Ok((tags, built))
 }
 
 fn policy_of(source: &RegistrySource) -> anyhow::Result<(TagPolicy, String)> {
     let policy = TagPolicy::of(source)?;
-    Ok((policy, source.tag.summary().to_owned()))
+    let summary = source.tag.summary();
+    let rule = source.tag.follow.as_ref().map_or_else(|| summary.to_owned(), |tag| format!("follow {tag}"));
+    Ok((policy, rule))
 }
 
 fn has_rule(policy: &PolicyArguments) -> bool {
     let PolicyArguments { semver, calver, numerical, alphabetical, newest_build, follow, .. } = policy;
     semver.is_some() || calver.is_some() || *numerical || *alphabetical || *newest_build || follow.is_some()
+}
+
+/// The same repository and login with the policy of the command line.
+fn tried_on(source: &RegistrySource, options: &TagsOptions) -> RegistrySource {
+    let RegistrySource { tag, matching, ignore, .. } = registry_source(String::new(), options);
+    RegistrySource { tag, matching, ignore, ..source.clone() }
 }
 
 /// The source that a CodeSync with this policy would have.

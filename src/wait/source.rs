@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use voxsync_policy::{TagPolicy, TagRule};
+use voxsync_policy::TagPolicy;
 
 use super::{
     record::superseded,
@@ -56,8 +56,7 @@ impl Asked<'_> {
         if let Some(registry) = source.registry.as_ref().filter(|registry| registry.tag.follow.is_none()) {
             return TagPolicy::of(registry).ok();
         }
-        let tag = source.git.as_ref()?.revision.tag.as_ref()?;
-        TagRule::semver(&tag.semver).and_then(|rule| TagPolicy::new(rule, None, &[])).ok()
+        TagPolicy::of_git(source.git.as_ref()?.revision.tag.as_ref()?).ok()
     }
 
     pub(super) fn is_ordered(&self) -> bool {

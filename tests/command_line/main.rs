@@ -6,6 +6,7 @@
     reason = "this binary is a test; clippy only knows functions marked #[test]"
 )]
 
+mod check;
 mod tags;
 
 use std::{

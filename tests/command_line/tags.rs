@@ -84,6 +84,7 @@ fn no_choice_is_an_answer() {
     assert_eq!(output.status.code(), Some(0));
     let said = text(&output.stdout);
     assert!(said.starts_with("no tag is chosen by YYYY.0M.0D\n") && !said.contains('\u{1b}'), "{said}");
+    assert!(text(&of_list("\n", &["--alphabetical"]).stdout).starts_with("the list is empty"));
     let output = of_list("", &["--alphabetical", "-o", "json"]);
     assert_eq!(
         (text(&output.stdout).trim(), output.status.code()),
@@ -96,7 +97,7 @@ fn each_rule_can_be_tried() {
     for (arguments, list, chosen) in [
         (&["--calver", "YYYY.MM.DD"][..], "2024.9.30\n2024.10.1", "2024.10.1"),
         (&["--numerical", "--select", "highest"], "9\n10", "10"),
-        (&["--numerical", "--select", "lowest"], "9\n10", "9"),
+        (&["--numerical", "--select", "Lowest"], "9\n10", "9"),
         (&["--alphabetical"], "9\n10", "9"),
         (&["--alphabetical", "--select", "lowest"], "9\n10", "10"),
         (&["--follow", "stable"], "latest\nstable", "stable"),
@@ -125,7 +126,7 @@ fn what_is_wrong_with_a_policy_is_said_and_ends_with_2() {
         (&["--numerical", "--alphabetical"], "cannot be used with"),
         (&["--semver", "*", "--select", "lowest"], "--select lowest is for"),
         (&["--numerical", "--select", "biggest"], "highest"),
-        (&["--newest-build"], "cannot be used with"),
+        (&["--newest-build"], "a list has no build times"),
         (&[], "--semver"),
     ] {
         let output = of_list("v1\n", arguments);
@@ -137,7 +138,9 @@ fn what_is_wrong_with_a_policy_is_said_and_ends_with_2() {
         (&["ghcr.io/example/code"][..], "needs a policy: one of --semver"),
         (&["--from", "/nowhere", "--numerical"], "/nowhere"),
         (&["127.0.0.1:1/code", "--numerical", "--insecure"], "127.0.0.1:1"),
-        (&["not a repository", "--numerical"], "not a repository"),
+        (&["not/a repository", "--numerical"], "\"not/a repository\" is not a repository"),
+        (&["oci://ghcr.io/example/code", "--numerical"], "leave out `oci://`"),
+        (&["ghcr.io/example/code:v1", "--numerical"], "leave out the tag `:v1`"),
         (&[], "REPOSITORY|CODESYNC"),
     ] {
         let output = voxsync(&[&["tags"], arguments].concat());
@@ -168,6 +171,8 @@ async fn a_repository_is_asked() {
     of_password.push("code", "v3.0.0", &old).await;
     let repository = format!("{}/code", of_password.host());
     let refused = voxsync(&["tags", &repository, "--insecure", "--semver", "*"]);
+    let said = text(&refused.stderr);
+    assert!(said.contains("--docker-config FILE") && !said.contains("secretRef"), "{said}");
     assert_eq!(refused.status.code(), Some(2));
     let login = config.to_str().unwrap();
     let output = voxsync(&["tags", &repository, "--insecure", "--semver", "*", "--docker-config", login]);

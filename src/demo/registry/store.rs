@@ -120,8 +120,7 @@ impl Content {
 
 /// `sha256:` and the hexadecimal digits.
 pub fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
 fn layers(manifest: &Manifest) -> Vec<String> {

@@ -1,0 +1,45 @@
+//! What can be said to `voxsync check`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::{RegistryArguments, TableOutput, duration};
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Exit status:
+  0    each would find an image that could be deployed
+  1    one would not: its spec, a Secret, the source, a signature or a target is in the way
+  2    the question cannot be answered: wrong arguments, no such CodeSync, a file that cannot be read
+
+With --file there is no cluster: CodeSyncs, Secrets, ConfigMaps, Configs and Servers are taken from the files. A target,
+or a Secret that no look needs, that is not among them is not checked.
+
+In a cluster, Secrets are read with your rights; this tells whether voxsync may read one:
+  kubectl auth can-i get secret/NAME -n puppet --as=system:serviceaccount:puppet:voxsync
+
+Examples:
+  voxsync check production -n puppet
+  voxsync check -f codesync.yaml -f secrets.yaml       before it is in the cluster
+  kubectl kustomize . | voxsync check -f -")]
+pub struct CheckOptions {
+    /// The CodeSync (default: all of the namespace or of the files)
+    pub name: Option<String>,
+    /// Manifests to check instead of those in the cluster; - is standard input
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The folder below which the files of `file` sources are
+    #[arg(long, default_value = "/etc/voxsync", value_name = "FOLDER")]
+    pub file_root: PathBuf,
+    /// The folder below which `file://` repositories are (default: none are read)
+    #[arg(long, value_name = "FOLDER")]
+    pub git_file_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub registries: RegistryArguments,
+    /// How long each may take
+    #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = duration)]
+    pub timeout: Duration,
+    /// What is printed
+    #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
+    pub output: TableOutput,
+}

@@ -1,0 +1,93 @@
+//! `voxsync check -f` without a cluster: what is not among the files, Lists, and what is wrong with a spec.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
+
+use super::{text, voxsync};
+
+/// Checks objects from a file.
+fn check(objects: &Value, arguments: &[&str]) -> Output {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, objects.to_string()).unwrap();
+    voxsync(&[&["check", "-f", file.path().to_str().unwrap()], arguments].concat())
+}
+
+fn code_sync(source: &Value, more: &Value) -> Value {
+    let mut spec = json!({"source": source, "target": {"kind": "Config", "name": "production"}});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let metadata = json!({"name": "production", "namespace": "puppet"});
+    json!({"apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": metadata, "spec": spec})
+}
+
+fn list(items: &[Value]) -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_among_the_files_is_not_checked_and_no_failure() {
+    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+    registry.push("code", "v1.0.0", &CodeImage::with_site("v1")).await;
+    let repository =
+        json!({"repository": format!("{}/code", registry.host()), "tag": {"semver": "*"}, "insecure": true});
+    let webhook = json!({"type": "github", "secretRef": {"name": "hook"}});
+    let source = json!({"registry": repository, "webhook": webhook});
+    let code_sync = code_sync(&source, &json!({"write": {"imagePullSecret": "pull"}}));
+
+    let output = check(&list(std::slice::from_ref(&code_sync)), &[]);
+    let said = text(&output.stdout);
+    for row in [
+        "✔ image      v1.0.0@",
+        "– secret     the Secret hook (source.webhook.secretRef) is not among the files: not checked",
+        "– secret     the Secret pull (write.imagePullSecret) is not among the files: not checked",
+        "– target     Config/production is not among the files: not checked",
+    ] {
+        assert!(said.contains(row), "{row}: {said}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}");
+
+    let secret = |name: &str, key: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "puppet"}, "stringData": {key: "x"}});
+    let config = json!({
+        "apiVersion": "openvox.voxpupuli.org/v1alpha1", "kind": "Config", "metadata": {"name": "production", "namespace": "puppet"}, "spec": {},
+    });
+    let output = check(&list(&[code_sync, secret("hook", "token"), secret("pull", "password"), config]), &[]);
+    let said = text(&output.stdout);
+    for row in [
+        "✔ secret     source.webhook.secretRef is hook",
+        "✘ secret     write.imagePullSecret: Secret puppet/pull has the keys password; what is needed: .dockerconfigjson",
+        "✔ target     Config/production has no code of its own",
+    ] {
+        assert!(said.contains(row), "{row}: {said}");
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_spec_is_said_whole_and_one_a_line() {
+    let registry =
+        json!({"repository": "oci://ghcr.io/example/code:v1", "tag": {"semver": "*", "numerical": {}}});
+    let source = json!({"registry": registry, "interval": "1d"});
+    let output = check(&code_sync(&source, &json!({"minimumAge": "1 day"})), &[]);
+    let said = text(&output.stdout);
+    let rows: Vec<&str> = said.lines().filter(|line| line.contains("✘ spec ")).collect();
+    let durations = rows.iter().filter(|row| row.contains("must be a duration such as 30s, 10m or 72h"));
+    assert_eq!((rows.len(), durations.count()), (4, 2), "{said}");
+    assert!(
+        rows.iter().any(|row| row.contains("source.registry.repository") && row.contains("leave out oci://"))
+    );
+    assert!(
+        rows.iter().any(|row| row.contains("source.registry.tag") && row.contains("give exactly one of"))
+    );
+    assert!(!said.contains('…') && !said.contains("google.protobuf"), "{said}");
+}
+
+#[test]
+fn the_namespace_chooses_among_the_objects_of_files() {
+    let code_sync = code_sync(&json!({"file": {"path": "/nowhere"}}), &json!({}));
+    let output = check(&code_sync, &["-n", "other"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there is no CodeSync of namespace other in "), "{output:?}");
+    let odd = check(&json!({"kind": "Secret", "metadata": "odd"}), &[]);
+    assert!(text(&odd.stderr).contains("has a Secret without metadata"), "{odd:?}");
+}
