@@ -127,7 +127,7 @@ async fn create(client: &Client, registry: &Registry) {
 fn webhook(client: &reqwest::Client, hooks: &str, number: usize) -> RequestBuilder {
     let body = json!({"ref": "refs/tags/v1.2.0", "commits": vec!["0123456789abcdef"; 500]}).to_string();
     let tag = sign(&Key::new(HMAC_SHA256, TOKEN.as_bytes()), body.as_bytes());
-    let signature = tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    let signature = format!("sha256={}", hex::encode(tag));
     let address = format!("http://{hooks}/hooks/{}/{}", EMPTY.namespace(0), name(number));
     client.post(address).header("X-Signature", signature).body(body)
 }

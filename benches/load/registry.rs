@@ -95,5 +95,5 @@ async fn answer(State(registry): State<Registry>, uri: Uri) -> Response {
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }

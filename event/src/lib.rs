@@ -6,7 +6,7 @@
 //!
 //! It may create, get and patch Events, and nothing else.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -134,11 +134,8 @@ fn name(regarding: &ObjectReference, news: News<'_>) -> String {
     }
     // A part of a name must end with a letter or digit.
     let part = cut(object, NAME_PART_LIMIT_BYTES).trim_end_matches(['-', '.']);
-    let mut name = format!("{part}.");
-    for byte in hash.finalize().iter().take(FINGERPRINT_BYTES) {
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
+    let fingerprint = hash.finalize();
+    format!("{part}.{}", hex::encode(fingerprint.get(..FINGERPRINT_BYTES).unwrap_or_default()))
 }
 
 /// The count of an Event that is there once it is said again; none where that is no news.

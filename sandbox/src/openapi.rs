@@ -7,7 +7,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     catalog::Catalog,
-    hexadecimal,
     json::object_mut,
     resource::{Family, Resource},
 };
@@ -20,7 +19,7 @@ pub(crate) fn index(catalog: &Catalog) -> Value {
         if !paths.contains_key(&path)
             && let Some(document) = document(catalog, &resource.group, &resource.version)
         {
-            let hash = hexadecimal(&Sha256::digest(document.to_string().as_bytes()));
+            let hash = hex::encode(Sha256::digest(document.to_string().as_bytes()));
             let address = format!("/openapi/v3/{path}?hash={hash}");
             paths.insert(path, json!({"serverRelativeURL": address}));
         }

@@ -138,6 +138,16 @@ impl Refusal {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
+    /// What is wrong, one by one: a field and what is said of it.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let rows = self.details.get("causes").and_then(Value::as_array).into_iter().flatten();
+        let text = |row: &Value, member: &str| row.get(member).and_then(Value::as_str).map(str::to_owned);
+        let causes =
+            rows.filter_map(|row| Some(format!("{}: {}", text(row, "field")?, text(row, "message")?)));
+        let causes: Vec<String> = causes.collect();
+        if causes.is_empty() { vec![self.message.clone()] } else { causes }
+    }
+
     /// The `Status` object.
     pub(crate) fn status(&self) -> Value {
         json!({

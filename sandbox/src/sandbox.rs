@@ -14,7 +14,6 @@ use crate::{
     api::{Shared, handle},
     managed_fields::Writer,
     options::SandboxOptions,
-    refusal::Refusal,
     request::FieldValidation,
     simulation,
     write::{self, Context},
@@ -52,6 +51,8 @@ pub enum InstallError {
         name: String,
         /// The API's message.
         why: String,
+        /// What is wrong, one by one.
+        causes: Vec<String>,
     },
 }
 
@@ -156,9 +157,10 @@ impl Sandbox {
         };
         let namespace = namespace.as_deref().unwrap_or("default");
         let object = resource.absorb(object);
-        write::create(&mut store, &context, Some(namespace), object, None)
-            .map(|_| ())
-            .map_err(|Refusal { message, .. }| InstallError::Refused { kind, name, why: message })
+        write::create(&mut store, &context, Some(namespace), object, None).map(|_| ()).map_err(|refusal| {
+            let causes = refusal.causes();
+            InstallError::Refused { kind, name, why: refusal.message, causes }
+        })
     }
 
     /// Forgets what changed so far: watches that resume from before now are answered with 410 and list again.

@@ -12,7 +12,6 @@ use crate::{
     admission::{self, Terms},
     crd,
     deletion::{self, is_released},
-    hexadecimal,
     json::{is_terminating, metadata_mut, name, namespace, number, object_mut, set_or_remove, text, uid},
     managed_fields::{self, Entry, Writer},
     refusal::{Cause, Refusal},
@@ -135,7 +134,7 @@ fn suffix(identity: &[u8; 32]) -> String {
 }
 
 fn uuid(identity: &[u8; 32]) -> String {
-    let digits = hexadecimal(identity);
+    let digits = hex::encode(identity);
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }

@@ -47,6 +47,10 @@ async fn the_api_server_refuses_specs_that_cannot_be_right(cluster: &Cluster) {
             json!({"source": {"registry": registry, "interval": "10ms"}, "target": target}),
             "interval is between 1s and 720h",
         ),
+        (
+            json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"follow": "v1"}, "match": "x"}}, "target": target}),
+            "follow takes one tag as it is: leave match and ignore out",
+        ),
         (json!({"source": {"registry": registry}}), "give exactly one of target and stages"),
         (
             json!({"source": {"registry": registry}, "target": target, "stages": [stage("a")]}),

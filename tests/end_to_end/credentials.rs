@@ -90,7 +90,8 @@ async fn a_target_s_own_pull_secret_is_the_login_of_its_registry(cluster: &Clust
     let mut spec = git_spec(&server.url(), PRODUCTION);
     spec["image"].take();
     cluster.create_code_sync(PRODUCTION, spec).await;
-    let status = cluster.condition(PRODUCTION, "SourceReady", "False", "ImageUnavailable").await;
+    let status = cluster.condition(PRODUCTION, "SourceReady", "False", "Unauthorized").await;
+    assert_eq!(text(&condition(&status, "Ready")["reason"]), "Unauthorized", "somebody has to do something");
     assert_says(text(&condition(&status, "SourceReady")["message"]), &[&registry.host(), "wants a login"]);
 
     create_secret(cluster, "pull", json!({".dockerconfigjson": registry.docker_config_json()})).await;
@@ -133,6 +134,8 @@ async fn wrong_passwords_name_the_secret(cluster: &Cluster) {
     cluster.patch("Secret", "login", json!({"stringData": {"password": "right"}})).await;
     let status = cluster.look("registry").await;
     assert!(holds(&status, "SourceReady"), "{status}");
+    // It is let in, and there is no such file.
+    cluster.condition("git", "SourceReady", "False", "BadReference").await;
 }
 
 async fn secrets_that_do_not_fit_are_named(cluster: &Cluster) {

@@ -80,19 +80,20 @@ async fn the_highest_tag_of_a_repository_names_the_code(cluster: &Cluster) {
     let _voxsync = Voxsync::start(cluster);
     bare_server(cluster, PRODUCTION).await;
     let mut spec = git_spec(&server.url(), PRODUCTION);
-    spec["source"]["git"]["ref"] = json!({"tag": {"semver": "1.x"}});
+    spec["source"]["git"]["ref"] = json!({"tag": {"semver": "1.x", "match": "^puppet/(?<version>v.+)$"}});
     commit(&registry, &repository, "v7.0.0").await;
-    repository.tag("v1.0.0");
+    repository.tag("puppet/v1.0.0");
     cluster.create_code_sync(PRODUCTION, spec).await;
     cluster.deployed(PRODUCTION, "v7.0.0").await;
     let (reference, sha) = commit(&registry, &repository, "v7.1.0").await;
     cluster.look(PRODUCTION).await;
     assert_says(&cluster.code_of("Config", PRODUCTION).await, &["v7.0.0"]);
-    repository.annotated_tag("v1.1.0", "The next one");
-    repository.tag("v2.0.0");
+    repository.annotated_tag("puppet/v1.1.0", "The next one");
+    repository.tag("puppet/v2.0.0");
+    repository.tag("v1.9.0");
     cluster.look(PRODUCTION).await;
     let status = cluster.deployed(PRODUCTION, "v7.1.0").await;
-    assert_eq!(status["candidate"]["sourceRevision"], "v1.1.0", "commit {sha}");
+    assert_eq!(status["candidate"]["sourceRevision"], "puppet/v1.1.0", "commit {sha}");
     assert_eq!(cluster.template_of(PRODUCTION).await, [reference]);
 }
 

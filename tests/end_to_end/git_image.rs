@@ -63,6 +63,8 @@ async fn the_image_of_a_commit_is_waited_for(cluster: &Cluster) {
     assert!(holds(&status, "Ready"), "{status}");
     let said = waits_for(&status, "ImageUnavailable");
     assert_says(said, &[&two[..10], "of A Tester", "cannot be pulled yet", &two[..7], "it waits since 20"]);
+    assert_says(said, &["looked for again every 1s"]);
+    assert!(holds(&status, "SourceReady"), "nothing is wrong while CI builds: {status}");
     assert_eq!(waits_for(&cluster.look(PRODUCTION).await, "ImageUnavailable"), said, "the same since");
     assert_eq!(status["source"]["revision"], *two);
     assert_eq!(status["candidate"]["commit"], *one);

@@ -4,12 +4,12 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use voxsync_fixtures::{Access, Registry, Transport};
+use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
 
 use crate::harness::{
     Case, Cluster, Voxsync, cases,
     estate::{Estate, PRODUCTION, REPOSITORY, bare_server},
-    status::{assert_says, condition, waits_for},
+    status::{assert_says, condition, text, waits_for},
 };
 
 pub(crate) const CASES: &[Case] =
@@ -60,9 +60,19 @@ async fn the_newest_that_is_old_enough_is_taken(cluster: &Cluster) {
         [(&json!("v1.0.0"), &chosen), (&json!("v1.2.0"), &ripening), (&json!("v1.1.0"), &ripening)]
     );
 
+    let tried = tags(cluster, &[PRODUCTION, "--semver", "~1.1"]);
+    assert_eq!(tried["chosen"], "v1.1.0", "another policy is tried on its repository, without ages: {tried}");
+
+    // What was taken back while it was too young does not run.
+    let image = CodeImage::with_site("pushed again");
+    let again = estate.registry.push(REPOSITORY, "v1.2.0", &image).await;
     cluster.change_code_sync(PRODUCTION, json!({"minimumAge": "1s"})).await;
     let status = cluster.deployed(PRODUCTION, "v1.2.0").await;
     assert!(status["ripening"].is_null() && waits_for(&status, "MinimumAge").is_empty(), "{status}");
+    let released =
+        status["history"].as_array().expect("a list").iter().map(|release| text(&release["reference"]));
+    let released: Vec<&str> = released.filter(|reference| reference.contains(":v1.2.0@")).collect();
+    assert_eq!(released, [format!("{}@{again}", estate.tagged("v1.2.0"))]);
 }
 
 async fn a_tag_that_moves_has_an_age_too(cluster: &Cluster) {

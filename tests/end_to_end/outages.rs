@@ -25,7 +25,7 @@ async fn the_registry_goes_and_comes_back(cluster: &Cluster) {
     assert_eq!(status["deployed"]["name"], "v1.1.0");
     assert!(holds(&status, "Ready") && holds(&status, "Deployed"), "what runs stays: {status}");
     assert_eq!(cluster.get("Config", PRODUCTION).await, config);
-    cluster.event(PRODUCTION, "SourceUnreachable").await;
+    cluster.event(PRODUCTION, "SourceFailed").await;
 
     // Also for a voxsync that starts while it is away.
     estate.kill();

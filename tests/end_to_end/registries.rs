@@ -10,12 +10,13 @@ use std::{
 
 use serde_json::{Value, json};
 use voxsync_fixtures::{
-    Access, CertificateAuthority, CodeImage, Fault, ForwardProxy, Registry, RegistryKind, Transport,
+    Access, CertificateAuthority, CodeImage, Fault, ForwardProxy, GitRepository, GitServer, Registry,
+    RegistryKind, Transport,
 };
 
 use crate::harness::{
     Case, Cluster, Process, Voxsync, cases,
-    estate::{PRODUCTION, REPOSITORY, bare_server, create_secret},
+    estate::{PRODUCTION, REPOSITORY, bare_server, commit, create_secret, git_spec},
     status::{DEADLINE, assert_says, condition, follow_tags, text},
     wait_for,
 };
@@ -23,8 +24,8 @@ use crate::harness::{
 pub(crate) const CASES: &[Case] = cases![
     a_private_authority_may_be_in_a_config_map_and_change,
     another_registry_is_followed_as_well,
-    a_mirror_is_asked_first_and_gets_no_login_of_others,
-    registries_behind_a_proxy_are_reached,
+    a_mirror_that_resolves_is_asked_first_and_gets_no_login_of_others,
+    servers_behind_a_proxy_are_reached,
     a_credential_provider_gives_the_login,
     a_host_that_asks_for_a_rest_gets_it_from_all,
 ];
@@ -68,7 +69,7 @@ async fn another_registry_is_followed_as_well(cluster: &Cluster) {
     assert_eq!(cluster.template_of(PRODUCTION).await, [reference]);
 }
 
-async fn a_mirror_is_asked_first_and_gets_no_login_of_others(cluster: &Cluster) {
+async fn a_mirror_that_resolves_is_asked_first_and_gets_no_login_of_others(cluster: &Cluster) {
     let login = Access::Basic { user: "puller".to_owned(), password: "a secret".to_owned() };
     let upstream = Registry::start(login, Transport::Plain);
     let mut mirror = Registry::start(Access::Anonymous, Transport::Plain);
@@ -77,7 +78,7 @@ async fn a_mirror_is_asked_first_and_gets_no_login_of_others(cluster: &Cluster) 
         upstream.push(REPOSITORY, tag, &CodeImage::with_site(tag)).await;
         mirror.push(&mirrored, tag, &CodeImage::with_site(tag)).await;
     }
-    let option = format!("{}=http://{}/hub", upstream.host(), mirror.host());
+    let option = format!("{}=http://{}/hub+resolve", upstream.host(), mirror.host());
     let _process = start(cluster, &["--registry-mirror", &option], &[]);
     create_secret(cluster, "registry-login", json!({".dockerconfigjson": upstream.docker_config_json()}))
         .await;
@@ -98,7 +99,7 @@ async fn a_mirror_is_asked_first_and_gets_no_login_of_others(cluster: &Cluster) 
     cluster.deployed(PRODUCTION, "v1.2.0").await;
 }
 
-async fn registries_behind_a_proxy_are_reached(cluster: &Cluster) {
+async fn servers_behind_a_proxy_are_reached(cluster: &Cluster) {
     let authority = CertificateAuthority::create();
     let (plain, secure) = (
         Registry::start(Access::Anonymous, Transport::Plain),
@@ -117,7 +118,12 @@ async fn registries_behind_a_proxy_are_reached(cluster: &Cluster) {
     let mut of_secure = only(&secure, &json!({"semver": "*"}));
     of_secure["source"]["registry"]["insecure"] = json!(false);
     of_secure["source"]["registry"]["certSecretRef"] = json!({"name": "ca"});
-    let specs = [("plain", of_plain), ("secure", of_secure)];
+    let repository = GitRepository::create();
+    let server = GitServer::http(&repository, Access::Anonymous, Transport::Tls(authority.issue()));
+    commit(&plain, &repository, "v1.0.0").await;
+    let mut of_git = git_spec(&server.url(), PRODUCTION);
+    of_git["source"]["git"]["certSecretRef"] = json!({"name": "ca"});
+    let specs = [("plain", of_plain), ("secure", of_secure), ("git", of_git)];
     for (name, spec) in &specs {
         let mut spec = spec.clone();
         spec["suspend"] = json!(true);
@@ -126,7 +132,7 @@ async fn registries_behind_a_proxy_are_reached(cluster: &Cluster) {
     {
         let url = proxy.url_without_login();
         let _process = start(cluster, &[], &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]);
-        for (name, _) in &specs {
+        for name in ["plain", "secure"] {
             let status = cluster.condition(name, "SourceReady", "False", "Unreachable").await;
             assert_says(text(&condition(&status, "SourceReady")["message"]), &["the proxy before", "407"]);
         }
@@ -141,7 +147,11 @@ async fn registries_behind_a_proxy_are_reached(cluster: &Cluster) {
     let asked = proxy.requests();
     let asked_for = |line: String| asked.contains(&line);
     assert!(asked_for(format!("GET {inside} 200")), "{asked:?}");
-    assert!(asked_for(format!("CONNECT {} 200", secure.host())), "{asked:?}");
+    let url = server.url();
+    let of_git = url.split('/').nth(2).expect("a host");
+    for host in [&secure.host(), of_git] {
+        assert!(asked_for(format!("CONNECT {host} 200")), "{asked:?}");
+    }
     assert!(!process.log().join("\n").contains("hunter2"));
 }
 

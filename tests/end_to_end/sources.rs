@@ -73,14 +73,16 @@ async fn two_codesyncs_on_one_repository_are_one_look(cluster: &Cluster) {
     let source = estate.source();
     let names: Vec<String> = (0..10).map(|number| format!("many-{number}")).collect();
     for name in &names {
-        cluster.create_config(name, Some(cluster.code(&estate.tagged("v1.0.0")))).await;
-    }
-    for name in &names {
         let target = json!({"kind": "Config", "name": name});
         cluster.create_code_sync(name, json!({"source": source, "target": target})).await;
     }
+    cluster.condition(&names[0], "Ready", "False", "TargetMissing").await;
     for name in &names {
-        cluster.deployed(name, "v1.0.0").await;
+        cluster.create_config(name, Some(cluster.code(&estate.tagged("v1.0.0")))).await;
+    }
+    for name in &names {
+        let status = cluster.deployed(name, "v1.0.0").await;
+        assert!(status["deployed"]["promotion"].is_null(), "it is taken over, not promoted: {status}");
     }
     let before = cluster.list("CodeSync").await;
     estate.registry.forget_requests();

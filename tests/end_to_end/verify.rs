@@ -165,9 +165,8 @@ async fn only_signed_commits_name_an_image(cluster: &Cluster) {
     repository.commit(REFERENCE_FILE, &first, "Nobody signs this");
     registry.forget_requests();
     signed_source(cluster, &server, &[&signer]).await;
-    let status = cluster.condition(PRODUCTION, "Verified", "False", "SignatureMissing").await;
-    assert_says(text(&condition(&status, "Verified")["message"]), &["no signature yet"]);
-    assert!(holds(&status, "Ready"), "{status}");
+    let status = cluster.condition(PRODUCTION, "Ready", "False", "NotVerified").await;
+    assert_says(text(&condition(&status, "Verified")["message"]), &["no signature", "git commit -S"]);
     assert!(registry.requests().is_empty(), "nothing that an unsigned commit names is asked for");
 
     let commit = repository.signed_commit(REFERENCE_FILE, &first, &signer);
@@ -183,7 +182,7 @@ async fn only_signed_commits_name_an_image(cluster: &Cluster) {
     let status = cluster.condition(PRODUCTION, "SourceReady", "False", "NotVerified").await;
     assert_says(
         text(&condition(&status, "SourceReady")["message"]),
-        &["no signature of it is by", "signer@example.com"],
+        &["it is signed by SHA256:", "signer@example.com"],
     );
     assert_eq!(text(&condition(&status, "Ready")["reason"]), "NotVerified");
     assert_eq!(cluster.code_of("Config", PRODUCTION).await, first.trim_end());

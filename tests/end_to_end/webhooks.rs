@@ -217,7 +217,7 @@ fn request(
 ) -> reqwest::RequestBuilder {
     let body = r#"{"ref": "v1.1.0"}"#;
     let tag = sign(&Key::new(HMAC_SHA256, secret.as_bytes()), body.as_bytes());
-    let signature = tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    let signature = format!("sha256={}", hex::encode(tag));
     let address = format!("{hooks}/{}/{PRODUCTION}", cluster.namespace());
     client.post(address).header("X-Signature", signature).body(body)
 }
