@@ -72,10 +72,10 @@ pub struct ObservedSource {
     /// The elected candidate, resolved and fetchable; what was known stays while looks fail.
     pub candidate: Option<CandidateStatus>,
     /// Those that come after it by the policy, the best first: resolved and fetchable, the best [`RIPENING_LIMIT`]
-    /// in all and those of [`awaited`](crate::awaited) that still fit.
+    /// in all and those of [`awaited`](crate::awaited()) that still fit.
     /// None where the CodeSync asks for no age, or the source names one at a time.
     pub next_best: Vec<CandidateStatus>,
-    /// What tags are that were asked for again since [`Awaited::from`]: each with the digest that it has now.
+    /// What tags are that were asked for again since [`Awaited::from`](crate::Awaited::from): each with the digest that it has now.
     pub confirmed: Vec<CodeReference>,
     /// The tag or commit that was seen.
     pub revision: Option<String>,
