@@ -2,8 +2,21 @@
 
 use std::time::Duration;
 
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// What the API server asks of the text.
+const IS_DURATION: &str = "matches('^([0-9]{1,9}(ms|s|m|h))+$')";
+
+/// What the API server asks of a field that may be left out: what is no duration is refused by its type already.
+pub(crate) fn within(field: &str, least: &str, most: &str) -> Rule {
+    let value = format!("self.{field}");
+    Rule::new(format!(
+        "!has({value}) || !{value}.{IS_DURATION} || (duration({value}) >= duration('{least}') && duration({value}) <= duration('{most}'))"
+    ))
+    .message(format!("{field} is between {least} and {most}").as_str())
+}
 
 /// A duration as text: whole numbers with the units `ms`, `s`, `m`, `h`, put together without spaces.
 ///
@@ -13,7 +26,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct DurationText(
     #[schemars(length(min = 2, max = 32), extend("x-kubernetes-validations" = [{
-        "rule": "self.matches('^([0-9]{1,9}(ms|s|m|h))+$')",
+        "rule": format!("self.{IS_DURATION}"),
         "message": "must be a duration such as 30s, 10m or 72h (there are no days)",
     }]))]
     pub String,

@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{GitSource, RegistrySource, Webhook};
-use crate::{duration::DurationText, openvox};
+use crate::{
+    duration::{DurationText, within},
+    openvox,
+};
 
 /// How many digits of a commit a table shows.
 const SHORT_COMMIT_DIGITS: usize = 10;
@@ -16,7 +19,7 @@ const SHORT_COMMIT_DIGITS: usize = 10;
 #[x_kube(
     validation = Rule::new("(has(self.registry) ? 1 : 0) + (has(self.git) ? 1 : 0) + (has(self.file) ? 1 : 0) == 1").message("give exactly one of registry, git and file"),
     validation = Rule::new("!(has(self.interval) && has(self.schedule))").message("give interval or schedule, not both"),
-    validation = Rule::new("!has(self.interval) || !self.interval.matches('^([0-9]{1,9}(ms|s|m|h))+$') || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('720h'))").message("interval is between 1s and 720h")
+    validation = within("interval", "1s", "720h")
 )]
 pub struct Source {
     /// How long between two looks (default 1m). With a small jitter, so that looks spread out.

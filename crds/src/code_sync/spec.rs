@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CodeSyncStatus, DEFAULT_STAGE, LocalReference, Source, Verify, source::Entry};
-use crate::duration::DurationText;
+use crate::duration::{DurationText, within};
 
 /// A CodeSync keeps the Puppet code of Servers and Configs equal to what a source says it should be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -40,7 +40,7 @@ use crate::duration::DurationText;
     validation = Rule::new("!has(self.verify) || !has(self.write) || !has(self.write.form) || self.write.form != 'Tag'")
         .message("verify needs write.form Digest or TagAndDigest: a tag alone can be pushed again, without a signature"),
     validation = Rule::new("!has(self.verify) || !has(self.verify.git) || has(self.source.git)").message("verify.git needs a Git source"),
-    validation = Rule::new("!has(self.minimumAge) || !self.minimumAge.matches('^([0-9]{1,9}(ms|s|m|h))+$') || (duration(self.minimumAge) >= duration('0s') && duration(self.minimumAge) <= duration('2160h'))").message("minimumAge is between 0s and 2160h")
+    validation = within("minimumAge", "0s", "2160h")
 )]
 pub struct CodeSyncSpec {
     /// Looks, elects and reports, but writes nothing: the dry run for adoption.
