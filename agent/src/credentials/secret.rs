@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use voxsync_crds::code_sync::Webhook;
 use voxsync_source::{
     git::{GitHubApp, GitLogin, PRIVATE_KEY_NAMES, has_passphrase},
     registry::{Login, Repository, docker_config},
@@ -11,8 +12,6 @@ use voxsync_source::{
 use crate::look::place::SecretName;
 
 const DOCKER_CONFIG_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
-/// What senders of webhooks prove themselves with.
-const WEBHOOK_KEY: &str = "token";
 const FOR_A_REGISTRY: &str = ".dockerconfigjson, or username and password, or token";
 const FOR_GIT: &str = "username and password, or token, or ssh-privatekey (or identity) and known_hosts, or githubAppID, \
     githubAppInstallationID and githubAppPrivateKey";
@@ -258,7 +257,7 @@ pub(crate) fn check_pull_secret(keys: &SecretKeys) -> Result<(), CredentialProbl
 
 /// Whether a Secret has what a sender of webhooks proves itself with.
 pub(crate) fn check_webhook_secret(keys: &SecretKeys) -> Result<(), CredentialProblem> {
-    keys.bytes(WEBHOOK_KEY).map(drop).ok_or_else(|| keys.lacks(WEBHOOK_KEY))
+    keys.bytes(Webhook::SECRET_KEY).map(drop).ok_or_else(|| keys.lacks(Webhook::SECRET_KEY))
 }
 
 /// Certificates in PEM. Shows none of them.

@@ -17,6 +17,11 @@ pub struct Webhook {
     pub secret_ref: LocalReference,
 }
 
+impl Webhook {
+    /// Where in the Secret it is that the sender knows.
+    pub const SECRET_KEY: &str = "token";
+}
+
 /// Who sends webhooks. Each has its own way to prove itself; docs/webhooks.md has the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

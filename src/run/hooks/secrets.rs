@@ -18,6 +18,7 @@ use std::{
 use k8s_openapi::api::core::v1;
 use kube::{Api, Client};
 use tokio::time::{Instant, timeout, timeout_at};
+use voxsync_crds::code_sync::Webhook;
 use voxsync_webhook::{Refusal, Secret};
 
 use super::{certificate::read_file, rereads::Rereads};
@@ -31,7 +32,7 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// How many secrets are remembered.
 const REMEMBERED_LIMIT: usize = 10_000;
 /// Where in a Secret it is.
-const KEY: &str = "token";
+const KEY: &str = Webhook::SECRET_KEY;
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
