@@ -4,6 +4,7 @@
 use std::{cell::OnceCell, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hex::FromHex as _;
 use jiff::Timestamp;
 use ring::hmac::{Context, HMAC_SHA256, Key, Tag, sign, verify};
 
@@ -59,7 +60,8 @@ impl<'a> Claim<'a> {
     }
 
     fn signed(&self, digits: Option<&str>) -> Verdict {
-        let given = hexadecimal(digits.ok_or(Refusal::Missing)?).ok_or(Refusal::Wrong)?;
+        let given = <[u8; SHA256_BYTES]>::from_hex(digits.ok_or(Refusal::Missing)?);
+        let given = given.map_err(|_| Refusal::Wrong)?;
         self.same(&given, self.signature.get_or_init(|| sign(&self.key, self.delivery.body)).as_ref())
     }
 
@@ -120,18 +122,4 @@ impl<'a> Claim<'a> {
     fn same(&self, given: &[u8], wanted: &[u8]) -> Verdict {
         verify(&self.key, given, sign(&self.key, wanted).as_ref()).map_err(|_| Refusal::Wrong)
     }
-}
-
-fn hexadecimal(digits: &str) -> Option<[u8; SHA256_BYTES]> {
-    let mut bytes = [0; SHA256_BYTES];
-    if digits.len() != 2 * SHA256_BYTES {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        // Else a sign would be a digit.
-        let pair =
-            str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(bytes)
 }
