@@ -42,6 +42,7 @@ pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLo
 pub use state::register_state;
 pub use tags::{RepositoryTags, for_command_line, tags};
 pub use voxsync_promotion::{Gatekeeper, ripe_at};
+pub use voxsync_source::pause;
 
 /// How the agent is run.
 #[derive(Clone, Debug)]

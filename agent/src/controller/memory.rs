@@ -1,11 +1,15 @@
 //! What the controller remembers: all of it is found again after a restart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use voxsync_cluster::{Change, Kind};
 use voxsync_crds::code_sync::TargetKind;
 use voxsync_promotion::{Observed, RefusedWrite, TargetKey};
+use voxsync_source::pause;
 
 use super::{
     pass::{Ended, Refusal},
@@ -18,9 +22,9 @@ use crate::{
 };
 
 /// How long after a first refused or failed write the next try is; each further one doubles it.
-const FIRST_RETRY_SECONDS: u64 = 1;
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest pause between tries.
-const LONGEST_RETRY_SECONDS: u64 = 300;
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// What the controller remembers.
 #[derive(Debug, Default)]
@@ -212,8 +216,5 @@ impl Memory {
 }
 
 fn after(now: Timestamp, tries: u32) -> Timestamp {
-    let doubled =
-        FIRST_RETRY_SECONDS.saturating_mul(1_u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX));
-    let pause = std::time::Duration::from_secs(doubled.min(LONGEST_RETRY_SECONDS));
-    now.checked_add(pause).unwrap_or(Timestamp::MAX)
+    now.checked_add(pause(FIRST_RETRY, tries, LONGEST_RETRY)).unwrap_or(Timestamp::MAX)
 }

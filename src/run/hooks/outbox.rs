@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use voxsync_agent::CodeSyncKey;
+use voxsync_agent::{CodeSyncKey, pause};
 
 /// How long after a write the next one about the same CodeSync comes.
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
@@ -99,10 +99,12 @@ impl Outbox {
             Outcome::Written => row.not_before = now + self.pause,
             Outcome::Gone => _ = self.rows.remove(key),
             Outcome::Failed { retry_after } => {
-                let again = now + backoff(failures).max(retry_after.unwrap_or_default().min(TRIED));
+                let failures = failures.saturating_add(1);
+                let own = pause(FIRST_RETRY, failures, LONGEST_RETRY);
+                let again = now + own.max(retry_after.unwrap_or_default().min(TRIED));
                 if again <= since + TRIED {
                     row.waits_since = Some(since);
-                    (row.not_before, row.failures) = (again, failures + 1);
+                    (row.not_before, row.failures) = (again, failures);
                     return false;
                 }
                 row.not_before = now + GIVEN_UP_PAUSE;
@@ -142,10 +144,6 @@ impl Row {
     fn is_idle(&self) -> bool {
         self.waits_since.is_none() && self.written_since.is_none()
     }
-}
-
-fn backoff(failures: u32) -> Duration {
-    FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_RETRY)
 }
 
 #[cfg(test)]
