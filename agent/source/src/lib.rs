@@ -5,6 +5,7 @@
 pub mod field;
 pub mod file;
 pub mod git;
+mod lock;
 mod pace;
 mod pause;
 pub mod registry;

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio::{
     time::Instant,
 };
 
+use crate::lock::lock;
 use host::{Host, Outcome, Ticket, Verdict};
 
 /// How many requests a second a host gets at most, where nothing else is said: enough for a thousand repositories a
@@ -154,10 +155,6 @@ impl Drop for Admission {
 #[expect(clippy::cast_precision_loss, reason = "any number between 0 and 1 is good")]
 fn chance() -> f64 {
     (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

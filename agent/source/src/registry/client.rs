@@ -1,17 +1,13 @@
 //! One repository at one registry: the connection, the login, and a single request with its refusals.
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Mutex, time::Duration};
 
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION},
 };
 
-use crate::{Pace, Traffic};
+use crate::{Pace, Traffic, lock::lock};
 
 use super::{
     Attempt, Login, Problem, RegistryError, Repository,
@@ -172,7 +168,7 @@ impl RegistryClient {
 
     /// Asks, and once more with a new authorization if the one at hand is not taken.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Response, Problem> {
-        let kept = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = lock(&self.authorization).clone();
         let response = self.send(question, kept.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
@@ -184,7 +180,7 @@ impl RegistryClient {
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(self.login_problem(&self.base));
         }
-        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+        *lock(&self.authorization) = Some(authorization);
         Ok(response)
     }
 

@@ -137,7 +137,7 @@ pub enum Problem {
         /// The host.
         host: String,
     },
-    /// The server speaks TLS, or so it seems.
+    /// The server speaks TLS, and was asked without.
     #[error("{host} answers 400 to plain HTTP; if it speaks TLS, leave out `insecure: true`")]
     SpeaksTls {
         /// The host.

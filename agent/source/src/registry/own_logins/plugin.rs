@@ -7,7 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ use super::{
     configuration::{Configuration, Provider},
 };
 use crate::{
+    lock::lock,
     pause,
     registry::{
         Login, Repository,
@@ -87,7 +88,7 @@ pub(super) struct Failure {
 }
 
 /// What came of a run: the logins, for whom, and for how long; or for whom there are none, and why.
-pub(super) type Outcome = Result<(BTreeMap<String, Entry>, Reach, Duration), (Reach, String)>;
+pub(super) type Outcome = Result<Read, (Reach, String)>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -238,10 +239,6 @@ impl Plugin {
         }
         Ok(output)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Logins, for what they are good, and how long.
