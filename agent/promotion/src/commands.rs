@@ -1,15 +1,12 @@
 //! The commands that messages name, whole: they can be copied into a shell. Pure.
 
-use voxsync_crds::code_sync::{CandidateStatus, CodeSyncSpec};
+use voxsync_crds::code_sync::CandidateStatus;
 
 use crate::view::View;
 
 /// Takes a candidate all the same. Where nothing but its tag can be meant, that is named and no digest.
 pub(crate) fn promote(view: &View<'_>, candidate: &CandidateStatus) -> String {
-    let of_policy = |spec: &CodeSyncSpec| {
-        spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_none())
-    };
-    let tag = candidate.tag.as_deref().filter(|_| of_policy(view.spec));
+    let tag = candidate.tag.as_deref().filter(|_| view.is_ranked());
     promote_reference(view, tag.unwrap_or(&candidate.reference))
 }
 

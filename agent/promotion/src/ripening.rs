@@ -78,7 +78,7 @@ pub(crate) fn harvest(view: &View<'_>, age: Duration) -> Harvest {
         }
         kept.push(candidate);
     }
-    if is_ranked(view) && view.observed.source.problem.as_ref().is_some_and(|problem| problem.unreachable) {
+    if view.is_ranked() && view.observed.source.problem.as_ref().is_some_and(|problem| problem.unreachable) {
         // The look ended too soon: what it did not come to keeps its age and its place, and is not taken.
         let mut place = kept.len();
         for known in view.before.ripening.iter().rev() {
@@ -98,7 +98,7 @@ pub(crate) fn harvest(view: &View<'_>, age: Duration) -> Harvest {
 
 /// Nobody looked yet: ages go on, but what the source may have taken back is not taken.
 fn until_seen(view: &View<'_>, age: Duration) -> Harvest {
-    let goes_on = is_ranked(view) || view.is_same_spec();
+    let goes_on = view.is_ranked() || view.is_same_spec();
     let kept = if goes_on { view.before.ripening.clone() } else { Vec::new() };
     Harvest { ripe: None, ripening: Ripening::new(view, age, kept) }
 }
@@ -195,7 +195,7 @@ fn offered(view: &View<'_>) -> Vec<CandidateStatus> {
     });
     let mut offered: Vec<CandidateStatus> = named.collect();
     // What another spec saw may be of another source.
-    if !is_ranked(view) && view.is_same_spec() {
+    if !view.is_ranked() && view.is_same_spec() {
         let ripening = view.before.ripening.iter().filter(|candidate| !was_replaced(view, candidate));
         offered.extend(ripening.cloned());
         offered.extend(known(view).cloned());
@@ -262,11 +262,6 @@ fn has_same_tag(one: &CandidateStatus, other: &CandidateStatus) -> bool {
 /// Whether two candidates are the same image under the same name.
 fn is_one(one: &CandidateStatus, other: &CandidateStatus) -> bool {
     is_same(one, other) && one.tag == other.tag
-}
-
-/// Whether the source says itself which candidate comes after which.
-fn is_ranked(view: &View<'_>) -> bool {
-    view.spec.source.registry.is_some() && !view.follows_tag()
 }
 
 /// What was taken before, or runs everywhere, is not called back for its age.

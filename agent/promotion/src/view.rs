@@ -60,6 +60,11 @@ impl<'a> View<'a> {
         self.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some())
     }
 
+    /// Whether the source says itself which candidate comes after which.
+    pub(crate) fn is_ranked(&self) -> bool {
+        self.spec.source.registry.is_some() && !self.follows_tag()
+    }
+
     /// Whether nothing may be written. A CodeSync that is deleted goes its last steps all the same.
     pub(crate) fn is_suspended(&self) -> bool {
         self.spec.suspend && !self.observed.is_leaving
