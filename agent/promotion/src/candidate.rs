@@ -225,7 +225,8 @@ fn is_short(objects: &GitObjects) -> bool {
     parts.into_iter().flatten().all(|part| cut(part, NAME_LIMIT_BYTES) == *part)
 }
 
-pub(crate) fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
+/// Whether two candidates are the same image, whatever its tags.
+pub fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
     one.repository == other.repository && one.digest == other.digest
 }
 

@@ -7,7 +7,7 @@ use voxsync_crds::{
     annotations::{HOOKED_AT, REQUESTED_AT},
     code_sync::{CandidateStatus, Outcome},
 };
-use voxsync_promotion::{Action, awaited, step};
+use voxsync_promotion::{Action, awaited, is_same, step};
 
 use super::{
     Controller,
@@ -229,11 +229,7 @@ fn kept(code_sync: &CodeSync) -> Vec<CandidateStatus> {
     };
     let wanted = status.candidate.as_ref();
     let promoted = status.promotion.as_ref().filter(|promotion| promotion.outcome.is_none());
-    let is_other = |promoted: &&CandidateStatus| {
-        wanted.is_none_or(|wanted| {
-            (&wanted.repository, &wanted.digest) != (&promoted.repository, &promoted.digest)
-        })
-    };
+    let is_other = |promoted: &&CandidateStatus| wanted.is_none_or(|wanted| !is_same(wanted, promoted));
     let promoted = promoted.map(|promotion| &promotion.candidate).filter(is_other);
     wanted.into_iter().chain(promoted).cloned().collect()
 }
