@@ -69,7 +69,7 @@ impl Judge<'_> {
         Ok(VerifiedStatus {
             by: signed.into_iter().map(|signed| signed.by).collect(),
             rules: self.query.rules.clone(),
-            keys: self.keys.name(),
+            keys: self.keys.name.clone(),
             until: until.map(Into::into),
         })
     }

@@ -36,6 +36,8 @@ pub(super) enum NoKeys {
 
 /// What the Secrets of one query hold.
 pub(super) struct Keys {
+    /// What names them in a verdict: SHA-256 of all that they hold, in hexadecimal.
+    pub(super) name: String,
     pub(super) git: Option<Material>,
     pub(super) cosign: Option<Material>,
     signers: OnceLock<Result<Signers, String>>,
@@ -81,27 +83,24 @@ impl Keys {
             Some(cosign) => Some(Material::read(tools, query.secret(cosign.secret())).await?),
             None => None,
         };
-        Ok(Self { git, cosign, signers: OnceLock::new(), image_rules: OnceLock::new() })
-    }
-
-    /// What names them in a verdict: SHA-256 of all that they hold, in hexadecimal.
-    pub(super) fn name(&self) -> String {
         let mut hash = Sha256::new();
-        for material in [&self.git, &self.cosign] {
+        for material in [&git, &cosign] {
             hash.update(material.as_ref().map_or(&[][..], |material| &material.hash));
         }
-        hex::encode(hash.finalize())
+        let name = hex::encode(hash.finalize());
+        Ok(Self { name, git, cosign, signers: OnceLock::new(), image_rules: OnceLock::new() })
     }
 
     /// Whether something can be judged by them; what was found out about them once stays so.
     fn usable(self, memory: &mut Memory, query: &VerifyQuery) -> Result<Self, NoKeys> {
-        let name = self.name();
-        let usable = memory.are_usable(query, &name).unwrap_or_else(|| {
+        let known = memory.are_usable(query, &self.name);
+        let usable = known.unwrap_or_else(|| {
             let signers = self.git.as_ref().map_or(Ok(()), |_| self.signers().map(drop));
             let rules = || query.cosign.as_ref().map_or(Ok(()), |cosign| self.image_rules(cosign).map(drop));
-            signers.and_then(|()| rules())
+            let usable = signers.and_then(|()| rules());
+            memory.found_of_keys(query, self.name.clone(), usable.clone());
+            usable
         });
-        memory.found_of_keys(query, name, usable.clone());
         usable.map(|()| self).map_err(NoKeys::Nothing)
     }
 

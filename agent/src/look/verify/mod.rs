@@ -72,7 +72,7 @@ impl<'l> Verifier<'l> {
         let Some(query) = &asked.verify else { return finding };
         let judge = self.keyring.of(query).map(|keys| self.judge(query, keys));
         finding.judged_by = match &judge {
-            Ok(judge) => Some(JudgedBy::Keys(judge.keys.name())),
+            Ok(judge) => Some(JudgedBy::Keys(judge.keys.name.clone())),
             Err(NoKeys::Nothing(why)) => Some(JudgedBy::Nothing(why.clone())),
             Err(NoKeys::Unread(_)) => None,
         };
