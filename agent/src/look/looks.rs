@@ -364,23 +364,26 @@ impl Looks {
 
     /// How often a subscriber looks.
     pub(crate) fn cadence(&self, subscriber: &Subscriber) -> Option<&Cadence> {
-        let row = self.rows.get(&self.subscriptions.get(subscriber)?.id)?;
-        Some(&row.subscribers.get(subscriber)?.cadence)
+        Some(&self.wish(subscriber)?.1.cadence)
     }
 
     /// What is known of what a subscriber wants; `None` before its first look.
     pub(crate) fn finding(&self, subscriber: &Subscriber) -> Option<&Finding> {
-        let row = self.rows.get(&self.subscriptions.get(subscriber)?.id)?;
-        row.findings.get(&row.subscribers.get(subscriber)?.asked)
+        let (row, wish) = self.wish(subscriber)?;
+        row.findings.get(&wish.asked)
     }
 
     /// What the tags are that a subscriber waits for, as far as they were asked for since they had to be.
     pub(crate) fn confirmed(&self, subscriber: &Subscriber) -> Vec<CodeReference> {
-        let subscription = self.subscriptions.get(subscriber);
-        let row = subscription.and_then(|subscription| self.rows.get(&subscription.id));
-        let wish = row.and_then(|row| row.subscribers.get(subscriber));
-        let confirmed = |wish: &Wish| Some(wish.awaits.confirmed(&self.finding(subscriber)?.confirmed));
-        wish.and_then(confirmed).unwrap_or_default()
+        let confirmed = |(row, wish): (&Row, &Wish)| {
+            Some(wish.awaits.confirmed(&row.findings.get(&wish.asked)?.confirmed))
+        };
+        self.wish(subscriber).and_then(confirmed).unwrap_or_default()
+    }
+
+    fn wish(&self, subscriber: &Subscriber) -> Option<(&Row, &Wish)> {
+        let row = self.rows.get(&self.subscriptions.get(subscriber)?.id)?;
+        Some((row, row.subscribers.get(subscriber)?))
     }
 
     /// When the next look is due.
