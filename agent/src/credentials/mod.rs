@@ -75,7 +75,7 @@ impl Secrets {
         {
             return Ok(keys);
         }
-        // It is as old as the question: who forgets it meanwhile wants to know what it is after that.
+        // It is as old as the question: it may be changed before the answer is here.
         let begun = Instant::now();
         let (client, unread) = (self.client.clone(), |error| CredentialProblem::of_api(kind, name, &error));
         let keys = match kind {
