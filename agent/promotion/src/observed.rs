@@ -103,14 +103,20 @@ pub struct SourceProblem {
 
 /// Reasons of problems that end without anybody who does something: an outage, or what is on its way.
 const PASSING_REASONS: [&str; 5] = [
-    "Unreachable",
-    "TooManyRequests",
+    SourceProblem::UNREACHABLE,
+    SourceProblem::TOO_MANY_REQUESTS,
     SourceProblem::IMAGE_UNAVAILABLE,
-    "ReadingBuildTimes",
+    SourceProblem::READING_BUILD_TIMES,
     Unverified::MISSING,
 ];
 
 impl SourceProblem {
+    /// It could not be asked.
+    pub const UNREACHABLE: &str = "Unreachable";
+    /// It was asked too often.
+    pub const TOO_MANY_REQUESTS: &str = "TooManyRequests";
+    /// The next look goes on where this one had to end.
+    pub const READING_BUILD_TIMES: &str = "ReadingBuildTimes";
     /// The source answered, and the image that it names is not there yet.
     pub const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
 

@@ -4,7 +4,6 @@ use std::{collections::HashMap, future::Future, io::ErrorKind, path::Path, time:
 
 use tracing::Instrument as _;
 use voxsync_crds::CodeReference;
-use voxsync_promotion::SourceProblem;
 use voxsync_source::{
     field,
     file::{self, FileProblem},
@@ -17,7 +16,7 @@ use super::{
     image::{found, resolve},
     looks::{Job, PlaceId, Report},
     memory::Memory,
-    place::{Access, FieldQuery, Finding, Place, Want},
+    place::{Access, BAD_REFERENCE, FieldQuery, Finding, NOT_FOUND, Place, UNREACHABLE, Want, problem},
     registry,
     tools::Tools,
     verify::{Asked, Verifier, VerifyQuery, access_of},
@@ -46,7 +45,7 @@ async fn within(
 ) -> Report {
     tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
         let message = format!("the look at it did not end in {limit:?}; it is tried again");
-        let finding = Finding::problem(problem("Unreachable", message, true));
+        let finding = Finding::problem(problem(UNREACHABLE, message, true));
         let findings = asked.into_iter().map(|asked| (asked, finding.clone())).collect();
         Report { id, findings, memory: Memory::default() }
     })
@@ -168,7 +167,7 @@ async fn of_file(
     let reference = match reference {
         Ok(reference) => reference,
         Err(reason) => {
-            return Finding::problem(problem("BadReference", format!("file {place}: {reason}"), false));
+            return Finding::problem(problem(BAD_REFERENCE, format!("file {place}: {reason}"), false));
         }
     };
     let revision = Some(reference.to_string());
@@ -185,16 +184,12 @@ async fn of_file(
 /// A word for programs, and whether the file could not be read at all.
 fn sort(problem: &FileProblem) -> (&'static str, bool) {
     match problem {
-        FileProblem::Unreadable(ErrorKind::NotFound) => ("NotFound", true),
+        FileProblem::Unreadable(ErrorKind::NotFound) => (NOT_FOUND, true),
         FileProblem::Outside(_) | FileProblem::NotAFile | FileProblem::TooLarge { .. } => {
-            ("BadReference", false)
+            (BAD_REFERENCE, false)
         }
-        FileProblem::Unreadable(_) | FileProblem::TimedOut(_) => ("Unreachable", true),
+        FileProblem::Unreadable(_) | FileProblem::TimedOut(_) => (UNREACHABLE, true),
     }
-}
-
-fn problem(reason: &str, message: String, unreachable: bool) -> SourceProblem {
-    SourceProblem { reason: reason.to_owned(), message, unreachable }
 }
 
 #[cfg(test)]

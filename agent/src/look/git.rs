@@ -14,7 +14,8 @@ use super::{
     image::{found, resolve},
     memory::{Author, Memory, Named},
     place::{
-        Access, FieldQuery, Finding, Found, GitFollow, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING, Want,
+        Access, BAD_REFERENCE, FieldQuery, Finding, Found, GitFollow, IMAGE_UNAVAILABLE, NOT_FOUND,
+        PLATFORM_MISSING, Want, unusable,
     },
     tools::Tools,
     verify::{Asked, Verifier},
@@ -141,7 +142,7 @@ impl Source<'_> {
         };
         let place = || format!("Git {}: {} at commit {}", self.url, field.path, short(&file.commit.id));
         let named = reference_in(&file.bytes, field)
-            .map_err(|reason| unusable("BadReference", format!("{}: {reason}", place())));
+            .map_err(|reason| unusable(BAD_REFERENCE, format!("{}: {reason}", place())));
         Ok(named.map(|reference| Named { reference, author: Some(file.commit.author.clone()) }))
     }
 
@@ -165,7 +166,7 @@ impl Source<'_> {
         let reference = match template.image(revision) {
             Ok(reference) => reference,
             Err(error) => {
-                let problem = unusable("BadReference", format!("source.git.image {error}"));
+                let problem = unusable(BAD_REFERENCE, format!("source.git.image {error}"));
                 return Finding { problem: Some(problem), ..seen };
             }
         };
@@ -251,10 +252,6 @@ fn not_built(problem: SourceProblem, revision: &Revision, author: Option<&str>) 
 
 fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
-}
-
-fn unusable(reason: &str, message: String) -> SourceProblem {
-    SourceProblem { reason: reason.to_owned(), message, unreachable: false }
 }
 
 #[cfg(test)]

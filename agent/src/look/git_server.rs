@@ -6,7 +6,7 @@ use voxsync_promotion::SourceProblem;
 use voxsync_source::git::{GitError, GitHubApp, GitLogin, GitProblem, GitRemote, GitUrl};
 
 use super::{
-    place::{Access, BAD_CREDENTIALS},
+    place::{Access, BAD_CREDENTIALS, BAD_REFERENCE, NOT_FOUND, UNAUTHORIZED, UNREACHABLE, problem},
     tools::{Tools, credential_problem},
 };
 use crate::credentials::{git_login, github_app};
@@ -29,7 +29,7 @@ impl Source<'_> {
     {
         let first = self.remote().await?;
         let refused = match self.put(&first, &question).await {
-            Err(failure) if failure.problem.reason == "Unauthorized" => failure,
+            Err(failure) if failure.problem.reason == UNAUTHORIZED => failure,
             answer => return answer,
         };
         let Some(login) = self.access.login() else { return Err(refused) };
@@ -39,7 +39,7 @@ impl Source<'_> {
         let is_other = renewed != first || renewed.app.is_some();
         let answer = if is_other { self.put(&renewed, &question).await } else { Err(refused) };
         match answer {
-            Err(failure) if failure.problem.reason == "Unauthorized" => {
+            Err(failure) if failure.problem.reason == UNAUTHORIZED => {
                 Err(Failure { problem: self.tools.with_keys(failure.problem, self.access).await, ..failure })
             }
             answer => answer,
@@ -59,7 +59,7 @@ impl Source<'_> {
         let login = remote.login.clone();
         let answer = question(remote).await.map_err(|error| self.failure(&error));
         if let (Err(failure), Some(app)) = (&answer, &entry.app)
-            && failure.problem.reason == "Unauthorized"
+            && failure.problem.reason == UNAUTHORIZED
         {
             self.tools.apps.forget(app, &entry.remote, &login);
         }
@@ -70,7 +70,7 @@ impl Source<'_> {
         let (reason, unreachable) = sort(&error.problem);
         let message = self.access.with_paths(&error.to_string());
         let may_end = unreachable || matches!(error.problem, GitProblem::CommitMissing(_));
-        Failure { problem: SourceProblem { reason: reason.to_owned(), message, unreachable }, may_end }
+        Failure { problem: problem(reason, message, unreachable), may_end }
     }
 
     async fn remote(&self) -> Result<Entry, Failure> {
@@ -127,10 +127,10 @@ fn sort(problem: &GitProblem) -> (&'static str, bool) {
         | GitProblem::LoginMismatch(_)
         | GitProblem::App(_)
         | GitProblem::HostKeyUnknown { .. }
-        | GitProblem::HostKeyChanged { .. } => ("Unauthorized", true),
-        GitProblem::RepositoryMissing(_) => ("NotFound", true),
+        | GitProblem::HostKeyChanged { .. } => (UNAUTHORIZED, true),
+        GitProblem::RepositoryMissing(_) => (NOT_FOUND, true),
         GitProblem::BranchMissing { .. } | GitProblem::BranchName(_) | GitProblem::CommitMissing(_) => {
-            ("NotFound", false)
+            (NOT_FOUND, false)
         }
         GitProblem::NoTag(_) => ("NoMatch", false),
         GitProblem::PathMalformed { .. }
@@ -138,8 +138,8 @@ fn sort(problem: &GitProblem) -> (&'static str, bool) {
         | GitProblem::NotAFile { .. }
         | GitProblem::NotACommit { .. }
         | GitProblem::FileTooLarge { .. }
-        | GitProblem::FileRefused(_) => ("BadReference", false),
+        | GitProblem::FileRefused(_) => (BAD_REFERENCE, false),
         GitProblem::CertificateSecret(..) => (BAD_CREDENTIALS, true),
-        _ => ("Unreachable", true),
+        _ => (UNREACHABLE, true),
     }
 }

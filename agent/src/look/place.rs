@@ -26,19 +26,31 @@ pub(crate) const UNAUTHORIZED: &str = "Unauthorized";
 /// The reason of a problem: there is no such repository.
 pub(crate) const NOT_FOUND: &str = "NotFound";
 /// The reason of a problem: it could not be asked.
-pub(crate) const UNREACHABLE: &str = "Unreachable";
+pub(crate) const UNREACHABLE: &str = SourceProblem::UNREACHABLE;
 /// The reason of a problem: it was asked too often.
-pub(crate) const TOO_MANY_REQUESTS: &str = "TooManyRequests";
+pub(crate) const TOO_MANY_REQUESTS: &str = SourceProblem::TOO_MANY_REQUESTS;
+/// The reason of a problem: what is named there names no image.
+pub(crate) const BAD_REFERENCE: &str = "BadReference";
 /// The reason of a problem: the login cannot be used.
 pub(crate) const BAD_CREDENTIALS: &str = "BadCredentials";
 /// Reasons for which an image that is named may be there at the next look.
 const OF_AN_IMAGE: [&str; 6] =
     [IMAGE_UNAVAILABLE, PLATFORM_MISSING, UNAUTHORIZED, BAD_CREDENTIALS, UNREACHABLE, TOO_MANY_REQUESTS];
 /// The reason of a problem: the next look goes on where this one had to end.
-pub(crate) const READING_BUILD_TIMES: &str = "ReadingBuildTimes";
+pub(crate) const READING_BUILD_TIMES: &str = SourceProblem::READING_BUILD_TIMES;
 
 /// The fields of a spec that say how to get in, as messages begin to quote them.
 const FIELDS: [&str; 4] = ["secretRef", "certSecretRef", "certConfigMapRef", "insecure"];
+
+/// A problem whose reason is this; `unreachable` where what was asked could not answer.
+pub(crate) fn problem(reason: &str, message: String, unreachable: bool) -> SourceProblem {
+    SourceProblem { reason: reason.to_owned(), message, unreachable }
+}
+
+/// What is there cannot be used.
+pub(crate) fn unusable(reason: &str, message: String) -> SourceProblem {
+    problem(reason, message, false)
+}
 
 /// One place that is looked at. Equal places are looked at once, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

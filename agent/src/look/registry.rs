@@ -13,7 +13,7 @@ use super::{
     builds::{Builds, TAGS_A_LOOK},
     image::{found, resolve},
     memory::{Elected, Memory},
-    place::{Access, Finding, Found, READING_BUILD_TIMES, TagQuery, Want},
+    place::{Access, BAD_REFERENCE, Finding, Found, READING_BUILD_TIMES, TagQuery, Want, unusable},
     plan::registry_access,
     tools::Tools,
 };
@@ -178,7 +178,7 @@ async fn follow(
         .ask((repository, access), Subject::Names, |client| async move { client.head(tag).await })
         .await?;
     let reference = CodeReference::new(repository, Some(tag), Some(&digest))
-        .map_err(|error| unusable("BadReference", error.to_string()))?;
+        .map_err(|error| unusable(BAD_REFERENCE, error.to_string()))?;
     let facts = resolve(tools, memory, want, &reference, access).await?;
     let image = Found {
         // All its candidates have the same tag.
@@ -188,8 +188,4 @@ async fn follow(
         ..found(&reference, &facts)
     };
     Ok(Finding { image: Some(image), revision: Some(tag.to_owned()), ..Finding::default() })
-}
-
-fn unusable(reason: &str, message: String) -> SourceProblem {
-    SourceProblem { reason: reason.to_owned(), message, unreachable: false }
 }

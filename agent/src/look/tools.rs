@@ -14,8 +14,8 @@ use super::{
     clients::Clients,
     github::AppTokens,
     place::{
-        Access, BAD_CREDENTIALS, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING, TOO_MANY_REQUESTS,
-        UNAUTHORIZED, UNREACHABLE,
+        Access, BAD_CREDENTIALS, BAD_REFERENCE, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING,
+        TOO_MANY_REQUESTS, UNAUTHORIZED, UNREACHABLE, problem, unusable,
     },
 };
 use crate::{
@@ -65,11 +65,8 @@ impl Tools {
     where
         F: Future<Output = Result<T, RegistryError>>,
     {
-        let repository: Repository = repository.parse().map_err(|error: RepositoryError| SourceProblem {
-            reason: "BadReference".to_owned(),
-            message: error.to_string(),
-            unreachable: false,
-        })?;
+        let refused = |error: RepositoryError| unusable(BAD_REFERENCE, error.to_string());
+        let repository: Repository = repository.parse().map_err(refused)?;
         let mut of_mirrors = String::new();
         for mirror in self.clients.of_mirrors(&self.secrets, &repository, access, subject).await {
             match Box::pin(question(mirror)).await {
@@ -166,12 +163,12 @@ pub(crate) fn credential_problem(error: &CredentialProblem) -> SourceProblem {
 }
 
 pub(super) fn bad_credentials(message: String) -> SourceProblem {
-    SourceProblem { reason: BAD_CREDENTIALS.to_owned(), message, unreachable: true }
+    problem(BAD_CREDENTIALS, message, true)
 }
 
 pub(super) fn problem_of(error: &RegistryError) -> SourceProblem {
     let (reason, unreachable) = sort(&error.problem);
-    SourceProblem { reason: reason.to_owned(), message: error.to_string(), unreachable }
+    problem(reason, error.to_string(), unreachable)
 }
 
 fn is_refusal(problem: &Problem) -> bool {
