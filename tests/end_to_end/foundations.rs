@@ -18,7 +18,7 @@ pub(crate) const CASES: &[Case] = cases![
     an_old_cluster_drops_image_volumes => Needs::WITHOUT_IMAGE_VOLUMES,
 ];
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(4);
 const FIRST: &str = "registry.example/code:v1";
 const SECOND: &str = "registry.example/code:v2";
 

@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 /// How long a process may take to say something, or to end.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 pub(crate) const CASES: &[Case] = cases![
     run_promotes_answers_and_stops_on_sigterm => Needs::BOTH_SHAPES,

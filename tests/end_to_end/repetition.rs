@@ -11,7 +11,7 @@ use crate::harness::{
     wait_for,
 };
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(4);
 
 pub(crate) const CASES: &[Case] = cases![
     a_restart_says_nothing_again => Needs::BOTH_SHAPES,

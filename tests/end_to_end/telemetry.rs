@@ -25,7 +25,7 @@ use crate::harness::{
     wait_for,
 };
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(4);
 
 pub(crate) const CASES: &[Case] = cases![
     a_promotion_can_be_followed_through_its_spans => Needs::BOTH_SHAPES,

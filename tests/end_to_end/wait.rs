@@ -21,7 +21,7 @@ use crate::harness::{
 };
 
 /// How long it may take to say something, or to end.
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(4);
 const COMMIT: &str = "4be01c7a9f2c1ab04d4be01c7a9f2c1ab04d4be0";
 
 pub(crate) const CASES: &[Case] = cases![

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::{cluster::Cluster, shipped, status::text, wait::wait_for};
 
 /// How long the API server may take to know of new rights.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// How voxsync reaches the API server.
 #[derive(Clone)]

@@ -1,6 +1,13 @@
 //! Tests as a list: written once, run on each kind of cluster.
 
-use std::{any::Any, panic::AssertUnwindSafe, pin::Pin, process::ExitCode, time::Duration};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::FutureExt as _;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -13,6 +20,10 @@ use super::{
 /// They mostly wait for rollouts: more of them than processors run at once.
 const THREADS: usize = 6;
 const TEST_TIMEOUT: Duration = Duration::from_mins(25);
+
+/// Which tests failed and why, for the end of the output: the states of their clusters, which come with each, are long.
+static FAILURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+const LONGEST_SUMMARY_CHARS: usize = 2_000;
 
 /// A test, and what it needs.
 pub(crate) struct Case {
@@ -105,7 +116,11 @@ pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
             }
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    for failure in FAILURES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        eprintln!("{failure}");
+    }
+    conclusion.exit_code()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,16 +134,20 @@ fn trial(place: Place, file: &str, case: &'static Case, shape: Shape) -> Trial {
     let setup =
         Setup { shape, has_image_volumes: case.needs.has_image_volumes, exclusive: case.needs.exclusive };
     match place {
-        Place::Sandbox => Trial::test(format!("sandbox::{file}::{}{variant}", case.name), move || {
-            run_case(case, Cluster::in_sandbox(setup, case.name))
-        }),
-        Place::ControlPlane => Trial::test(format!("cluster::{file}::{}{variant}", case.name), move || {
-            run_case(case, Cluster::on_control_plane(setup, case.name))
-        }),
+        Place::Sandbox => {
+            let name = format!("sandbox::{file}::{}{variant}", case.name);
+            Trial::test(name.clone(), move || run_case(&name, case, Cluster::in_sandbox(setup, case.name)))
+        }
+        Place::ControlPlane => {
+            let name = format!("cluster::{file}::{}{variant}", case.name);
+            Trial::test(name.clone(), move || {
+                run_case(&name, case, Cluster::on_control_plane(setup, case.name))
+            })
+        }
     }
 }
 
-fn run_case(case: &'static Case, cluster: impl Future<Output = Cluster>) -> Result<(), Failed> {
+fn run_case(name: &str, case: &'static Case, cluster: impl Future<Output = Cluster>) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -145,6 +164,8 @@ fn run_case(case: &'static Case, cluster: impl Future<Output = Cluster>) -> Resu
         let result = match failure {
             None => Ok(()),
             Some(failure) => {
+                let short: String = failure.chars().take(LONGEST_SUMMARY_CHARS).collect();
+                FAILURES.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}: {short}"));
                 Err(format!("{failure}\n\nWhat was in its namespace:\n{}", cluster.state().await).into())
             }
         };

@@ -22,7 +22,7 @@ const CANARY: &str = "canary";
 const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
 const AUTHORITY: &str = "ca";
 /// Ten restarts of a Server, several estates at once.
-const DEADLINE: Duration = Duration::from_mins(2);
+const DEADLINE: Duration = Duration::from_mins(6);
 
 /// The tags that each Server's Deployment was let run, in their order.
 pub(crate) type Codes = BTreeMap<String, Vec<String>>;

@@ -11,7 +11,7 @@ use voxsync_fixtures::Registry;
 use super::{cluster::Cluster, wait::wait_for};
 
 /// A rollout on a machine that runs many tests at once takes its time.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(4);
 
 impl Cluster {
     /// Creates a CodeSync, or gives the API server's refusal.

@@ -32,7 +32,7 @@ use traffic::{Passage, Traffic, as_write};
 
 const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// How long the API server may take for what was let through.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// How long a process may take to get to the write that is to be caught.
 const CATCH_DEADLINE: Duration = Duration::from_mins(1);
 /// Runs until it is dropped.
