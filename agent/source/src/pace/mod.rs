@@ -39,6 +39,8 @@ struct Shared {
 
 struct Gate {
     turns: Arc<Semaphore>,
+    /// Held by the one that waits for the budget or a rest: it came first, and goes first.
+    front: tokio::sync::Mutex<()>,
     host: Mutex<Host>,
     /// Wakes those who wait for a trial.
     trial_ended: Notify,
@@ -72,6 +74,7 @@ impl Pace {
     pub async fn admit(&self, host: &str) -> Admission {
         let gate = self.gate(host);
         let turn = Arc::clone(&gate.turns).acquire_owned().await.ok();
+        let _front = gate.front.lock().await;
         loop {
             let trial_ended = gate.trial_ended.notified();
             let verdict = lock(&gate.host).admit(Instant::now());
@@ -110,6 +113,7 @@ impl Pace {
         gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !lock(&gate.host).is_forgettable(now));
         let gate = Arc::new(Gate {
             turns: Arc::new(Semaphore::new(AT_ONCE_TO_A_HOST)),
+            front: tokio::sync::Mutex::default(),
             host: Mutex::new(Host::new(self.0.requests_per_second, now)),
             trial_ended: Notify::new(),
         });
@@ -214,6 +218,22 @@ mod tests {
         assert!(times[1].0 >= answered, "the first goes alone: {times:?}");
         // The last of 40 cannot come sooner than 50 a second allow.
         assert!(times[39].0 >= first + Duration::from_millis(38 * 20), "{times:?}");
+    }
+
+    /// Where there are several threads, the task that is woken last runs first.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn who_came_first_goes_first() {
+        let pace = Pace::new(500);
+        let (order, seen) = (Arc::new(Mutex::new(Vec::new())), 0..100);
+        let tasks = seen.clone().map(|number| {
+            let (pace, order) = (pace.clone(), Arc::clone(&order));
+            tokio::spawn(async move {
+                pace.admit("busy").await.answered();
+                lock(&order).push(number);
+            })
+        });
+        futures::future::join_all(tasks).await;
+        assert_eq!(*lock(&order), seen.collect::<Vec<_>>());
     }
 
     #[tokio::test]
