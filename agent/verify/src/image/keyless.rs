@@ -112,3 +112,7 @@ fn refusal(error: &Error) -> Refusal {
         _ => Refusal::Tampered(said),
     }
 }
+
+#[cfg(test)]
+#[path = "keyless_tests.rs"]
+mod tests;
