@@ -111,17 +111,32 @@ impl PgpKey<'_> {
         on_users.chain(direct.filter(|own| own.verify_key(&key.primary_key).is_ok()))
     }
 
-    fn revocations(&self, kind: SignatureType) -> impl Iterator<Item = &Signature> {
-        self.revocations.iter().filter(move |revocation| revocation.typ() == Some(kind))
+    /// Refuses what is revoked. A revocation by the key itself that cannot be checked counts, too: nobody knows that it is none.
+    fn not_revoked(
+        &self,
+        kind: SignatureType,
+        what: &str,
+        holds: impl Fn(&Signature) -> bool,
+    ) -> Result<(), Refusal> {
+        for revocation in self.revocations.iter().filter(|one| one.typ() == Some(kind)) {
+            if holds(revocation) {
+                return Err(Refusal::Expired(format!("{what} is revoked")));
+            }
+            let can_be_checked = revocation.hash_alg().is_some_and(|digest| digest.new_hasher().is_ok());
+            if !can_be_checked && is_by(revocation, &self.key.primary_key) {
+                return Err(Refusal::Expired(format!(
+                    "{what} may be revoked: it has a revocation by a digest that voxsync cannot check; sign with another key"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Until when it is good, if it is.
     fn primary_is_good(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let primary = &self.key.primary_key;
-        let mut revocations = self.revocations(SignatureType::KeyRevocation);
-        if revocations.any(|revocation| revocation.verify_key(primary).is_ok()) {
-            return Err(Refusal::Expired(format!("{} is revoked", named(self.key))));
-        }
+        let holds = |revocation: &Signature| revocation.verify_key(primary).is_ok();
+        self.not_revoked(SignatureType::KeyRevocation, &named(self.key), holds)?;
         let newest = self.own_signatures().max_by_key(|own| own.created());
         let newest = newest
             .ok_or_else(|| Refusal::Malformed(format!("{} has no signature on itself", named(self.key))))?;
@@ -136,9 +151,8 @@ impl PgpKey<'_> {
     ) -> Result<Option<Timestamp>, Refusal> {
         let primary = &self.key.primary_key;
         let holds = |own: &Signature| own.verify_subkey_binding(primary, &subkey.key).is_ok();
-        if self.revocations(SignatureType::SubkeyRevocation).any(holds) {
-            return Err(Refusal::Expired(format!("a subkey of {} is revoked", named(self.key))));
-        }
+        let what = format!("a subkey of {}", named(self.key));
+        self.not_revoked(SignatureType::SubkeyRevocation, &what, holds)?;
         let bindings = subkey.signatures.iter().filter(|own| holds(own));
         let binding = bindings.max_by_key(|own| own.created());
         let binding = binding

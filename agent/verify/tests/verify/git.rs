@@ -180,6 +180,34 @@ fn a_subkey_is_revoked_wherever_that_is_said() {
     }
 }
 
+#[rstest]
+#[case::of_the_key(0x20, false)]
+#[case::of_a_subkey(0x28, true)]
+fn a_revocation_that_cannot_be_checked_counts(#[case] kind: u8, #[case] of_subkey: bool) {
+    let signer = GpgSigner::new("ed25519", "never", None);
+    if of_subkey {
+        signer.add_subkey("ed25519", "sign", "never");
+    }
+    let object = commit(PAYLOAD, &signer.sign(PAYLOAD.as_bytes(), None, &[]));
+    if of_subkey {
+        signer.revoke_subkey();
+    } else {
+        signer.revoke();
+    }
+    let mut key = signer.public_key_bytes();
+    // RFC 9580, 5.2.3: version 4, the type, EdDSA, and then the digest, which becomes one that nobody has.
+    let head = [4, kind, 22];
+    let at = key.windows(head.len()).position(|bytes| bytes == head).unwrap() + head.len();
+    key[at] = 99;
+    let other = GpgSigner::new("ed25519", "never", None);
+    let of_other = commit(PAYLOAD, &other.sign(PAYLOAD.as_bytes(), None, &[]));
+    let other = other.public_key_bytes();
+    let trusted = Signers::parse([("first", key.as_slice()), ("second", other.as_slice())]).unwrap();
+    let refusal = judge(&trusted, "", &object).unwrap_err();
+    assert!(matches!(&refusal, Refusal::Expired(why) if why.contains("may be revoked")), "{refusal}");
+    assert!(judge(&trusted, "", &of_other).is_ok(), "it is none of this key's");
+}
+
 #[test]
 fn keys_of_all_kinds_and_subkeys_of_openpgp_sign() {
     for algorithm in ["rsa2048", "nistp256", "nistp384"] {
