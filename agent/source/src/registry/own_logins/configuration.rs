@@ -150,10 +150,22 @@ providers:
     }
 
     #[rstest]
+    #[case("1.5h", Duration::from_mins(90))]
+    #[case("1h30m", Duration::from_mins(90))]
+    #[case("300ms", Duration::from_millis(300))]
+    #[case("0", Duration::ZERO)]
+    fn durations_are_those_of_go(#[case] text: &str, #[case] wanted: Duration) {
+        let mut provider = provider();
+        provider["defaultCacheDuration"] = json!(text);
+        assert_eq!(read(&provider).unwrap().providers[0].default_cache_duration, wanted);
+    }
+
+    #[rstest]
     #[case("name", json!("../sh"), "not that of a file")]
     #[case("name", json!(".."), "not that of a file")]
     #[case("matchImages", json!([]), "`matchImages`")]
     #[case("defaultCacheDuration", json!("long"), "for example 12h")]
+    #[case("defaultCacheDuration", json!("-1h"), "for example 12h")]
     #[case("apiVersion", json!("v1"), "another protocol")]
     #[case("tokenAttributes", json!({"serviceAccountTokenAudience": "x"}), "`tokenAttributes`")]
     #[case("matchImages", json!("*"), "is not a CredentialProviderConfig")]

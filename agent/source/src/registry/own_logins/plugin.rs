@@ -19,7 +19,7 @@ use tokio::{
     sync::{Mutex as Turn, Semaphore},
     time::Instant,
 };
-use voxsync_crds::duration::DurationText;
+use voxsync_crds::duration::go_duration;
 
 use super::{
     OwnLoginError,
@@ -97,7 +97,7 @@ struct Response {
     kind: String,
     cache_key_type: Reach,
     #[serde(default)]
-    cache_duration: Option<DurationText>,
+    cache_duration: Option<String>,
     #[serde(default)]
     auth: Option<BTreeMap<String, Entry>>,
 }
@@ -255,9 +255,10 @@ pub(super) fn read(output: &[u8], provider: &Provider) -> Result<Read, String> {
             provider.protocol
         ));
     }
-    let age = match response.cache_duration.map(|age| age.to_duration()) {
+    let age = match response.cache_duration.as_deref().map(go_duration) {
         None => provider.default_cache_duration,
-        Some(Ok(age)) => age,
+        // What is over before it begins is not kept.
+        Some(Ok(age)) => Duration::try_from(age).unwrap_or_default(),
         Some(Err(_)) => return Err("its `cacheDuration` is no duration".to_owned()),
     };
     Ok((response.auth.unwrap_or_default(), response.cache_key_type, age))

@@ -96,12 +96,18 @@ async fn a_program_is_asked_and_its_answer_is_kept(#[case] reach: &str, #[case] 
     assert_eq!(world.requests().len(), runs + 1, "what is refused is asked for again");
 }
 
+#[rstest]
+#[case::not_at_all("0s", 2)]
+#[case::no_unit("0", 2)]
+#[case::over_already("-1.5h", 2)]
+#[case::a_part_of_a_unit("1.5h", 1)]
+#[case::parts_of_several("1h1.5m300ms", 1)]
 #[tokio::test]
-async fn an_answer_may_say_that_it_is_not_to_be_kept() {
-    let world = World::with(&answer("Image", r#", "cacheDuration": "0s""#), json!({})).await;
+async fn an_answer_may_say_how_long_it_is_to_be_kept(#[case] age: &str, #[case] runs: usize) {
+    let world = World::with(&answer("Image", &format!(r#", "cacheDuration": "{age}""#)), json!({})).await;
     world.login("one.example/code").await.unwrap();
     world.login("one.example/code").await.unwrap();
-    assert_eq!(world.requests().len(), 2);
+    assert_eq!(world.requests().len(), runs);
 }
 
 #[tokio::test]
