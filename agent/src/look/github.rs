@@ -7,26 +7,26 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use voxsync_source::{
+    Pace,
     git::{self, GitError, GitHubApp, GitLogin, GitProblem, GitRemote, InstallationToken},
     pause,
 };
 
 /// How many tokens are remembered; more than that means that most are no longer used.
 const REMEMBERED_TOKENS_LIMIT: usize = 1000;
-/// For how many Apps a token is asked at once.
-const ASKED_AT_ONCE: usize = 8;
 /// For so long a first failure is an answer, too, and each further one for twice as long.
 const FIRST_FAILURE_AGE: Duration = Duration::from_secs(10);
 /// The longest that a failure is an answer.
 const LONGEST_FAILURE_AGE: Duration = Duration::from_mins(1);
 
 /// The tokens of all Apps.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct AppTokens {
     slots: Mutex<HashMap<Key, Slot>>,
-    turns: Semaphore,
+    /// The manners in which hosts are asked: one that does not answer holds up its own Apps only, and no question of Git.
+    pace: Pace,
 }
 
 /// An App, the host that its token is for, and with which certificates that is asked.
@@ -47,12 +47,6 @@ enum Kept {
     },
 }
 
-impl Default for AppTokens {
-    fn default() -> Self {
-        Self { slots: Mutex::default(), turns: Semaphore::new(ASKED_AT_ONCE) }
-    }
-}
-
 impl AppTokens {
     /// A login with a token of the App, for the host of `remote`.
     pub(crate) async fn login(&self, app: &GitHubApp, remote: &GitRemote) -> Result<GitLogin, GitError> {
@@ -67,7 +61,7 @@ impl AppTokens {
             Kept::Failure { count, .. } => *count,
             Kept::Token(_) | Kept::Nothing => 0,
         };
-        let _turn = self.turns.acquire().await;
+        let _admission = self.pace.admit(remote.url.host()).await;
         match git::github_token(app, remote, Timestamp::now()).await {
             Ok(token) => {
                 let login = token.login();
@@ -106,37 +100,77 @@ impl AppTokens {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use futures::future::join_all;
     use voxsync_fixtures::{CertificateAuthority, Fault, GitHub, GitRepository, GitServer, Transport};
 
     use super::*;
+
+    /// More than may ever be asked at once, of all hosts together.
+    const SILENT_HOSTS: u8 = 40;
+    /// Less than what hangs here is waited for.
+    const PATIENCE: Duration = Duration::from_secs(15);
 
     fn origin(server: &GitServer) -> String {
         server.url().rsplit_once('/').unwrap().0.to_owned()
     }
 
-    #[tokio::test]
-    async fn a_failure_is_an_answer_for_a_while_and_a_token_until_it_is_refused() {
-        // Another test may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (github, repository) = (GitHub::create(), GitRepository::create());
-        let authority = CertificateAuthority::create();
-        let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
-        let remote = GitRemote {
-            url: server.url().parse().unwrap(),
+    fn remote(url: &str, authority: &CertificateAuthority) -> GitRemote {
+        GitRemote {
+            url: url.parse().unwrap(),
             login: GitLogin::Anonymous,
             ca_pem: Some(authority.pem()),
             identity_pem: None,
             file_root: None,
             timeout: Duration::from_secs(20),
             traffic: voxsync_source::Traffic::default(),
-        };
-        let text = |key: &str| github.secret()[key].as_str().unwrap().to_owned();
-        let app = GitHubApp {
+        }
+    }
+
+    fn app(github: &GitHub) -> GitHubApp {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let secret = github.secret();
+        let text = |key: &str| secret[key].as_str().unwrap().to_owned();
+        GitHubApp {
             app: text("githubAppID"),
             installation: text("githubAppInstallationID").parse().unwrap(),
             private_key_pem: text("githubAppPrivateKey"),
             base_url: None,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn hosts_that_give_no_token_hold_up_no_other() {
+        let (github, repository) = (GitHub::create(), GitRepository::create());
+        let authority = CertificateAuthority::create();
+        let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
+        let (tokens, app) = (AppTokens::default(), app(&github));
+        // They take connections, and say nothing.
+        let silent =
+            (1..=SILENT_HOSTS).map(|number| TcpListener::bind((Ipv4Addr::new(127, 0, 1, number), 0)));
+        let silent: Vec<TcpListener> = silent.map(Result::unwrap).collect();
+        let hung = silent.iter().map(async |silent| {
+            let url = format!("https://{}/code.git", silent.local_addr().unwrap());
+            tokens.login(&app, &remote(&url, &authority)).await
+        });
+        let well = remote(&server.url(), &authority);
+        tokio::select! {
+            biased;
+            _ = join_all(hung) => panic!("what hangs has ended"),
+            token = tokio::time::timeout(PATIENCE, tokens.login(&app, &well)) => {
+                token.expect("it waits for those that hang").unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_an_answer_for_a_while_and_a_token_until_it_is_refused() {
+        let (github, repository) = (GitHub::create(), GitRepository::create());
+        let authority = CertificateAuthority::create();
+        let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
+        let (remote, app) = (remote(&server.url(), &authority), app(&github));
         let (tokens, asked) = (AppTokens::default(), || server.requests().len());
         server.answer(Fault { path: "access_tokens", status: 500, headers: vec![], times: 1 });
         let error = tokens.login(&app, &remote).await.unwrap_err();
