@@ -87,6 +87,7 @@ macro_rules! cases {
 pub(crate) use cases;
 
 /// Runs the tests that the command line asks for.
+#[expect(clippy::print_stderr, reason = "the end of a test's output is for people")]
 pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
     // Every client of this process uses it; nobody has installed another one yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
