@@ -9,8 +9,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest reference, in bytes: a host of 253 with its port, a name of 255, a tag and a digest.
+pub const REFERENCE_LIMIT_BYTES: usize =
+    253 + ":65535/".len() + 255 + 1 + TAG_LIMIT_BYTES + "@sha256:".len() + 64;
 /// The longest reference that the operator's schema accepts, in bytes.
-pub const REFERENCE_LIMIT_BYTES: usize = 512;
+pub const WRITTEN_LIMIT_BYTES: usize = 512;
 /// The longest tag, in bytes (OCI distribution specification).
 pub const TAG_LIMIT_BYTES: usize = 128;
 
@@ -47,7 +50,7 @@ impl CodeReference {
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let fail = |reason| ReferenceError { text: shorten(text), reason };
         if text.len() > REFERENCE_LIMIT_BYTES {
-            return Err(fail("it is longer than 512 characters"));
+            return Err(fail("it is longer than a host, a name, a tag and a digest can be"));
         }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
@@ -322,6 +325,15 @@ mod tests {
     fn refuses(#[case] text: &str) {
         let error = CodeReference::parse(text).unwrap_err().to_string();
         assert!(error.contains("is not an image reference"), "{error}");
+    }
+
+    #[test]
+    fn the_longest_name_and_tag_have_room_for_a_digest() {
+        let host = [63, 63, 63, 61].map(|length| "h".repeat(length)).join(".");
+        let (name, tag) = ("n".repeat(255), "t".repeat(TAG_LIMIT_BYTES));
+        let longest = CodeReference::new(&format!("{host}:65535/{name}"), Some(&tag), Some(DIGEST)).unwrap();
+        assert_eq!(longest.to_string().len(), REFERENCE_LIMIT_BYTES);
+        assert!(CodeReference::parse(&format!("{host}:65535/n{name}:{tag}@{DIGEST}")).is_err());
     }
 
     #[test]

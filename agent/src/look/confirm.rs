@@ -87,3 +87,19 @@ pub(crate) fn confirmed(memory: &Memory, access: &Access, sought: &Sought) -> Ve
     });
     known.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_confirmed_with_its_digest() {
+        let repository = format!("ghcr.io/{}", "r".repeat(380));
+        let tag = CodeReference::new(&repository, Some(&"t".repeat(100)), None).unwrap();
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let mut memory = Memory::default();
+        memory.confirm((tag.clone(), Access::default()), Some(digest.clone()));
+        let known = confirmed(&memory, &Access::default(), &Sought::from([(tag, None)]));
+        assert_eq!(known.iter().map(|it| it.reference.digest()).collect::<Vec<_>>(), [Some(digest.as_str())]);
+    }
+}
