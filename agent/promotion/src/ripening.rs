@@ -25,7 +25,7 @@ use crate::{
     commands,
     rows::{MINIMUM_AGE, Row, Weight},
     text::{clock, later},
-    thinning::{fits, thin_out},
+    thinning::thin_out,
     view::View,
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn while_pinned(view: &View<'_>) -> Ripening {
     let Some(age) = minimum_age(view) else { return Ripening::default() };
     let Harvest { ripe, mut ripening } = harvest(view, age);
     if let Some(ripe) = ripe {
-        ripening.keep(&ripe);
+        ripening.keep(&ripe, age);
     }
     Ripening { kept: ripening.kept, ..Ripening::default() }
 }
@@ -111,12 +111,15 @@ impl Ripening {
     }
 
     /// Keeps the age of a candidate that is old enough, and is not taken.
-    pub(crate) fn keep(&mut self, candidate: &CandidateStatus) {
-        if !self.kept.iter().any(|kept| is_one(kept, candidate)) {
-            self.kept.push(candidate.clone());
-            if !fits(&self.kept) {
-                self.kept.pop();
-            }
+    pub(crate) fn keep(&mut self, candidate: &CandidateStatus, age: Duration) {
+        if self.kept.iter().any(|kept| is_one(kept, candidate)) {
+            return;
+        }
+        self.kept.push(candidate.clone());
+        thin_out(&mut self.kept, age);
+        // Nobody is told of what is not kept.
+        for named in [&mut self.next, &mut self.doubted] {
+            named.take_if(|(named, _)| !self.kept.iter().any(|kept| is_one(kept, named)));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{observed::RIPENING_LIMIT, ripening::ripe_at};
 const RIPENING_LIMIT_BYTES: usize = 16 * 1024;
 
 /// Whether the status has room for all of them.
-pub(crate) fn fits(kept: &[CandidateStatus]) -> bool {
+fn fits(kept: &[CandidateStatus]) -> bool {
     let size_bytes = |candidate: &CandidateStatus| {
         serde_json::to_string(candidate).map_or(RIPENING_LIMIT_BYTES, |json| json.len() + 1)
     };

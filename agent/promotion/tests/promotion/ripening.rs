@@ -331,6 +331,21 @@ fn a_pin_is_not_delayed_and_ages_go_on_under_it() {
 }
 
 #[test]
+fn a_pin_loses_no_age_of_what_ran_before_although_much_is_younger() {
+    let mut world = aging();
+    world.pins("v1.3.0");
+    let younger: Vec<String> = (0..=RIPENING_LIMIT).rev().map(|number| format!("v1.5.{number}")).collect();
+    let tags: Vec<&str> = younger.iter().map(String::as_str).chain(["v1.4.2"]).collect();
+    world.lists(&tags);
+    for _ in 0..3 {
+        world.settle();
+        assert_eq!(world.ripening().len(), RIPENING_LIMIT);
+        assert_eq!(world.ripening().last(), Some(&"v1.4.2"), "{:?}", world.ripening());
+        world.passes(10 * MINUTE);
+    }
+}
+
+#[test]
 fn what_is_lower_than_what_runs_does_not_grow_young_again() {
     let mut world = aging();
     world.lists(&["v1.4.1"]);
