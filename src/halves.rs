@@ -85,12 +85,12 @@ pub fn work(
             selector: halves.selector.clone(),
             user_agent: USER_AGENT.to_owned(),
             registries: halves.registries.clone(),
+            authorities: None,
             metrics: voxsync_agent::Metrics::register(metrics),
             gatekeeper: match halves.reconciler {
                 ReconcilerMode::Full | ReconcilerMode::Off => voxsync_agent::Gatekeeper::Present,
                 ReconcilerMode::Cooperative | ReconcilerMode::Observe => voxsync_agent::Gatekeeper::Absent,
             },
-            looks: voxsync_agent::LookBoard::default(),
             bell: halves.bell.clone(),
         };
         let shard = halves.election.as_ref().and_then(|election| election.shard.as_ref());

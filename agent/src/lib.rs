@@ -34,13 +34,13 @@ use voxsync_cluster::Cluster;
 use voxsync_crds::code_sync::LabelSelector;
 
 pub use check::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted, check};
-pub use controller::{Listener, LookBell, LookBoard};
+pub use controller::{Listener, LookBell};
 pub use key::CodeSyncKey;
-pub use look::LookTimes;
+pub use look::{NextLook, next_look};
 pub use metrics::Metrics;
 pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
-pub use tags::{RepositoryTags, for_command_line, tags};
+pub use tags::{RepositoryTags, digest_of, tags};
 pub use voxsync_promotion::{Gatekeeper, ripe_at};
 pub use voxsync_source::pause;
 
@@ -60,12 +60,12 @@ pub struct Options {
     pub user_agent: String,
     /// How registries are asked.
     pub registries: Registries,
+    /// Certificates in PEM of authorities that registries and Git servers may have, besides those that a CodeSync names.
+    pub authorities: Option<String>,
     /// Where the agent counts.
     pub metrics: Metrics,
     /// Whether there is a reconciler that holds Deployments back when a stage needs an order.
     pub gatekeeper: Gatekeeper,
-    /// Where the agent says when it looks.
-    pub looks: LookBoard,
     /// By which others ask it to look now.
     pub bell: LookBell,
 }

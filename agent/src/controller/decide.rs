@@ -1,6 +1,6 @@
 //! One decision: observe, step, and hand over what is to be done. Nothing here waits.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 use voxsync_crds::{
     CodeSync,
@@ -23,6 +23,10 @@ use crate::{
     write::{WriteProblem, reference_patch},
 };
 
+/// How long ago another process may have received a webhook that nobody looked because of: longer than nobody leads when
+/// the leader changes.
+const UNHEARD_LIMIT: SignedDuration = SignedDuration::from_mins(5);
+
 impl Controller {
     /// Decides on one CodeSync.
     pub(super) fn decide(&mut self, key: CodeSyncKey, now: Timestamp) {
@@ -30,10 +34,7 @@ impl Controller {
         match found {
             Some(code_sync) if self.selects(&code_sync) => self.decide_on(key, code_sync, now),
             // Another shard's, perhaps since just now. It is not gone.
-            Some(_) => {
-                self.board.forget(&key);
-                self.memory.forget(&key);
-            }
+            Some(_) => _ = self.memory.forget(&key),
             None => self.gone(&key),
         }
     }
@@ -59,7 +60,7 @@ impl Controller {
             let awaited = awaited(&code_sync.spec, status, is_same_spec);
             self.memory.looks.wait_for(&subscriber(Purpose::Source), awaited, now);
         }
-        self.memory.looks.keep(&subscriber(Purpose::Source), kept(&code_sync));
+        self.memory.looks.keep(&subscriber(Purpose::Source), kept(&code_sync), now);
         let memory = &self.memory;
         let sight = Sight {
             source: memory.looks.finding(&subscriber(Purpose::Source)),
@@ -144,13 +145,17 @@ impl Controller {
         invalid
     }
 
-    /// Looks if another replica received a webhook since the last decision. What was written before the first one is old:
-    /// there is a first look anyway.
+    /// Looks if another replica received a webhook since the last decision; or just before the first one, when perhaps
+    /// nobody led: else the first look would come within a minute, not at once.
     fn hear_of_hooks(&mut self, key: &CodeSyncKey, code_sync: &CodeSync, is_known: bool, now: Timestamp) {
         let annotations = code_sync.metadata.annotations.as_ref();
         let hooked_at = annotations.and_then(|annotations| annotations.get(HOOKED_AT)).cloned();
         let before = std::mem::replace(&mut self.memory.row(key).hooked_at, hooked_at.clone());
-        if is_known && hooked_at.is_some() && hooked_at != before {
+        let is_news = match &hooked_at {
+            Some(hooked_at) if !is_known => is_recent(hooked_at, now),
+            hooked_at => hooked_at.is_some() && *hooked_at != before,
+        };
+        if is_news {
             self.memory.looks.call(&Subscriber { key: key.clone(), purpose: Purpose::Source }, now);
         }
     }
@@ -213,13 +218,17 @@ impl Controller {
 
     /// A CodeSync is gone: its targets keep what they have.
     fn gone(&mut self, key: &CodeSyncKey) {
-        self.board.forget(key);
         let Some(row) = self.memory.forget(key).filter(|row| !row.said_goodbye) else { return };
         let (client, gone) = (self.client.clone(), key.clone());
         self.memory.wakes.begin(gone.clone());
         let task = self.passes.spawn(async move { pass::say_goodbye(&client, gone, row.uid).await });
         self.keys.insert(task.id(), key.clone());
     }
+}
+
+/// Whether this is the time of a webhook that perhaps nobody heard of; that of another clock may be ahead.
+fn is_recent(hooked_at: &str, now: Timestamp) -> bool {
+    hooked_at.parse::<Timestamp>().is_ok_and(|hooked_at| now.duration_since(hooked_at) < UNHEARD_LIMIT)
 }
 
 /// What has to stay verified, whatever the source names by now: what should run, and what is promoted.
@@ -233,3 +242,7 @@ fn kept(code_sync: &CodeSync) -> Vec<CandidateStatus> {
     let promoted = promoted.map(|promotion| &promotion.candidate).filter(is_other);
     wanted.into_iter().chain(promoted).cloned().collect()
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -7,7 +7,6 @@
 //! Level, not edge: a lost wake-up costs the time to the next one, never a decision.
 
 mod bell;
-mod board;
 mod decide;
 mod events;
 mod finalizer;
@@ -38,7 +37,6 @@ use voxsync_crds::code_sync::LabelSelector;
 use voxsync_source::file;
 
 pub use bell::{Listener, LookBell};
-pub use board::LookBoard;
 
 use crate::{
     Options,
@@ -66,19 +64,7 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
     if cancel.run_until_cancelled(cluster.ready()).await.is_none() {
         return;
     }
-    let tools = Arc::new(Tools::new(client.clone(), options));
-    let mut controller = Controller {
-        client,
-        cluster,
-        tools,
-        board: options.looks.clone(),
-        selector: options.selector.clone(),
-        memory: Memory::default(),
-        looks: JoinSet::new(),
-        passes: JoinSet::new(),
-        places: HashMap::new(),
-        keys: HashMap::new(),
-    };
+    let mut controller = Controller::new(client, cluster, options);
     let mut files = Files::default();
     // Once there is somebody who looks: until then others are told.
     let mut bell = options.bell.listen();
@@ -116,7 +102,6 @@ struct Controller {
     client: Client,
     cluster: Cluster,
     tools: Arc<Tools>,
-    board: LookBoard,
     selector: Option<LabelSelector>,
     memory: Memory,
     looks: JoinSet<Report>,
@@ -127,6 +112,21 @@ struct Controller {
 }
 
 impl Controller {
+    fn new(client: Client, cluster: Cluster, options: &Options) -> Self {
+        let tools = Arc::new(Tools::new(client.clone(), options));
+        Self {
+            client,
+            cluster,
+            tools,
+            selector: options.selector.clone(),
+            memory: Memory::default(),
+            looks: JoinSet::new(),
+            passes: JoinSet::new(),
+            places: HashMap::new(),
+            keys: HashMap::new(),
+        }
+    }
+
     /// Decides on all that are awake, and starts what is due.
     async fn work(&mut self, now: Timestamp) {
         while self.passes.len() < PASSES_AT_ONCE
@@ -137,7 +137,6 @@ impl Controller {
             tokio::task::consume_budget().await;
         }
         while let Some(job) = self.memory.looks.begin(now) {
-            self.publish(job.id);
             let (tools, id) = (self.tools.clone(), job.id);
             let task = self.looks.spawn(async move { carry_out(&tools, job).await });
             self.places.insert(task.id(), id);
@@ -158,21 +157,18 @@ impl Controller {
 
     fn looked(&mut self, look: Result<(Id, Report), JoinError>) {
         let now = Timestamp::now();
-        match look {
+        let told = match look {
             Ok((task, report)) => {
                 self.places.remove(&task);
-                let id = report.id;
-                let told = self.memory.looks.end(report, now);
-                self.memory.wakes.wake(told);
-                self.publish(id);
+                self.memory.looks.end(report, now)
             }
             Err(broken) => {
                 error!(error = %broken, "a look broke off");
-                if let Some(id) = self.places.remove(&broken.id()) {
-                    self.memory.looks.broke_off(id, now);
-                }
+                let id = self.places.remove(&broken.id());
+                id.map(|id| self.memory.looks.broke_off(id, now)).unwrap_or_default()
             }
-        }
+        };
+        self.memory.wakes.wake(told);
     }
 
     fn passed(&mut self, pass: Result<(Id, Ended), JoinError>) {
@@ -232,10 +228,6 @@ impl Controller {
         let all: Vec<_> = self.cluster.read(|snapshot| snapshot.code_syncs().map(CodeSyncKey::of).collect());
         let known = self.memory.known();
         self.memory.wakes.wake(all.into_iter().chain(known));
-    }
-
-    fn publish(&self, id: PlaceId) {
-        self.board.set(self.memory.looks.times(id));
     }
 }
 

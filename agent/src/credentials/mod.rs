@@ -4,18 +4,16 @@
 //! for a minute, and read again at once when a server refuses it. Values never get into messages or logs; names of
 //! keys do.
 
+mod remembered;
 mod secret;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use tokio::time::Instant;
 
+use remembered::{Key, Remembered};
 pub(crate) use secret::{
     CredentialProblem, SecretKeys, Tls, check_pull_secret, check_webhook_secret, git_login, github_app,
     registry_login,
@@ -27,26 +25,17 @@ use crate::{
     look::place::{Access, SecretName},
 };
 
-/// How long a Secret is believed.
-const SECRET_AGE_LIMIT: Duration = Duration::from_mins(1);
-/// How many Secrets are remembered; more than that means that most are no longer used.
-const REMEMBERED_SECRETS_LIMIT: usize = 10_000;
-
 /// Reads each Secret and ConfigMap by its name.
 pub(crate) struct Secrets {
     client: Client,
-    read: Mutex<HashMap<Key, Remembered>>,
+    /// Authorities that all may have.
+    authorities: Option<String>,
+    read: Mutex<Remembered>,
 }
 
-/// Kind, namespace and name.
-type Key = (Kind, String, String);
-
-/// What was read, and when.
-type Remembered = (Instant, Arc<SecretKeys>);
-
 impl Secrets {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, read: Mutex::default() }
+    pub(crate) fn new(client: Client, authorities: Option<String>) -> Self {
+        Self { client, authorities, read: Mutex::default() }
     }
 
     /// A Secret, as it was at most a minute ago.
@@ -54,29 +43,29 @@ impl Secrets {
         self.read(Kind::Secret, name).await
     }
 
-    /// The certificates that an access names: a ConfigMap adds authorities to those of the Secret.
+    /// The certificates that an access names: a ConfigMap adds authorities to those of the Secret, as the process itself
+    /// does.
     pub(crate) async fn tls(&self, access: &Access) -> Result<Tls, CredentialProblem> {
         let mut found = match access.certificate() {
             Some(name) => tls(&*self.get(name).await?)?,
             None => Tls::default(),
         };
-        if let Some(name) = access.authorities() {
-            let more = authorities(&*self.read(Kind::ConfigMap, name).await?)?;
-            found.authorities = Some(found.authorities.map_or(more.clone(), |own| format!("{own}\n{more}")));
-        }
+        let of_config_map = match access.authorities() {
+            Some(name) => Some(authorities(&*self.read(Kind::ConfigMap, name).await?)?),
+            None => None,
+        };
+        let all = [found.authorities.take(), of_config_map, self.authorities.clone()];
+        found.authorities = all.into_iter().flatten().reduce(|all, more| format!("{all}\n{more}"));
         Ok(found)
     }
 
     async fn read(&self, kind: Kind, name: SecretName<'_>) -> Result<Arc<SecretKeys>, CredentialProblem> {
-        let key = (kind, name.namespace.to_owned(), name.name.to_owned());
-        let remembered = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some((since, keys)) = remembered
-            && since.elapsed() < SECRET_AGE_LIMIT
-        {
+        let key = key_of(kind, name);
+        let asked_at = Instant::now();
+        let known = self.remembered().get(&key, asked_at);
+        if let Some(keys) = known {
             return Ok(keys);
         }
-        // It is as old as the question: it may be changed before the answer is here.
-        let begun = Instant::now();
         let (client, unread) = (self.client.clone(), |error| CredentialProblem::of_api(kind, name, &error));
         let keys = match kind {
             Kind::Secret => {
@@ -89,11 +78,7 @@ impl Secrets {
             }
         };
         let keys = Arc::new(keys);
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.len() >= REMEMBERED_SECRETS_LIMIT {
-            read.clear();
-        }
-        read.insert(key, (begun, keys.clone()));
+        self.remembered().keep(key, keys.clone(), asked_at);
         Ok(keys)
     }
 
@@ -111,8 +96,15 @@ impl Secrets {
 
     fn forget_one(&self, kind: Kind, name: Option<SecretName<'_>>) {
         if let Some(name) = name {
-            let key = (kind, name.namespace.to_owned(), name.name.to_owned());
-            self.read.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            self.remembered().forget(key_of(kind, name), Instant::now());
         }
     }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_of(kind: Kind, name: SecretName<'_>) -> Key {
+    (kind, name.namespace.to_owned(), name.name.to_owned())
 }

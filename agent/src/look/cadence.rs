@@ -18,6 +18,8 @@ use super::{
 
 /// How long between two looks if nothing is said.
 pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
+/// How long between two looks that are called for, from the begin of the one to that of the next: who calls may be a flood.
+const CALL_PAUSE: Duration = Duration::from_secs(1);
 /// How long after a first failure the next try is; each further failure doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest pause between retries, if the interval is shorter; and between looks for what is on its way, or that wait
@@ -60,16 +62,15 @@ impl Cadence {
     /// When to look again after a look that began at `last`; `None` where never. `chance` is between 0 and 1.
     pub(crate) fn next(&self, last: Timestamp, tries: Tries, chance: f64) -> Option<Timestamp> {
         let failures = match self {
-            Self::Interval(_) => tries.failed.max(tries.of_login),
+            Self::Interval(_) => tries.failures(),
             Self::Cron(..) | Self::UntilFound => tries.incomplete,
         };
         let is_search = tries.is_search(last);
-        let spread = |pause: Duration| pause.mul_f64(1.0 - JITTER / 2.0 + JITTER * chance);
         let regular = match self {
             Self::Interval(interval) if is_search => {
-                Some(after(last, spread((*interval).min(LONGEST_RETRY))))
+                Some(after(last, spread((*interval).min(LONGEST_RETRY), chance)))
             }
-            Self::Interval(interval) => Some(after(last, spread(*interval))),
+            Self::Interval(interval) => Some(after(last, spread(*interval, chance))),
             Self::Cron(cron, zone) => next_match(cron, zone, last),
             Self::UntilFound => None,
         };
@@ -77,7 +78,7 @@ impl Cadence {
             return regular;
         }
         let longest = if tries.of_login > 0 { LONGEST_RETRY } else { self.longest_retry() };
-        let retry = after(last, spread(pause(FIRST_RETRY, failures, longest)));
+        let retry = after(last, spread(pause(FIRST_RETRY, failures, longest), chance));
         match self {
             // A source that fails is asked less often than one that answers.
             Self::Interval(interval) if retry < after(last, *interval) && *interval <= LONGEST_RETRY => {
@@ -135,6 +136,34 @@ impl Cadence {
     }
 }
 
+/// When to look because somebody outside says that there is news, after a look that began at `last`. A source that fails
+/// keeps its pauses, for who says so may be a flood; but none is longer than a minute, for they may be right.
+pub(crate) fn of_call(last: Timestamp, tries: Tries, chance: f64) -> Timestamp {
+    let wait = match tries.failures() {
+        0 => CALL_PAUSE,
+        failures => spread(pause(FIRST_RETRY, failures, LONGEST_RETRY), chance).max(CALL_PAUSE),
+    };
+    after(last, wait)
+}
+
+/// When a source that does not fail is looked at next, as far as its spec says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextLook {
+    /// So long after the last look, in words: `every 5m`.
+    Every(String),
+    /// At the next time of its schedule.
+    At(Timestamp),
+}
+
+/// When a source that does not fail is looked at next; `None` where its spec cannot be read, or never.
+pub fn next_look(source: &Source, now: Timestamp) -> Option<NextLook> {
+    match Cadence::of(source).ok()? {
+        Cadence::Interval(interval) => Some(NextLook::Every(every(interval))),
+        Cadence::Cron(cron, zone) => next_match(&cron, &zone, now).map(NextLook::At),
+        Cadence::UntilFound => None,
+    }
+}
+
 fn cron(schedule: &Schedule) -> Result<Cadence, String> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let cron = parser.parse(&schedule.cron).map_err(|error| {
@@ -168,6 +197,10 @@ fn start_of(text: &str) -> String {
 fn next_match(cron: &Cron, zone: &TimeZone, last: Timestamp) -> Option<Timestamp> {
     let next = cron.find_next_occurrence(&last.to_zoned(zone.clone()), false).ok()?;
     Some(next.timestamp())
+}
+
+fn spread(pause: Duration, chance: f64) -> Duration {
+    pause.mul_f64(1.0 - JITTER / 2.0 + JITTER * chance)
 }
 
 fn after(time: Timestamp, pause: Duration) -> Timestamp {

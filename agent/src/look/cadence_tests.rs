@@ -150,6 +150,16 @@ fn a_problem_says_when_it_is_looked_at_again(
 }
 
 #[test]
+fn what_is_not_signed_yet_says_once_that_it_is_looked_for() {
+    let message = voxsync_verify::Refusal::Missing.to_string();
+    let problem = SourceProblem { reason: Unverified::MISSING.to_owned(), message, unreachable: false };
+    assert_eq!(
+        Cadence::Interval(DEFAULT_INTERVAL).told(problem).message,
+        "it has no signature yet, and goes on when it has one; looked for again every minute"
+    );
+}
+
+#[test]
 fn fuzz_schedule() {
     let crons = [
         "0 8 * * mon-thu",

@@ -2,7 +2,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
 use crate::look::awaits::Confirmed;
+use crate::look::cadence::Cadence;
 use crate::look::place::{Access, Found, IMAGE_UNAVAILABLE, JudgedBy, TagQuery};
+use crate::look::verify::Kept;
+use crate::look::verify::VerifyQuery;
+use voxsync_crds::CodeReference;
 use voxsync_policy::TagRule;
 use voxsync_promotion::{SourceProblem, Unverified};
 
@@ -208,28 +212,54 @@ fn look_on(looks: &mut Looks, count: usize, finding: &Finding) -> Timestamp {
     (0..count).map(next).last().unwrap()
 }
 
+/// Carries out the look that is due at a time, finding the same; says whether it is one that somebody wanted.
+fn look_at(looks: &mut Looks, now: Timestamp, finding: &Finding) -> bool {
+    let job = looks.begin(now).unwrap();
+    let findings = job.asked.iter().map(|want| (want.clone(), finding.clone())).collect();
+    looks.end(Report { id: job.id, findings, memory: job.memory }, now);
+    job.is_afresh
+}
+
 #[test]
-fn what_failed_before_does_not_count_in_a_look_that_somebody_wants() {
-    let mut looks = Looks::default();
-    let who = subscriber("a");
+fn what_failed_before_does_not_count_in_a_look_that_a_person_wants() {
+    let (mut looks, who) = (Looks::default(), subscriber("a"));
     looks.subscribe(&who, hourly(), Urgency::AtOnce, at(0));
-    let requested = |looks: &mut Looks, now: Timestamp| assert!(!looks.request(&who, &now.to_string(), now));
-    let called = |looks: &mut Looks, now: Timestamp| looks.call(&who, now + Duration::from_secs(1));
-    for want in [&requested as &dyn Fn(&mut Looks, Timestamp), &called] {
-        let last = look_on(&mut looks, 9, &unreachable());
-        assert!(looks.next_due() > Some(last + Duration::from_mins(1)));
-        want(&mut looks, last);
-        let now = looks.next_due().unwrap();
-        let job = looks.begin(now).unwrap();
-        assert!(job.is_afresh && now <= last + Duration::from_secs(1), "{now} {last}");
-        let findings = job.asked.iter().map(|want| (want.clone(), unreachable())).collect();
-        looks.end(Report { id: job.id, findings, memory: job.memory }, now);
+    let last = look_on(&mut looks, 9, &unreachable());
+    assert!(looks.next_due() > Some(last + Duration::from_mins(1)));
+    assert!(!looks.request(&who, &last.to_string(), last));
+    assert!(look_at(&mut looks, last, &unreachable()));
+    let next = looks.next_due().unwrap();
+    assert!(next < last + Duration::from_secs(2), "it fails for the first time: {next} {last}");
+    assert!(!look_at(&mut looks, next, &unreachable()), "it is a look as ever");
+}
+
+#[test]
+fn a_flood_of_calls_does_not_end_the_pauses_of_a_source_that_fails() {
+    const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+    let (mut looks, who) = (Looks::default(), subscriber("a"));
+    looks.subscribe(&who, hourly(), Urgency::AtOnce, at(0));
+    let mut last = look_on(&mut looks, 9, &unreachable());
+    for _ in 0..3 {
+        for millisecond in 0..1_000 {
+            looks.call(&who, last + Duration::from_millis(millisecond));
+        }
         let next = looks.next_due().unwrap();
-        assert!(next < now + Duration::from_secs(2), "{now} {next}");
-        let job = looks.begin(next).unwrap();
-        assert!(!job.is_afresh, "it is a look as ever");
-        looks.end(Report { id: job.id, findings: Vec::new(), memory: job.memory }, next);
+        assert!(next > last + Duration::from_secs(50) && next < last + LONGEST_PAUSE, "{next} {last}");
+        assert!(look_at(&mut looks, next, &unreachable()), "they may be right");
+        last = next;
     }
+}
+
+#[test]
+fn a_request_is_answered_by_a_look_that_broke_off() {
+    let (mut looks, who) = (Looks::default(), subscriber("a"));
+    looks.subscribe(&who, hourly(), Urgency::AtOnce, at(0));
+    assert!(!looks.request(&who, "now", at(1)));
+    let job = looks.begin(at(1)).unwrap();
+    assert_eq!(looks.broke_off(job.id, at(2)), BTreeSet::from([who.key.clone()]));
+    assert!(looks.request(&who, "now", at(2)));
+    let problem = looks.finding(&who).unwrap().problem.clone().unwrap();
+    assert!(problem.unreachable && problem.message.contains("broke off"), "{problem:?}");
 }
 
 #[test]
@@ -242,6 +272,7 @@ fn what_is_on_its_way_is_looked_for_each_minute_for_an_hour_and_then_as_told() {
     let of = |commit: &str| Finding { revision: Some(commit.into()), ..Finding::problem(problem.clone()) };
     let unsigned = Unverified {
         what: None,
+        repository: None,
         reason: Unverified::MISSING.to_owned(),
         message: "no signature yet".to_owned(),
         overrules: true,
@@ -269,6 +300,7 @@ fn a_flood_of_calls_is_a_look_and_one_more() {
     assert_eq!(look(&mut looks, at(0), &found("one")).0, 1);
     (0..10_000).for_each(|_| looks.call(&one, at(10)));
     let job = looks.begin(at(10)).expect("a look at once");
+    assert!(job.is_afresh, "a Secret may be changed");
     assert!(looks.begin(at(10)).is_none());
     (0..10_000).for_each(|_| looks.call(&one, at(10)));
     assert!(looks.begin(at(20)).is_none(), "one at a time");
@@ -310,7 +342,7 @@ fn what_is_kept_is_part_of_each_look_and_pins_are_got_at_as_pins() {
     let (mut looks, source) = (Looks::default(), subscriber("one"));
     let pin = Subscriber { purpose: Purpose::Pin, ..source.clone() };
     looks.subscribe(&source, order("*"), Urgency::AtOnce, at(0));
-    looks.keep(&source, vec![candidate("promoted", Some("v1")), candidate("pinned", None)]);
+    looks.keep(&source, vec![candidate("promoted", Some("v1")), candidate("pinned", None)], at(0));
     let kept = |looks: &mut Looks, now| {
         let mut kept = Vec::new();
         while let Some(job) = looks.begin(now) {
@@ -329,6 +361,21 @@ fn what_is_kept_is_part_of_each_look_and_pins_are_got_at_as_pins() {
     );
     looks.subscribe(&pin, order_of_pin(), Urgency::AtOnce, at(100));
     assert_eq!(kept(&mut looks, at(100)), [promoted, ("pinned".to_owned(), true)]);
+}
+
+#[test]
+fn what_no_verdict_counts_for_is_looked_at_at_once_and_once() {
+    let verify = serde_json::json!({"git": {"keys": {"secretRef": {"name": "keys"}}}});
+    let verify = VerifyQuery::of(&serde_json::from_value(verify).unwrap(), "puppet").ok();
+    let by = Finding { judged_by: Some(JudgedBy::Keys("first".to_owned())), ..found("one") };
+    let (mut looks, source) = (Looks::default(), subscriber("one"));
+    looks.subscribe(&source, Order { verify, ..order("*") }, Urgency::AtOnce, at(0));
+    assert_eq!(look(&mut looks, at(0), &by).0, 1);
+    let keep = |looks: &mut Looks, now| looks.keep(&source, vec![candidate("promoted", Some("v1"))], now);
+    keep(&mut looks, at(10));
+    assert_eq!(look(&mut looks, at(10), &by).0, 1);
+    keep(&mut looks, at(20));
+    assert_eq!(look(&mut looks, at(20), &by).0, 0, "that look could not judge it");
 }
 
 #[test]

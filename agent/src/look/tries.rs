@@ -39,10 +39,9 @@ impl Tries {
         self.missing_since = self.missing_since.map(|_| now);
     }
 
-    /// One that gave no finding at all.
-    pub(crate) fn count_broken(&mut self) {
-        self.failed = self.failed.saturating_add(1);
-        self.incomplete = self.incomplete.saturating_add(1);
+    /// How many failed on end, for the source or for a login.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failed.max(self.of_login)
     }
 
     /// Whether something is on its way that may be there at any time.

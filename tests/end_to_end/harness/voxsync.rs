@@ -69,12 +69,12 @@ impl Voxsync {
                 selector: None,
                 user_agent: "voxsync/test".to_owned(),
                 registries: voxsync_agent::Registries::default(),
+                authorities: None,
                 metrics: voxsync_agent::Metrics::register(&mut Registry::default()),
                 gatekeeper: match halves.reconciler {
                     Some(Mode::Full) | None => voxsync_agent::Gatekeeper::Present,
                     Some(Mode::Cooperative | Mode::Observe) => voxsync_agent::Gatekeeper::Absent,
                 },
-                looks: voxsync_agent::LookBoard::default(),
                 bell: voxsync_agent::LookBell::default(),
             };
             let agent = voxsync_agent::run(client.clone(), watched.clone(), options, cancel.clone());

@@ -1,0 +1,66 @@
+use std::path::Path;
+
+use prometheus_client::registry::Registry;
+use serde_json::json;
+use voxsync_cluster::{Cluster, Snapshot};
+use voxsync_sandbox::{Sandbox, SandboxOptions};
+
+use super::*;
+use crate::{LookBell, Metrics, Options, Registries};
+
+fn controller(folder: &Path) -> Controller {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = Options {
+        file_root: folder.to_owned(),
+        git_file_root: None,
+        cache_folder: folder.to_owned(),
+        selector: None,
+        user_agent: "voxsync-test".to_owned(),
+        registries: Registries::default(),
+        authorities: None,
+        metrics: Metrics::register(&mut Registry::default()),
+        gatekeeper: voxsync_promotion::Gatekeeper::Present,
+        bell: LookBell::default(),
+    };
+    let client = Sandbox::new(SandboxOptions::default()).client("puppet");
+    Controller::new(client, Cluster::unwatched(Snapshot::default()), &options)
+}
+
+/// When a new leader looks first at what an earlier one looked at.
+fn first_look(hooked_at: Option<String>, now: Timestamp) -> Option<Timestamp> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut controller = controller(folder.path());
+    let source =
+        json!({"interval": "1h", "registry": {"repository": "r.example/code", "tag": {"semver": "*"}}});
+    let code_sync: CodeSync = serde_json::from_value(json!({
+        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
+        "metadata": {
+            "namespace": "puppet", "name": "production", "uid": "1", "generation": 1,
+            "annotations": hooked_at.map(|hooked_at| json!({HOOKED_AT: hooked_at})),
+        },
+        "spec": {"source": source, "target": {"kind": "Config", "name": "production"}},
+        "status": {"source": {"tagCount": 1}},
+    }))
+    .unwrap();
+    let key = CodeSyncKey::of(&code_sync);
+    controller.cluster.apply(code_sync);
+    controller.decide(key, now);
+    controller.memory.looks.next_due()
+}
+
+#[tokio::test]
+async fn a_webhook_that_came_while_nobody_led_is_not_left_until_the_first_look_that_is_due() {
+    let now = Timestamp::now();
+    let of = |age_minutes: i64| Some((now - SignedDuration::from_mins(age_minutes)).to_string());
+    for (hooked_at, is_at_once) in [
+        (of(0), true),
+        (of(4), true),
+        (of(-1), true),
+        (of(60), false),
+        (Some("now".into()), false),
+        (None, false),
+    ] {
+        let first = first_look(hooked_at.clone(), now).unwrap();
+        assert_eq!(first == now, is_at_once, "{hooked_at:?}: {first}, and it is {now}");
+    }
+}
