@@ -6,7 +6,7 @@
 use voxsync_crds::{
     CodeReference,
     code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, GitObjects, Pin, Trigger, WriteForm},
-    reference::short_digest,
+    reference::{WRITTEN_LIMIT_BYTES, short_digest},
 };
 
 use crate::{
@@ -133,8 +133,8 @@ fn sourced(view: &View<'_>) -> Sight {
     let choice = match higher_running(view, &candidate) {
         Some((lower, higher)) => {
             // What is not taken for another reason does not grow young again.
-            if minimum_age(view).is_some() {
-                ripening.keep(&candidate);
+            if let Some(age) = minimum_age(view) {
+                ripening.keep(&candidate, age);
             }
             Choice::Lower { candidate, lower, higher }
         }
@@ -205,11 +205,14 @@ pub(crate) fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> Candi
         WriteForm::Digest | WriteForm::Tag => (None, digest),
         WriteForm::TagAndDigest => (tag, digest),
     };
-    if let Ok(written) = CodeReference::new(&candidate.repository, tag, digest) {
-        candidate.reference = written.to_string();
+    let written = |tag| CodeReference::new(&candidate.repository, tag, digest).map(|it| it.to_string()).ok();
+    // Where the operator takes no reference that long, a digest goes without its tag.
+    let fitting = written(tag).filter(|written| written.len() <= WRITTEN_LIMIT_BYTES);
+    if let Some(reference) = fitting.or_else(|| written(None)).or_else(|| written(tag)) {
+        candidate.reference = reference;
     }
     candidate.verified = verdict(view, &candidate);
-    let of_source = view.observed.source.candidate.iter();
+    let of_source = view.observed.source.candidate.iter().chain(&view.observed.judged);
     let mut known = of_source.chain(known).filter(|known| is_same(known, &candidate));
     let named_by = candidate.named_by.clone().or_else(|| known.find_map(|known| known.named_by.clone()));
     candidate.named_by = named_by.filter(is_short);

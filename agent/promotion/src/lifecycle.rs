@@ -43,6 +43,7 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
     note_verdict(view, after);
     if let Some(wanted) = sight.wanted().filter(|_| view.observed.invalid.is_none()) {
         adopt(view, wanted, after);
+        rename(view, &wanted.candidate, after);
     }
     let resumed = take_resume(view, frozen, after);
     if frozen {
@@ -70,6 +71,15 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
         start(view, after, wanted);
     }
     Turn { fresh, resumed }
+}
+
+/// Several tags may name one image: what is deployed is called as what should run is, or a table would show two names for
+/// the same code.
+fn rename(view: &View<'_>, candidate: &CandidateStatus, after: &mut CodeSyncStatus) {
+    let deployed = after.deployed.as_mut().filter(|deployed| is_deployed(view, candidate, deployed));
+    if let Some(deployed) = deployed.filter(|_| candidate.tag.is_some()) {
+        deployed.name.clone_from(&candidate.name);
+    }
 }
 
 /// Ends the promotion under way if the stages say so. What goes back is finished whatever froze the rest, unless

@@ -131,6 +131,8 @@ impl SourceProblem {
 pub struct Unverified {
     /// The digest of an image, or the tag or commit of a source; none where it is all of them.
     pub what: Option<String>,
+    /// Where that image is: a copy of it elsewhere has signatures of its own.
+    pub repository: Option<String>,
     /// A word for programs: [`Unverified::MISSING`], [`Unverified::REFUSED`], or why it could not be judged.
     pub reason: String,
     /// What was judged, why it is not good, what to do.
@@ -144,6 +146,11 @@ impl Unverified {
     pub const MISSING: &str = "SignatureMissing";
     /// It is not good, or there is nothing to judge it by.
     pub const REFUSED: &str = "NotVerified";
+
+    /// Whether it is of this image.
+    pub fn is_of(&self, repository: &str, digest: &str) -> bool {
+        self.repository.as_deref() == Some(repository) && self.what.as_deref() == Some(digest)
+    }
 }
 
 /// The source answered, and what it named is not to be taken.

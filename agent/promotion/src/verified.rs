@@ -173,9 +173,9 @@ pub(crate) fn news<'s>(
 
 fn refusals<'v>(view: &View<'v>, candidate: &CandidateStatus) -> impl Iterator<Item = &'v Unverified> {
     view.observed.unverified.iter().filter(|unverified| {
-        unverified
-            .what
-            .as_ref()
-            .is_none_or(|what| *what == candidate.digest || Some(what) == candidate.source_revision.as_ref())
+        let is_it =
+            |what: &String| *what == candidate.digest || Some(what) == candidate.source_revision.as_ref();
+        unverified.repository.as_ref().is_none_or(|repository| *repository == candidate.repository)
+            && unverified.what.as_ref().is_none_or(is_it)
     })
 }

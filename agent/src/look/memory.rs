@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use voxsync_crds::CodeReference;
 use voxsync_source::{
     git::Revision,
@@ -15,10 +15,12 @@ use super::{
     verify::{Judged, VerifyQuery},
 };
 use voxsync_promotion::SourceProblem;
-use voxsync_verify::Signed;
+use voxsync_verify::{Refusal, Signed};
 
-/// How many good verdicts are remembered. What is judged again is only read again.
+/// How many good verdicts are remembered, and how many refusals. What is judged again is only read again.
 const VERDICTS_LIMIT: usize = 1000;
+/// How long a refusal is remembered: somebody may sign it yet.
+const REFUSAL_AGE_LIMIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a place remembers from look to look.
 #[derive(Debug, Default)]
@@ -49,6 +51,8 @@ pub(crate) struct Memory {
     pub(crate) author: Option<Author>,
     /// Whose signatures were found good.
     verdicts: HashMap<Judged, Signed>,
+    /// What was refused, why, and when the look began that did it.
+    refusals: HashMap<Judged, (Refusal, Timestamp)>,
     /// Whether the last keys of each query can be used, with their name.
     keys: HashMap<VerifyQuery, (String, Result<(), String>)>,
 }
@@ -125,6 +129,25 @@ impl Memory {
             self.verdicts.clear();
         }
         self.verdicts.insert(judged, signed);
+    }
+
+    /// Why something was refused that was judged by the same, not long ago.
+    pub(crate) fn refusal(&self, judged: &Judged) -> Option<Refusal> {
+        let (refusal, at) = self.refusals.get(judged)?;
+        (self.now.duration_since(*at) < REFUSAL_AGE_LIMIT).then(|| refusal.clone())
+    }
+
+    /// Remembers why something was refused.
+    pub(crate) fn refused(&mut self, judged: Judged, refusal: Refusal) {
+        if self.refusals.len() >= VERDICTS_LIMIT {
+            self.refusals.clear();
+        }
+        self.refusals.insert(judged, (refusal, self.now));
+    }
+
+    /// Believes no refusal any longer: somebody says that there is news.
+    pub(crate) fn forget_refusals(&mut self) {
+        self.refusals.clear();
     }
 
     /// Whether the keys of this name can be used, or what is wrong with them; none where that is not known.

@@ -11,7 +11,7 @@ use voxsync_cluster::{ReleaseFact, Snapshot, is_named_by};
 use voxsync_crds::{
     CodeReference, CodeSync,
     annotations::{Applied, GATES_FINALIZER, RESUME, applied_records, gate, obstacle},
-    code_sync::{CodeSyncSpec, TargetKind},
+    code_sync::{CandidateStatus, CodeSyncSpec, TargetKind},
 };
 use voxsync_promotion::{
     ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget,
@@ -83,6 +83,7 @@ pub(crate) fn observe(
     let stages = stages.collect();
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
     let promotion = code_sync.status.as_ref().and_then(|status| status.promotion.as_ref());
+    let kept = kept(code_sync, &sight);
     let observed = Observed {
         name: metadata.name.clone().unwrap_or_default(),
         namespace: namespace.to_owned(),
@@ -95,10 +96,10 @@ pub(crate) fn observe(
         source: source(sight.source, sight.cadence, sight.confirmed),
         pin: sight.pin.and_then(pin),
         keys: sight.source.and_then(keys),
-        judged: sight.source.into_iter().flat_map(|it| &it.kept).flatten().cloned().collect(),
+        judged: kept.iter().copied().flatten().cloned().collect(),
         unverified: [
-            unverified(sight.source, sight.cadence),
-            unverified(sight.pin, Some(&Cadence::UntilFound)),
+            unverified(sight.source, &kept, sight.cadence),
+            unverified(sight.pin, &[], Some(&Cadence::UntilFound)),
         ]
         .concat(),
         stages,
@@ -129,7 +130,7 @@ fn source(
     }
 }
 
-fn pin(finding: &Finding) -> Option<Result<voxsync_crds::code_sync::CandidateStatus, ImageProblem>> {
+fn pin(finding: &Finding) -> Option<Result<CandidateStatus, ImageProblem>> {
     if let Some(image) = &finding.image {
         return Some(Ok(image.candidate()));
     }
@@ -153,11 +154,31 @@ fn keys(source: &Finding) -> Option<String> {
     }
 }
 
+/// What a look judged besides what it found.
+type Kept = Result<CandidateStatus, Unverified>;
+
+/// Of what was judged besides, what is this CodeSync's own: others may ask the same of the source, and keep something else.
+fn kept<'s>(code_sync: &CodeSync, sight: &Sight<'s>) -> Vec<&'s Kept> {
+    let status = code_sync.status.as_ref();
+    let wanted = status.and_then(|status| status.candidate.as_ref());
+    let promoted = status.and_then(|status| status.promotion.as_ref()).map(|promotion| &promotion.candidate);
+    let own = wanted.into_iter().chain(promoted).map(|it| (&it.repository, &it.digest));
+    let pinned = sight.pin.and_then(|pin| pin.image.as_ref()).map(|it| (&it.repository, &it.digest));
+    let own: Vec<_> = own.chain(pinned).collect();
+    let is_own = |kept: &&Kept| {
+        own.iter().any(|(repository, digest)| match kept {
+            Ok(judged) => judged.repository == **repository && judged.digest == **digest,
+            Err(unverified) => unverified.is_of(repository, digest),
+        })
+    };
+    sight.source.into_iter().flat_map(|source| &source.kept).filter(is_own).collect()
+}
+
 /// What of a finding is not verified; what is not signed yet says when it is looked for again.
-fn unverified(finding: Option<&Finding>, cadence: Option<&Cadence>) -> Vec<Unverified> {
+fn unverified(finding: Option<&Finding>, kept: &[&Kept], cadence: Option<&Cadence>) -> Vec<Unverified> {
     let Some(finding) = finding else { return Vec::new() };
     let all = finding.judged_by.clone().and_then(JudgedBy::problem);
-    let kept = finding.kept.iter().filter_map(|kept| kept.as_ref().err());
+    let kept = kept.iter().filter_map(|kept| kept.as_ref().err());
     let all = all.into_iter().chain(finding.unverified.iter().chain(kept).cloned());
     let told = all.map(|unverified| match unverified.reason.as_str() {
         Unverified::MISSING => {

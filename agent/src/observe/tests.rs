@@ -1,7 +1,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 use voxsync_cluster::Shapes;
-use voxsync_crds::{Config, Server, code_sync::CandidateStatus, openvox::CodeShape};
+use voxsync_crds::{Config, Server, openvox::CodeShape};
 use voxsync_promotion::Live;
 
 use super::*;
@@ -230,17 +230,30 @@ fn a_server_is_pulled_for_with_the_secret_of_its_config() {
 
 #[test]
 fn what_looks_judged_is_seen() {
-    let sync = code_sync("mine", &json!([]));
-    let kept = CandidateStatus { digest: "kept".into(), ..CandidateStatus::default() };
+    let image = |repository: &str, digest: &str| CandidateStatus {
+        repository: repository.into(),
+        digest: digest.into(),
+        ..CandidateStatus::default()
+    };
+    let (kept, others) = (image("a", "kept"), image("b", "kept"));
+    let mut sync = code_sync("mine", &json!([]));
+    sync.status =
+        Some(voxsync_crds::code_sync::CodeSyncStatus { candidate: Some(kept.clone()), ..Default::default() });
     let refused = Unverified {
-        what: Some("other".into()),
+        what: Some("kept".into()),
+        repository: Some("a".into()),
         reason: "NotVerified".into(),
         message: String::new(),
         overrules: true,
     };
     let source = Finding {
         judged_by: Some(JudgedBy::Keys("first".into())),
-        kept: vec![Ok(kept.clone()), Err(refused.clone())],
+        kept: vec![
+            Ok(kept.clone()),
+            Ok(others),
+            Err(refused.clone()),
+            Err(Unverified { repository: Some("b".into()), ..refused.clone() }),
+        ],
         ..Finding::default()
     };
     let pin = Finding { judged_by: Some(JudgedBy::Nothing("no Secret".into())), ..Finding::default() };

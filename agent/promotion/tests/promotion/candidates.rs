@@ -499,3 +499,24 @@ fn an_image_that_was_built_earlier_takes_no_later_ones_place() {
         assert_eq!((world.deployed(), world.reasons().is_empty()), (runs, tag == runs), "{tag}");
     }
 }
+
+#[test]
+fn what_is_deployed_is_called_as_what_should_run() {
+    let mut world = World::promoted();
+    let image = digest("v1.4.2");
+    world.finds_candidate(candidate_at("v1.4.3", &image));
+    world.settle();
+    assert_eq!((world.deployed(), world.writes.len()), ("v1.4.3", 0), "the same image by another tag");
+    assert_eq!(world.condition("Deployed"), "True Deployed");
+    let writes = world.status_writes;
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.status_writes, writes, "once");
+    // A digest has no better name.
+    world.pins("v1.4.3");
+    let pinned = CandidateStatus { name: "45b23dee08".into(), tag: None, ..candidate_at("v1.4.3", &image) };
+    world.spec.pin.as_mut().unwrap().reference = format!("{REPOSITORY}@{image}");
+    world.observed.pin = Some(Ok(pinned));
+    world.settle();
+    assert_eq!((world.deployed(), world.writes.len()), ("v1.4.3", 0));
+}

@@ -38,7 +38,8 @@ fn signed_before_the_upgrade(tag: &str) -> CandidateStatus {
 
 fn unverified(tag: &str, reason: &str) -> Unverified {
     let message = format!("{tag}: {reason}");
-    Unverified { what: Some(digest(tag)), reason: reason.into(), message, overrules: true }
+    let repository = Some(candidate(tag).repository);
+    Unverified { what: Some(digest(tag)), repository, reason: reason.into(), message, overrules: true }
 }
 
 /// v1.4.2 runs; v1.5.0 is found, and signatures are asked for.
@@ -84,7 +85,7 @@ fn a_signature_that_is_missing_is_waited_for() {
 #[case::refused_since(signed("v1.5.0", "keys"), &[unverified("v1.5.0", Unverified::REFUSED)], "False NotVerified", "False NotVerified")]
 #[case::nothing_to_judge_by(
     signed("v1.5.0", "keys"),
-    &[Unverified { what: None, ..unverified("v1.5.0", Unverified::REFUSED) }],
+    &[Unverified { what: None, repository: None, ..unverified("v1.5.0", Unverified::REFUSED) }],
     "False NotVerified",
     "False NotVerified"
 )]
@@ -202,6 +203,16 @@ fn what_is_refused_by_other_keys_is_said() {
 }
 
 #[test]
+fn a_copy_elsewhere_that_nobody_signed_takes_no_verdict_away() {
+    let mut world = half_way();
+    let repository = Some("ghcr.io/mirror/b".into());
+    world.observed.unverified = vec![Unverified { repository, ..unverified("v1.5.0", Unverified::REFUSED) }];
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.writes, ["Config/production=v1.5.0"]);
+}
+
+#[test]
 fn other_keys_count_for_what_is_pinned() {
     let mut world = half_way();
     world.pins("v1.5.0");
@@ -275,6 +286,18 @@ fn what_was_named_by_a_commit_keeps_it_when_it_is_pinned() {
 }
 
 #[test]
+fn what_an_older_voxsync_left_out_is_kept_once_it_is_found_again() {
+    let objects = GitObjects { commit: "c0ffee".into(), ..GitObjects::default() };
+    let mut world = half_way();
+    assert_eq!(world.status.candidate.as_ref().unwrap().named_by, None);
+    world.observed.source.candidate = None;
+    world.observed.judged =
+        vec![CandidateStatus { named_by: Some(objects.clone()), ..signed("v1.5.0", "keys") }];
+    world.settle();
+    assert_eq!(world.status.candidate.as_ref().unwrap().named_by, Some(objects));
+}
+
+#[test]
 fn a_newer_one_that_is_not_verified_takes_nobody_s_place() {
     let mut world = half_way();
     world.finds("v1.6.0");
@@ -321,7 +344,8 @@ fn what_ran_before_can_be_given_back() {
     assert_eq!(world.tags(), ["v1.5.0"]);
     world.server("compile").fate = Fate::Sticks("ErrImagePull");
     // By now nothing at all is trusted any more.
-    world.observed.unverified = vec![Unverified { what: None, ..unverified("v1.5.0", Unverified::REFUSED) }];
+    world.observed.unverified =
+        vec![Unverified { what: None, repository: None, ..unverified("v1.5.0", Unverified::REFUSED) }];
     world.settle();
     assert_eq!(world.tags(), ["v1.4.2"], "{:?}", world.status.waiting);
     assert_eq!(world.stages[0][0].live.image, Some(reference("v1.4.2")));
@@ -338,6 +362,18 @@ fn a_target_that_joins_gets_what_its_stage_runs() {
     world.stages[1].push(joined);
     world.settle();
     assert_eq!(world.writes, ["Config/joined=v1.4.2"]);
+}
+
+#[test]
+fn a_tag_that_does_not_fit_beside_its_digest_is_left_out() {
+    let repository = format!("ghcr.io/{}", "r".repeat(390));
+    let long = CandidateStatus { repository: repository.clone(), ..candidate(&"t".repeat(100)) };
+    let mut world = World::promoted();
+    world.spec.write = Some(serde_json::from_value(json!({"form": "TagAndDigest"})).unwrap());
+    world.finds_candidate(long.clone());
+    world.settle();
+    let reference = &world.status.candidate.as_ref().unwrap().reference;
+    assert_eq!(*reference, format!("{repository}@{}", long.digest));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! signatures are fetched for them.
 
 use jiff::Timestamp;
-use voxsync_crds::code_sync::{GitObjects, VerifiedStatus};
+use voxsync_crds::code_sync::{CandidateStatus, GitObjects, VerifiedStatus};
 use voxsync_promotion::{SourceProblem, Unverified};
 use voxsync_source::{
     git::Revision,
@@ -14,7 +14,8 @@ use voxsync_verify::{
 
 use super::{
     keys::{Keys, NoKeys},
-    query::{CosignQuery, Judged, VerifyQuery},
+    origin::named_by,
+    query::{CosignQuery, Judged, Kept, VerifyQuery},
 };
 use crate::look::{
     git_server::Source,
@@ -48,6 +49,8 @@ pub(super) struct Image<'i> {
     pub(super) repository: &'i str,
     pub(super) digest: &'i str,
     pub(super) named_by: Option<&'i GitObjects>,
+    /// Whether somebody waits for its signature: else a refusal is believed for a while.
+    pub(super) is_wanted: bool,
 }
 
 impl Judge<'_> {
@@ -74,11 +77,27 @@ impl Judge<'_> {
         })
     }
 
+    /// Judges what is promoted or pinned already.
+    pub(super) async fn kept(
+        &self,
+        memory: &mut Memory,
+        kept: &Kept,
+        access: &Access,
+    ) -> Result<CandidateStatus, NoVerdict> {
+        let CandidateStatus { repository, digest, .. } = &kept.candidate;
+        let named_by = named_by(self.tools, self.place, kept).await.map_err(NoVerdict::Failed)?;
+        let image = Image { repository, digest, named_by: named_by.as_ref(), is_wanted: true };
+        let verified = Some(self.verdict(memory, &image, access).await?);
+        let (repository, digest) = (repository.clone(), digest.clone());
+        Ok(CandidateStatus { repository, digest, named_by, verified, ..CandidateStatus::default() })
+    }
+
     async fn what_named(&self, memory: &mut Memory, image: &Image<'_>) -> Result<Signed, NoVerdict> {
         let (Some(objects), Place::Git { url, access, .. }) = (image.named_by, self.place) else {
             return Err(NoVerdict::NothingToJudge(
-                "it is not known which commit named it, so verify.git has nothing to judge: pin what is the candidate \
-                 already, or let a signed commit name it",
+                "it is not known which commit named it (it never was the candidate, or is known from an older voxsync, \
+                 which did not keep the commit or tag), so verify.git has nothing to judge: pin what is the candidate \
+                 already, or let a signed commit or tag name it",
             ));
         };
         self.revision(memory, &Source { tools: self.tools, url, access }, &revision(objects)).await
@@ -120,13 +139,22 @@ impl Judge<'_> {
         if let Some(signed) = memory.verdict(&judged, Timestamp::now()) {
             return Ok(signed);
         }
+        if let Some(refusal) = memory.refusal(&judged).filter(|_| !image.is_wanted) {
+            return Err(NoVerdict::Refused(refusal));
+        }
         let rules = self.keys.image_rules(cosign).map_err(NoVerdict::NothingToJudgeBy)?;
         let question = self.tools.ask((repository, access), Subject::Names, |client| async move {
             client.signatures(digest).await
         });
         let found = Box::pin(question).await.map_err(NoVerdict::Failed)?;
         let signatures: Vec<ImageSignature> = found.into_iter().map(signature).collect();
-        let by = judge_image(rules, digest, &signatures).map_err(NoVerdict::Refused)?;
+        let by = match judge_image(rules, digest, &signatures) {
+            Ok(by) => by,
+            Err(refusal) => {
+                memory.refused(judged, refusal.clone());
+                return Err(NoVerdict::Refused(refusal));
+            }
+        };
         // It was made while its certificate was good; and a key says nothing of time.
         let signed = Signed { by, until: None };
         memory.judged(judged, signed.clone());
@@ -145,20 +173,20 @@ impl NoVerdict {
         match self {
             Self::Failed(problem) => {
                 let SourceProblem { reason, message, .. } = problem.clone();
-                (Unverified { what, reason, message, overrules: false }, Some(problem))
+                (Unverified { what, reason, message, repository: None, overrules: false }, Some(problem))
             }
             Self::NothingToJudgeBy(message) => {
-                (Unverified { what, reason: refused, message, overrules: true }, None)
+                (Unverified { what, reason: refused, message, repository: None, overrules: true }, None)
             }
             Self::NothingToJudge(why) => {
                 let message = format!("{named}: {why}");
-                (Unverified { what, reason: refused, message, overrules: false }, None)
+                (Unverified { what, reason: refused, message, repository: None, overrules: false }, None)
             }
             Self::Refused(refusal) => {
                 let is_missing = refusal == Refusal::Missing;
                 let reason = if is_missing { Unverified::MISSING.to_owned() } else { refused };
                 let message = format!("{named}: {refusal}");
-                (Unverified { what, reason, message, overrules: true }, None)
+                (Unverified { what, reason, message, repository: None, overrules: true }, None)
             }
         }
     }

@@ -1,22 +1,30 @@
 //! Whether what a look found is signed as a CodeSync wants it, and what is promoted or pinned already.
 //!
-//! A good verdict is remembered with a hash of what it was given by: an idle look reads no signatures, and a key that was
-//! changed leads to another verdict. Whatever is not good is judged again at each look.
+//! A verdict is remembered with a hash of what it was given by: an idle look reads no signatures, and a key that was
+//! changed leads to another verdict. Whatever is wanted and not good is judged again at each look.
 //!
-//! Reading order: `query` (what is asked), `keys` (by what), `judge` (one verdict).
+//! Reading order: `query` (what is asked), `keys` (by what), `judge` (one verdict), `origin` (what named an image), `lapses`
+//! (when a look is called for).
 
 mod judge;
 mod keys;
+mod lapses;
+mod origin;
 mod query;
+
+use std::collections::HashSet;
 
 use voxsync_crds::code_sync::CandidateStatus;
 use voxsync_promotion::{SourceProblem, Unverified};
 use voxsync_source::git::Revision;
 
-pub(crate) use self::query::{Asked, Judged, Kept, VerifyQuery};
 use self::{
     judge::{Image, Judge},
     keys::{Keyring, Keys, NoKeys},
+};
+pub(crate) use self::{
+    lapses::Lapses,
+    query::{Asked, Judged, Kept, VerifyQuery},
 };
 use super::{
     git_server::Source,
@@ -76,11 +84,16 @@ impl<'l> Verifier<'l> {
             Err(NoKeys::Nothing(why)) => Some(JudgedBy::Nothing(why.clone())),
             Err(NoKeys::Unread(_)) => None,
         };
+        let kept: Vec<&Kept> = kept.iter().filter(|kept| kept.asked == *asked).collect();
         let access = access_of(self.place, &asked.want);
-        for found in finding.image.iter_mut().chain(&mut finding.next_best) {
+        for (rank, found) in finding.image.iter_mut().chain(&mut finding.next_best).enumerate() {
             let Some(access) = access else { continue };
-            let named_by = found.named_by.as_ref();
-            let image = Image { repository: &found.repository, digest: &found.digest, named_by };
+            let image = Image {
+                repository: &found.repository,
+                digest: &found.digest,
+                named_by: found.named_by.as_ref(),
+                is_wanted: rank == 0 || kept.iter().any(|kept| found.is_of(&kept.candidate)),
+            };
             let verdict = match &judge {
                 Ok(judge) => judge.verdict(memory, &image, access).await,
                 Err(no_keys) => Err(no_keys.clone().into()),
@@ -90,19 +103,34 @@ impl<'l> Verifier<'l> {
                 Err(no_verdict) => {
                     let named = image_named(&found.repository, found.tag.as_ref(), &found.digest);
                     let (unverified, failure) = no_verdict.of(&found.digest, &named);
-                    finding.unverified.push(unverified);
+                    let repository = Some(found.repository.clone());
+                    finding.unverified.push(Unverified { repository, ..unverified });
                     finding.problem = finding.problem.or(failure);
                 }
             }
         }
         if let Ok(judge) = &judge {
-            for kept in kept.iter().filter(|kept| kept.asked == *asked) {
-                if !finding.has(&kept.candidate) {
+            let mut done = HashSet::new();
+            for kept in kept {
+                let CandidateStatus { repository, digest, named_by, source_revision, .. } = &kept.candidate;
+                let objects = named_by.as_ref().map(|it| (&it.commit, &it.tag, &it.tag_object));
+                let named_by = objects.ok_or(source_revision);
+                // Many may ask the same, and what they keep is judged once.
+                if !done.insert((repository, digest, kept.access(self.place), named_by)) {
+                    continue;
+                }
+                if finding.has(&kept.candidate) {
+                    let of_kept = finding.unverified.iter().find(|it| it.is_of(repository, digest));
+                    finding.kept.extend(of_kept.cloned().map(Err));
+                } else {
                     finding.kept.extend(self.kept(judge, memory, kept).await);
                 }
             }
+            // Who asks comes in any order; the same finding is no news.
+            finding.kept.sort_by_cached_key(|kept| format!("{kept:?}"));
+            finding.kept.dedup();
         }
-        if judge.is_err() || !finding.unverified.is_empty() || finding.kept.iter().any(Result::is_err) {
+        if judge.is_err() || finding.doubts().next().is_some() {
             // Until it is good, each look judges by the Secrets as they are then.
             query.secrets().for_each(|secret| self.tools.secrets.forget(secret));
         }
@@ -116,18 +144,12 @@ impl<'l> Verifier<'l> {
         memory: &mut Memory,
         kept: &Kept,
     ) -> Option<Result<CandidateStatus, Unverified>> {
-        let CandidateStatus { repository, digest, tag, named_by, .. } = &kept.candidate;
-        let access = kept.access(self.place)?;
-        let image = Image { repository, digest, named_by: named_by.as_ref() };
-        let verdict = judge.verdict(memory, &image, access).await;
-        let verdict = verdict.map(|verified| CandidateStatus {
-            repository: repository.clone(),
-            digest: digest.clone(),
-            verified: Some(verified),
-            ..CandidateStatus::default()
-        });
-        let named = || image_named(repository, tag.as_ref(), digest);
-        Some(verdict.map_err(|no_verdict| no_verdict.of(digest, &named()).0))
+        let CandidateStatus { repository, digest, tag, .. } = &kept.candidate;
+        let judged = judge.kept(memory, kept, kept.access(self.place)?).await;
+        Some(judged.map_err(|no_verdict| {
+            let (unverified, _) = no_verdict.of(digest, &image_named(repository, tag.as_ref(), digest));
+            Unverified { repository: Some(repository.clone()), ..unverified }
+        }))
     }
 
     fn judge<'j>(&'j self, query: &'j VerifyQuery, keys: &'j Keys) -> Judge<'j> {

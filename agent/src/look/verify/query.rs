@@ -3,7 +3,6 @@
 use voxsync_crds::code_sync::{CandidateStatus, Identity, Verify};
 use voxsync_promotion::verify_rules;
 
-use super::judge::revision;
 use crate::look::place::{Access, Place, SecretName, Want};
 
 /// What a CodeSync wants of a place, and by what that is judged.
@@ -64,7 +63,7 @@ pub(crate) struct Judged {
 impl Kept {
     /// How to get at its signatures, where a login for it is known: what another spec named gets none of this one's.
     pub(super) fn access<'a>(&'a self, place: &'a Place) -> Option<&'a Access> {
-        let CandidateStatus { repository, named_by, .. } = &self.candidate;
+        let repository = &self.candidate.repository;
         match (self.pin.as_ref().unwrap_or(place), &self.asked.want) {
             (Place::Image { reference, access }, _) => {
                 (reference.repository() == repository).then_some(access)
@@ -72,10 +71,7 @@ impl Kept {
             (Place::Registry { repository: of, access }, _) => (of == repository).then_some(access),
             // It gets a login only if that says itself for which host it is.
             (_, Want::Named { image, .. }) => Some(image),
-            (_, Want::Built { template, image }) => {
-                let built = template.image(&revision(named_by.as_ref()?)).ok()?;
-                (built.repository() == repository).then_some(image)
-            }
+            (_, Want::Built { template, image }) => (template.repository() == repository).then_some(image),
             _ => None,
         }
     }

@@ -1,5 +1,8 @@
 //! What is promoted or pinned stays to be judged: by other keys too, and whatever the source names by now.
 
+mod older;
+mod remembered;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -15,7 +18,7 @@ use crate::{
     Registries,
     look::{
         Job, carry_out,
-        place::{FieldQuery, GitFollow},
+        place::{FieldQuery, Found, GitFollow},
         tools::tests::tools,
     },
 };
@@ -39,13 +42,16 @@ struct World {
     kept: CandidateStatus,
     pin: Option<Place>,
     memory: Memory,
+    now: Timestamp,
+    is_afresh: bool,
     folder: tempfile::TempDir,
 }
 
 impl World {
     fn new(place: Place, asked: Asked, kept: CandidateStatus) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { place, asked, kept, pin: None, memory: Memory::default(), folder }
+        let (memory, now) = (Memory::default(), Timestamp::now());
+        Self { place, asked, kept, pin: None, memory, now, is_afresh: false, folder }
     }
 
     /// A look of a process that finds these keys; none where there is no Secret.
@@ -57,10 +63,10 @@ impl World {
             id: 0,
             place: self.place.clone(),
             asked: vec![self.asked.clone()],
-            is_afresh: false,
+            is_afresh: self.is_afresh,
             kept: vec![kept],
             sought: HashMap::new(),
-            begun: Timestamp::now(),
+            begun: self.now,
             memory: std::mem::take(&mut self.memory),
         };
         let mut report = carry_out(&tools, job).await;
@@ -209,6 +215,47 @@ async fn what_named_an_image_is_judged_by_other_keys_after_the_source_has_moved_
     let found = world.look(holding(&[&signer])).await;
     let refused = verdict(&found).unwrap_err();
     assert!(!refused.overrules && refused.message.contains("not known which commit"), "{refused:?}");
+}
+
+#[test]
+fn only_what_is_wanted_is_waited_for() {
+    let found = |digest: &str| Found {
+        name: digest.to_owned(),
+        repository: "a".to_owned(),
+        tag: None,
+        digest: digest.to_owned(),
+        commit: None,
+        author: None,
+        source_revision: None,
+        created: None,
+        named_by: None,
+        names_digest: false,
+        verified: None,
+    };
+    let unsigned = |digest: &str| Unverified {
+        what: Some(digest.to_owned()),
+        repository: Some("a".to_owned()),
+        reason: Unverified::MISSING.to_owned(),
+        message: String::new(),
+        overrules: true,
+    };
+    let finding = |digest| Finding {
+        image: Some(found("best")),
+        next_best: vec![found("older")],
+        unverified: vec![unsigned(digest)],
+        ..Finding::default()
+    };
+    let awaits = |finding: &Finding| {
+        let want = Want::Follow("v1".to_owned());
+        (finding.is_missing(), finding.is_incomplete(&want))
+    };
+    assert_eq!(awaits(&finding("best")), (true, true));
+    assert_eq!(awaits(&finding("older")), (false, false), "it may never be signed");
+    let kept = Finding { kept: vec![Err(unsigned("older"))], ..finding("older") };
+    assert_eq!(awaits(&kept), (true, true), "it is promoted or pinned");
+    let revision = Unverified { repository: None, ..unsigned("a commit") };
+    let of_source = Finding { unverified: vec![revision], ..Finding::default() };
+    assert_eq!(awaits(&of_source), (true, true));
 }
 
 #[test]

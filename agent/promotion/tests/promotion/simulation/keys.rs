@@ -102,6 +102,7 @@ impl Simulation {
 fn refusal(candidate: &CandidateStatus) -> Unverified {
     Unverified {
         what: Some(candidate.digest.clone()),
+        repository: Some(candidate.repository.clone()),
         reason: Unverified::REFUSED.into(),
         message: format!("{} is by a stranger", candidate.name),
         overrules: true,
