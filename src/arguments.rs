@@ -5,11 +5,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
+mod look;
 mod registries;
 mod run;
 mod tags;
 
 pub use check::CheckOptions;
+pub use look::LookArguments;
 pub use registries::RegistryArguments;
 pub use run::{LogFormat, ReconcilerMode, RunOptions, Switch};
 pub use tags::{PolicyArguments, SelectArgument, TagsOptions};
@@ -189,7 +191,8 @@ pub struct WaitOptions {
     /// The digest of the code image
     #[arg(long, value_name = "DIGEST", value_parser = digest, conflicts_with = "tag")]
     pub digest: Option<String>,
-    /// The tag of the code image, or the Git tag that named it
+    /// The tag of the code image, or the Git tag that named it. A tag that the source does not name is asked for at the
+    /// registry, with the CodeSync's Secrets if you may read them: it may be another name of the same image
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
     /// Only until this stage has passed
@@ -201,6 +204,8 @@ pub struct WaitOptions {
     /// What is printed to standard output at the end; while it waits, the reason goes to standard error
     #[arg(short, long, value_enum, default_value_t = WaitOutput::Text)]
     pub output: WaitOutput,
+    #[command(flatten)]
+    pub look: LookArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,7 +3,9 @@
 mod api_requests;
 mod arguments;
 mod audit;
+mod authorities;
 mod check;
+mod commit;
 mod connect;
 mod crds;
 mod demo;

@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
-use voxsync_agent::{Gatekeeper, LookBell, LookBoard, Metrics, Options};
+use voxsync_agent::{Gatekeeper, LookBell, Metrics, Options};
 
-use crate::{arguments::RegistryArguments, halves::USER_AGENT};
+use crate::{arguments::LookArguments, halves::USER_AGENT};
 
 /// What a look needs, for as long as this is not dropped.
 pub struct OneLook {
@@ -16,7 +16,8 @@ pub struct OneLook {
 
 impl OneLook {
     /// Prepares it; nothing is asked yet.
-    pub async fn prepare(registries: RegistryArguments) -> anyhow::Result<Self> {
+    pub async fn prepare(arguments: LookArguments) -> anyhow::Result<Self> {
+        let (registries, authorities) = arguments.read().await?;
         let cache = tempfile::Builder::new().prefix("voxsync-").tempdir().context("a temporary folder")?;
         let options = Options {
             file_root: cache.path().to_owned(),
@@ -24,10 +25,10 @@ impl OneLook {
             cache_folder: cache.path().to_owned(),
             selector: None,
             user_agent: USER_AGENT.to_owned(),
-            registries: registries.registries().await?,
+            registries,
+            authorities,
             metrics: Metrics::register(&mut Registry::default()),
             gatekeeper: Gatekeeper::Present,
-            looks: LookBoard::default(),
             bell: LookBell::default(),
         };
         Ok(Self { options, _cache: cache })

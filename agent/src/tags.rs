@@ -1,19 +1,15 @@
 //! The tags of a repository, for people who try a policy: nothing is elected here, and nothing is remembered.
 
-mod words;
-
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use kube::Client;
-use voxsync_crds::code_sync::RegistrySource;
+use kube::{Client, ResourceExt as _};
+use voxsync_crds::{CodeSync, code_sync::RegistrySource};
 
 use crate::{
     Options,
-    look::{Memory, Tools, listed},
+    look::{Memory, Tools, digest_of as digest, listed, plan, registry_access},
 };
-
-pub use words::for_command_line;
 
 /// What a repository has.
 #[derive(Clone, Debug, Default)]
@@ -24,17 +20,40 @@ pub struct RepositoryTags {
     pub built: HashMap<String, Timestamp>,
 }
 
-/// Lists the tags that a registry source has, with the Secrets that `client` gives.
+/// Lists the tags that a registry source has, with the Secrets of a namespace that `client` gives; without a namespace, as
+/// the command line names it, which has no Secrets.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the source, or why it cannot be read.
 pub async fn tags(
     client: Client,
     source: &RegistrySource,
-    namespace: &str,
+    namespace: Option<&str>,
     options: &Options,
 ) -> Result<RepositoryTags, String> {
     let tools = Tools::new(client, options);
-    let (list, built) = listed(&tools, &mut Memory::default(), source, namespace).await?;
+    let access = match namespace {
+        Some(namespace) => registry_access(source, namespace),
+        None => registry_access(source, "").said_by_command_line(),
+    };
+    let (list, built) = listed(&tools, &mut Memory::default(), source, &access).await?;
     Ok(RepositoryTags { tags: list.tags().collect::<Vec<_>>().join("\n"), built })
+}
+
+/// The digest that a tag names now in the repository of a CodeSync's images, with the Secrets that `client` gives; none
+/// where there is no such tag.
+///
+/// # Errors
+/// A sentence that says why that cannot be known.
+pub async fn digest_of(
+    client: Client,
+    code_sync: &CodeSync,
+    tag: &str,
+    options: &Options,
+) -> Result<Option<String>, String> {
+    let plan = plan(&code_sync.spec, &code_sync.namespace().unwrap_or_default(), None)?;
+    let candidate = code_sync.status.as_ref().and_then(|status| status.candidate.as_ref());
+    let known = candidate.map(|candidate| candidate.repository.as_str());
+    let answer = digest(&Tools::new(client, options), &plan.source, known, tag).await;
+    answer.map_err(|problem| problem.message)
 }

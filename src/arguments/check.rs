@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{RegistryArguments, TableOutput, duration};
+use super::{LookArguments, TableOutput, duration};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:
@@ -21,6 +21,7 @@ In a cluster, Secrets are read with your rights; this tells whether voxsync may 
 Examples:
   voxsync check production -n puppet
   voxsync check -f codesync.yaml -f secrets.yaml       before it is in the cluster
+  voxsync check -f codesync.yaml --ca ca.crt           with an authority that voxsync's pod knows, and this machine does not
   kubectl kustomize . | voxsync check -f -")]
 pub struct CheckOptions {
     /// The CodeSync (default: all of the namespace or of the files)
@@ -35,7 +36,7 @@ pub struct CheckOptions {
     #[arg(long, value_name = "FOLDER")]
     pub git_file_root: Option<PathBuf>,
     #[command(flatten)]
-    pub registries: RegistryArguments,
+    pub look: LookArguments,
     /// How long each may take
     #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = duration)]
     pub timeout: Duration,

@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use voxsync_agent::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 
-const REGISTRIES: &str = "Registries";
+/// Where `--help` says how registries are asked.
+pub(super) const REGISTRIES: &str = "Registries";
 
 #[derive(Clone, Debug, Args)]
 pub struct RegistryArguments {

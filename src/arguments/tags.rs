@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{RegistryArguments, TableOutput, duration};
+use super::{LookArguments, TableOutput, duration};
 
 const POLICY: &str = "Policy";
 
@@ -16,6 +16,7 @@ const POLICY: &str = "Policy";
 Examples:
   voxsync tags ghcr.io/example/puppet-code --semver '>=1.0.0 <2.0.0'
   voxsync tags ghcr.io/example/puppet-code --calver YYYY.0M.MICRO --match '^v(?<version>.+)$'
+  voxsync tags registry.example/puppet-code --semver '*' --ca ca.crt --docker-config ~/.docker/config.json
   voxsync tags production -n puppet                     as this CodeSync sees them
   voxsync tags production -n puppet --semver '~1.2'     as it would with this policy
   git tag | voxsync tags --from - --semver '*-0' --ignore '-rc'
@@ -42,7 +43,7 @@ pub struct TagsOptions {
     #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = duration)]
     pub timeout: Duration,
     #[command(flatten)]
-    pub registries: RegistryArguments,
+    pub look: LookArguments,
 }
 
 #[derive(Clone, Debug, Default, Args)]

@@ -38,7 +38,7 @@ pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Resu
         [] => of_cluster(connection, options.name.as_deref()).await?,
         files => files::read(files, connection.namespace.as_deref(), options.name.as_deref()).await?,
     };
-    let mut one_look = OneLook::prepare(options.registries).await?;
+    let mut one_look = OneLook::prepare(options.look).await?;
     one_look.options.file_root = options.file_root;
     one_look.options.git_file_root = options.git_file_root;
     let mut reports = refused;

@@ -3,23 +3,25 @@
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use voxsync_agent::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted};
-use voxsync_crds::{CodeReference, CodeSync, code_sync::CandidateStatus};
+use voxsync_crds::{
+    CodeReference, CodeSync,
+    code_sync::{CandidateStatus, CodeSyncSpec},
+};
 
-use crate::output::{Tone, harmless, message, paint};
+use crate::{
+    commit,
+    output::{Tone, harmless, message, paint},
+};
 
 /// How many targets are named one by one.
 const NAMED_TARGETS_LIMIT: usize = 20;
-/// How much of a commit is shown, in characters.
-const COMMIT_CHARACTERS: usize = 7;
 
 /// What a check found.
 pub struct Report {
     pub namespace: String,
     pub name: String,
-    /// What is followed; empty where the spec could not be read.
-    summary: String,
-    /// Who has to be old enough, where that is asked.
-    minimum_age: Option<String>,
+    /// Its spec, where an API server would take it.
+    spec: Option<CodeSyncSpec>,
     /// Whether all of it is from files: what is not among them may be elsewhere.
     is_of_files: bool,
     /// What was found, or what is wrong with the spec, one by one.
@@ -41,8 +43,7 @@ impl Report {
         Self {
             namespace: code_sync.namespace().unwrap_or_default(),
             name: code_sync.name_any(),
-            summary: code_sync.spec.source.summary(),
-            minimum_age: code_sync.spec.minimum_age.as_ref().map(|age| age.0.clone()),
+            spec: Some(code_sync.spec.clone()),
             is_of_files,
             checked: checked.map_err(|why| vec![why]),
         }
@@ -53,8 +54,7 @@ impl Report {
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            summary: String::new(),
-            minimum_age: None,
+            spec: None,
             is_of_files: true,
             checked: Err(causes),
         }
@@ -89,7 +89,9 @@ impl Report {
             Mark::Open => paint("–", Tone::Attention, colourful),
         };
         let title = paint(&format!("{}/{}", self.namespace, self.name), Tone::Strong, colourful);
-        let mut lines = vec![format!("{title}  ·  {}", harmless(&self.summary))];
+        let spec = self.spec.as_ref();
+        let summary = spec.map(|spec| spec.source.summary()).unwrap_or_default();
+        let mut lines = vec![format!("{title}  ·  {}", harmless(&summary))];
         let mut say = |mark: Mark, what: &str, text: &str| {
             lines.push(format!("  {} {what:<10} {text}", sign(mark)));
         };
@@ -97,12 +99,13 @@ impl Report {
             Err(causes) => causes.iter().for_each(|cause| say(Mark::Bad, "spec", &message(cause))),
             Ok(checked) => {
                 say(Mark::Good, "spec", "valid");
-                sighted(&checked.source, "source", &mut say);
+                sighted(&checked.source, "source", spec, &mut say);
                 if let Some(pin) = &checked.pin {
-                    sighted(pin, "pin", &mut say);
+                    sighted(pin, "pin", spec, &mut say);
                 }
-                if let Some(age) = &self.minimum_age {
-                    say(Mark::Good, "age", &format!("taken when voxsync has known it for {}", harmless(age)));
+                if let Some(age) = spec.and_then(|spec| spec.minimum_age.as_ref()) {
+                    let text = format!("taken when voxsync has known it for {}", harmless(&age.0));
+                    say(Mark::Good, "age", &text);
                 }
                 for CheckedSecret { field, name, state } in &checked.secrets {
                     let text = match (self.mark(state), state) {
@@ -173,7 +176,12 @@ pub fn json(reports: &[Report]) -> Value {
     reports.iter().map(Report::json).collect()
 }
 
-fn sighted(sighted: &Sighted, what: &str, say: &mut impl FnMut(Mark, &str, &str)) {
+fn sighted(
+    sighted: &Sighted,
+    what: &str,
+    spec: Option<&CodeSyncSpec>,
+    say: &mut impl FnMut(Mark, &str, &str),
+) {
     let Sighted { candidates, revision, tag_count, problem, moved } = sighted;
     let count = tag_count.map(|count| format!("{count} tags"));
     let seen = [count, revision.as_deref().map(|revision| format!("now {}", harmless(revision)))];
@@ -183,18 +191,16 @@ fn sighted(sighted: &Sighted, what: &str, say: &mut impl FnMut(Mark, &str, &str)
         None => say(Mark::Good, what, if seen.is_empty() { "can be read" } else { &seen }),
     }
     if let Some(best) = candidates.first() {
-        say(Mark::Good, "image", &described(best));
+        say(Mark::Good, "image", &described(best, spec));
     }
     if let Some(moved) = moved {
         say(Mark::Bad, what, &format!("TagMoved: {}", message(moved)));
     }
 }
 
-fn described(candidate: &CandidateStatus) -> String {
+fn described(candidate: &CandidateStatus, spec: Option<&CodeSyncSpec>) -> String {
     let mut parts = vec![short(&candidate.reference)];
-    let commit =
-        candidate.commit.as_deref().map(|commit| commit.chars().take(COMMIT_CHARACTERS).collect::<String>());
-    parts.extend(commit.map(|commit| format!("commit {} (claimed)", harmless(&commit))));
+    parts.extend(spec.and_then(|spec| commit::shown(candidate, spec)));
     parts.extend(candidate.author.as_deref().map(|author| format!("by {}", harmless(author))));
     parts.extend(candidate.created.map(|created| format!("built {}", created.timestamp())));
     let by = candidate.verified.iter().flat_map(|verified| &verified.by);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use kube::{Api, Client};
-use voxsync_agent::{RepositoryTags, for_command_line, ripe_at};
+use voxsync_agent::{RepositoryTags, ripe_at};
 use voxsync_crds::{
     CodeSync,
     code_sync::{CandidateStatus, NewestBuild, Ordered, RegistrySource, Select, TagRule},
@@ -86,8 +86,7 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
             let (policy, rule) = policy_of(&source)?;
             // Nobody's Secrets are asked for.
             let client = Sandbox::new(SandboxOptions::default()).client("default");
-            let asked = asked(client, &source, "default", options).await;
-            let (tags, built) = asked.map_err(|error| anyhow!(for_command_line(&error.to_string())))?;
+            let (tags, built) = asked(client, &source, None, options).await?;
             Ok(Subject { policy, rule, tags, built, patience: None })
         }
         (None, Some(name)) if name.contains('/') => bail!(
@@ -118,24 +117,26 @@ async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions)
     if is_tried {
         // What another policy would take has no ages yet.
         let source = tried_on(source, &options);
+        let has_age = code_sync.spec.minimum_age.is_some();
+        let without = if has_age { " without its minimumAge" } else { "" };
         let ((policy, tried), own) = (policy_of(&source)?, code_sync.spec.source.summary());
-        let rule = format!("{tried}, tried on codesync {namespace}/{name} ({own}) without its minimumAge");
-        let (tags, built) = asked(client, &source, &namespace, options).await?;
+        let rule = format!("{tried}, tried on codesync {namespace}/{name} ({own}){without}");
+        let (tags, built) = asked(client, &source, Some(&namespace), options).await?;
         return Ok(Subject { policy, rule, tags, built, patience: None });
     }
     let (policy, rule) = policy_of(source)?;
     let patience = Patience::of(&code_sync)?;
-    let (tags, built) = asked(client, source, &namespace, options).await?;
+    let (tags, built) = asked(client, source, Some(&namespace), options).await?;
     Ok(Subject { policy, rule, tags, built, patience })
 }
 
 async fn asked(
     client: Client,
     source: &RegistrySource,
-    namespace: &str,
+    namespace: Option<&str>,
     options: TagsOptions,
 ) -> anyhow::Result<(String, HashMap<String, Timestamp>)> {
-    let one_look = OneLook::prepare(options.registries).await?;
+    let one_look = OneLook::prepare(options.look).await?;
     let asked = voxsync_agent::tags(client, source, namespace, &one_look.options);
     let answer = tokio::time::timeout(options.timeout, asked).await;
     let RepositoryTags { tags, built } = answer

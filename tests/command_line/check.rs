@@ -3,7 +3,9 @@
 use std::process::Output;
 
 use serde_json::{Value, json};
-use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
+use voxsync_fixtures::{
+    Access, CertificateAuthority, CodeImage, GitRepository, GitServer, Registry, Transport,
+};
 
 use super::{text, voxsync};
 
@@ -90,4 +92,33 @@ fn the_namespace_chooses_among_the_objects_of_files() {
     assert!(text(&output.stderr).contains("there is no CodeSync of namespace other in "), "{output:?}");
     let odd = check(&json!({"kind": "Secret", "metadata": "odd"}), &[]);
     assert!(text(&odd.stderr).contains("has a Secret without metadata"), "{odd:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registries_and_git_servers_may_have_authorities_of_a_file() {
+    let [of_registry, of_git] = [(); 2].map(|()| CertificateAuthority::create());
+    let registry = Registry::start(Access::Anonymous, Transport::Tls(of_registry.issue()));
+    registry.push("code", "v1.0.0", &CodeImage::with_site("v1")).await;
+    let repository = GitRepository::create();
+    repository.commit("version", &format!("{}\n", registry.reference("code", "v1.0.0")), "One");
+    let server = GitServer::http(&repository, Access::Anonymous, Transport::Tls(of_git.issue()));
+    let git = json!({"url": server.url(), "ref": {"branch": "production"}, "reference": {"path": "version"}});
+    let code_sync = code_sync(&json!({"git": git}), &json!({}));
+
+    let folder = tempfile::tempdir().unwrap();
+    let [both, one] = [[of_registry.pem(), of_git.pem()].concat(), of_git.pem()].map(|text| {
+        let path = folder.path().join(text.len().to_string());
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    });
+    let good = check(&code_sync, &["--ca", &both]);
+    let said = text(&good.stdout);
+    assert!(good.status.success() && said.contains("✔ image      v1.0.0@"), "{said}{}", text(&good.stderr));
+    let unknown = "put the CA as `ca.crt` into the Secret that";
+    for (arguments, part) in [(&[][..], "spec.source.git"), (&["--ca", &one], "spec.image")] {
+        let output = check(&code_sync, arguments);
+        let said = text(&output.stdout);
+        let advice = format!("{unknown} `{part}.certSecretRef` names, or the ConfigMap that `{part}.");
+        assert!(said.contains(&advice), "{arguments:?}: {said}");
+    }
 }

@@ -77,6 +77,18 @@ fn completions_are_scripts_that_the_shell_can_read() {
 }
 
 #[test]
+fn a_kubeconfig_that_cannot_be_read_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("odd");
+    std::fs::write(&odd, "clusters: 7").unwrap();
+    for path in ["/nowhere", folder.path().to_str().unwrap(), odd.to_str().unwrap()] {
+        let said = text(&voxsync(&["status", "--kubeconfig", path]).stderr);
+        assert!(said.starts_with(&format!("voxsync: kubeconfig {path}: ")), "{said}");
+        assert_eq!(said.matches(path).count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn wrong_words_get_a_way_out() {
     for (arguments, wanted) in [
         (&["promotes"][..], "promote"),
@@ -126,6 +138,12 @@ fn a_person_plays_on_after_the_demo() {
     assert_eq!((verdict("ca"), verdict("canary")), ("InSync".into(), "Stuck".into()), "{audit}");
     assert_eq!(demo.run(&["audit", "--fail-on", "stuck"]).status.code(), Some(1));
     assert_eq!(demo.run(&["audit", "--fail-on", "Mixed,Held,Rolling"]).status.code(), Some(0));
+
+    let tried = text(&demo.run(&["tags", "production", "--semver", "~1"]).stdout);
+    assert!(
+        tried.contains("tried on codesync puppet/production") && !tried.contains("minimumAge"),
+        "{tried}"
+    );
 
     let promoted = demo.run(&["promote", "production", &tag, "--reason", "back to what ran"]);
     assert!(promoted.status.success(), "{}", text(&promoted.stderr));

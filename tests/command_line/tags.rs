@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
+use voxsync_fixtures::{Access, CertificateAuthority, CodeImage, Registry, Transport};
 
 use super::{text, voxsync};
 
@@ -177,4 +177,41 @@ async fn a_repository_is_asked() {
     let login = config.to_str().unwrap();
     let output = voxsync(&["tags", &repository, "--insecure", "--semver", "*", "--docker-config", login]);
     assert!(text(&output.stdout).starts_with("v3.0.0 is chosen by *\n"), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_may_have_an_authority_of_a_file() {
+    let [authority, other] = [(); 2].map(|()| CertificateAuthority::create());
+    let registry = Registry::start(Access::Anonymous, Transport::Tls(authority.issue()));
+    registry.push("code", "v1.0.0", &CodeImage::with_site("v1")).await;
+    let repository = format!("{}/code", registry.host());
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let ask = |arguments: &[&str]| voxsync(&[&["tags", &repository, "--semver", "*"], arguments].concat());
+
+    let both = file("both.crt", &format!("{}{}", other.pem(), authority.pem()));
+    let output = ask(&["--ca", &both]);
+    assert!(text(&output.stdout).starts_with("v1.0.0 is chosen by *\n"), "{}", text(&output.stderr));
+
+    let of_another = file("other.crt", &other.pem());
+    let broken = file("broken.crt", &format!("{}-----BEGIN CERTIFICATE-----\nAAAA\n", other.pem()));
+    let none = file("none.crt", "MIIB");
+    let large = file("large.crt", &"#".repeat((1 << 20) + 1));
+    for (arguments, wanted) in [
+        (&[][..], "has a certificate of an unknown CA; name a file with the CA as `--ca FILE`".to_owned()),
+        (&["--ca", &of_another], "has a certificate of an unknown CA".to_owned()),
+        (&["--ca", &broken], format!("--ca: {broken}: certificate 2 is no PEM: ")),
+        (&["--ca", &none], format!("--ca: {none}: it holds no certificate in PEM")),
+        (&["--ca", &large], format!("--ca: {large}: it has more than 1048576 bytes")),
+        (&["--ca", "/nowhere"], "--ca: /nowhere: No such file".to_owned()),
+    ] {
+        let output = ask(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(&wanted), "{arguments:?}: {said}");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! This crate looks and reports; it decides nothing beyond what a look needs, and it never writes anywhere.
 
+mod advice;
 pub mod field;
 pub mod file;
 pub mod git;
@@ -11,6 +12,7 @@ mod pause;
 pub mod registry;
 mod traffic;
 
+pub use advice::Advice;
 pub use pace::{Admission, DEFAULT_REQUESTS_PER_SECOND, Pace};
 pub use pause::pause;
 pub use traffic::{Exchange, Quota, Traffic};

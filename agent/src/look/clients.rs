@@ -144,7 +144,7 @@ impl Clients {
                 },
             ),
         };
-        let client = Arc::new(client.map_err(|error| problem_of(&error))?);
+        let client = Arc::new(client.map_err(|error| problem_of(&error, access))?);
         if kept.len() >= KEPT_CLIENTS_LIMIT {
             kept.clear();
         }

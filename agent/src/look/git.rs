@@ -128,7 +128,7 @@ impl Source<'_> {
     }
 
     /// What a file of the commit names; the outer error is one that may end by itself.
-    async fn read(
+    pub(super) async fn read(
         &self,
         revision: &Revision,
         field: &FieldQuery,
@@ -172,7 +172,8 @@ impl Source<'_> {
         };
         let resolved = resolve(self.tools, memory, want, &reference, image).await;
         let image = resolved.map(|facts| Found {
-            commit: Some(revision.commit.clone()),
+            // What it says itself counts; else CI named it after the commit.
+            commit: facts.revision.clone().or_else(|| Some(revision.commit.clone())),
             author: author.clone(),
             source_revision: seen.revision.clone(),
             named_by: Some(objects(revision)),

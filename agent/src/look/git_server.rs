@@ -68,7 +68,7 @@ impl Source<'_> {
 
     fn failure(&self, error: &GitError) -> Failure {
         let (reason, unreachable) = sort(&error.problem);
-        let message = self.access.with_paths(&error.to_string());
+        let message = self.access.advised(error.to_string(), error.problem.advice());
         let may_end = unreachable || matches!(error.problem, GitProblem::CommitMissing(_));
         Failure { problem: problem(reason, message, unreachable), may_end }
     }

@@ -5,9 +5,11 @@ use voxsync_promotion::SourceProblem;
 use voxsync_source::registry::{ManifestFacts, Subject, Wanted};
 
 use super::{
+    looks::Order,
     memory::Memory,
-    place::{Access, Found, Want},
+    place::{Access, Found, IMAGE_UNAVAILABLE, Place, Want},
     tools::Tools,
+    verify::access_of,
 };
 
 /// Resolves a reference to a digest; its manifest was fetched then. What was resolved once keeps its digest.
@@ -48,5 +50,28 @@ pub(crate) fn found(reference: &CodeReference, facts: &ManifestFacts) -> Found {
         named_by: None,
         names_digest: reference.digest().is_some(),
         verified: None,
+    }
+}
+
+/// The digest that a tag names now in the repository of an order, or else in that of the image that is known; none where
+/// there is no such tag.
+pub(crate) async fn digest_of(
+    tools: &Tools,
+    Order { place, want, .. }: &Order,
+    known: Option<&str>,
+    tag: &str,
+) -> Result<Option<String>, SourceProblem> {
+    let Some(access) = access_of(place, want) else { return Ok(None) };
+    let (repository, access) = match (place, known) {
+        (Place::Registry { repository, .. }, _) => (repository.as_str(), access.clone()),
+        (_, Some(known)) => (known, access.clone().only_bound()),
+        (_, None) => return Ok(None),
+    };
+    let ask =
+        tools.ask((repository, &access), Subject::Names, |client| async move { client.head(tag).await });
+    match ask.await {
+        Ok(digest) => Ok(Some(digest)),
+        Err(problem) if problem.reason == IMAGE_UNAVAILABLE => Ok(None),
+        Err(problem) => Err(problem),
     }
 }

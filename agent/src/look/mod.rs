@@ -6,6 +6,7 @@
 //!
 //! Only `carry_out` and what it calls talk to anybody, and they only read.
 
+mod advice;
 mod awaits;
 mod builds;
 mod cadence;
@@ -26,11 +27,12 @@ mod tries;
 mod verify;
 
 pub(crate) use cadence::Cadence;
+pub use cadence::{NextLook, next_look};
 pub(crate) use carry_out::carry_out;
-pub use looks::LookTimes;
+pub(crate) use image::digest_of;
 pub(crate) use looks::{Job, Looks, Order, PlaceId, Purpose, Report, Subscriber, Urgency};
 pub(crate) use memory::Memory;
-pub(crate) use plan::plan;
+pub(crate) use plan::{plan, registry_access};
 pub(crate) use registry::listed;
 pub(crate) use tools::Tools;
 pub(crate) use verify::Asked;

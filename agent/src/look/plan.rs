@@ -183,7 +183,7 @@ fn of_file(file: &FileSource, image: Access) -> (Place, Want) {
 }
 
 /// How a registry source gets in.
-pub(super) fn registry_access(registry: &RegistrySource, namespace: &str) -> Access {
+pub(crate) fn registry_access(registry: &RegistrySource, namespace: &str) -> Access {
     let (login, certificate) = (registry.secret_ref.as_ref(), registry.cert_secret_ref.as_ref());
     Access::new(namespace, name(login), name(certificate), registry.insecure)
         .with_authorities(namespace, name(registry.cert_config_map_ref.as_ref()))
@@ -229,6 +229,7 @@ fn name(reference: Option<&LocalReference>) -> Option<&str> {
 mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
+    use voxsync_source::Advice;
 
     use super::*;
 
@@ -327,16 +328,14 @@ mod tests {
         assert_eq!(access.login().unwrap().name, "git");
         let Want::Named { image, .. } = &told.want else { panic!("{:?}", told.want) };
         assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("registry", false, true));
-        let advice = "put it into `certSecretRef`; name a Secret in `secretRef`, or set `insecure: true`";
-        let of_image = "put it into `spec.image.certSecretRef`; name a Secret in `spec.image.secretRef`, or set \
-                        `spec.image.insecure: true`";
-        assert_eq!(image.with_paths(advice), of_image);
-        assert!(access.with_paths(advice).contains("`spec.source.git.secretRef`"));
+        let advised = |access: &Access| access.advised(String::new(), Some(Advice::GiveLogin));
+        assert_eq!(advised(image), "; name a Secret with a login in `spec.image.secretRef`");
+        assert_eq!(advised(access), "; name a Secret with a login in `spec.source.git.secretRef`");
 
         let untold = plan_of(json!({"source": {"git": git}}));
         let Want::Named { image, .. } = &untold.want else { panic!("{:?}", untold.want) };
         assert_eq!((image.login().unwrap().name, image.lenient, image.only_bound), ("pull", true, true));
-        assert_eq!(image.with_paths(advice), of_image);
+        assert_eq!(advised(image), "; name a Secret with a login in `spec.image.secretRef`");
     }
 
     #[test]
@@ -351,7 +350,8 @@ mod tests {
         assert_eq!((access, access.dated), (of_pin, true));
         assert_eq!(access.platform, Some("linux/arm64".parse().unwrap()));
         assert_eq!(access.login().unwrap().name, "r");
-        assert_eq!(access.with_paths("`secretRef`"), "`secretRef`", "there is only one");
+        let advised = access.advised(String::new(), Some(Advice::CheckLogin));
+        assert_eq!(advised, "; check the Secret that `secretRef` names", "there is only one");
 
         let plan = planned(json!({"source": {"file": {"path": "x"}}, "image": image})).unwrap();
         let Want::Named { image, .. } = &plan.source.want else { panic!("{:?}", plan.source.want) };

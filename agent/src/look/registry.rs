@@ -14,7 +14,6 @@ use super::{
     image::{found, resolve},
     memory::{Elected, Memory},
     place::{Access, BAD_REFERENCE, Finding, Found, READING_BUILD_TIMES, TagQuery, Want, unusable},
-    plan::registry_access,
     tools::Tools,
 };
 
@@ -57,11 +56,11 @@ pub(crate) async fn listed(
     tools: &Tools,
     memory: &mut Memory,
     source: &RegistrySource,
-    namespace: &str,
+    access: &Access,
 ) -> Result<(TagList, HashMap<String, Timestamp>), String> {
     let policy = TagPolicy::of(source).map_err(|error| error.to_string())?;
-    let (repository, access) = (source.repository.as_str(), registry_access(source, namespace));
-    let tags = list(tools, memory, repository, &access).await.map_err(|problem| problem.message)?;
+    let repository = source.repository.as_str();
+    let tags = list(tools, memory, repository, access).await.map_err(|problem| problem.message)?;
     let builds = &mut memory.builds;
     if !policy.asks_build_time() {
         return Ok((tags, HashMap::new()));
@@ -69,7 +68,7 @@ pub(crate) async fn listed(
     let wanted: HashSet<&str> = tags.tags().filter(|tag| policy.wants(tag)).collect();
     // Each look reads some; one that cannot be read now is asked for again, but not for ever.
     for _ in 0..=wanted.len() / TAGS_A_LOOK {
-        match builds.read(tools, (repository, &access), &wanted).await {
+        match builds.read(tools, (repository, access), &wanted).await {
             Ok(()) => break,
             Err(problem) if problem.reason == READING_BUILD_TIMES => builds.begin(tags.tags()),
             Err(problem) => return Err(problem.message),

@@ -42,7 +42,7 @@ pub(crate) struct Tools {
 impl Tools {
     pub(crate) fn new(client: Client, options: &Options) -> Self {
         Self {
-            secrets: Secrets::new(client),
+            secrets: Secrets::new(client, options.authorities.clone()),
             apps: AppTokens::default(),
             file_root: options.file_root.clone(),
             git_file_root: options.git_file_root.clone(),
@@ -79,7 +79,7 @@ impl Tools {
         }
         let answer = Box::pin(self.ask_itself(&repository, access, question)).await;
         answer.map_err(|problem| SourceProblem {
-            message: access.with_paths(&format!("{}{of_mirrors}", problem.message)),
+            message: format!("{}{of_mirrors}", problem.message),
             ..problem
         })
     }
@@ -97,7 +97,7 @@ impl Tools {
         let client = self.clients.of(&self.secrets, repository, access).await?;
         let refused = match Box::pin(question(client.clone())).await {
             Err(error) if is_refusal(&error.problem) || error.problem.is_of_certificates() => error,
-            answer => return answer.map_err(|error| problem_of(&error)),
+            answer => return answer.map_err(|error| problem_of(&error, access)),
         };
         self.secrets.forget_all(access);
         self.clients.forget_login(repository);
@@ -117,7 +117,7 @@ impl Tools {
         repository: &Repository,
         access: &Access,
     ) -> SourceProblem {
-        let problem = problem_of(error);
+        let problem = problem_of(error, access);
         if error.problem == Problem::LoginMissing
             && let Some(store) = self.clients.store_for(repository).await
         {
@@ -166,9 +166,9 @@ pub(super) fn bad_credentials(message: String) -> SourceProblem {
     problem(BAD_CREDENTIALS, message, true)
 }
 
-pub(super) fn problem_of(error: &RegistryError) -> SourceProblem {
+pub(super) fn problem_of(error: &RegistryError, access: &Access) -> SourceProblem {
     let (reason, unreachable) = sort(&error.problem);
-    problem(reason, error.to_string(), unreachable)
+    problem(reason, access.advised(error.to_string(), error.problem.advice()), unreachable)
 }
 
 fn is_refusal(problem: &Problem) -> bool {

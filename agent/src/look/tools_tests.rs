@@ -18,7 +18,7 @@ use voxsync_sandbox::{Sandbox, SandboxOptions};
 
 use super::*;
 use crate::{
-    LookBell, LookBoard, OwnLoginOptions, OwnLogins, Registries,
+    LookBell, OwnLoginOptions, OwnLogins, Registries,
     look::{
         Asked, Job, Memory, Report, carry_out,
         place::{FieldQuery, Finding, GitFollow, Place, Want},
@@ -74,9 +74,9 @@ fn tools_of(client: Client, registries: Registries, folder: &tempfile::TempDir) 
         selector: None,
         user_agent: "voxsync-test".to_owned(),
         registries,
+        authorities: None,
         metrics: Metrics::register(&mut MetricsRegistry::default()),
         gatekeeper: voxsync_promotion::Gatekeeper::Present,
-        looks: LookBoard::default(),
         bell: LookBell::default(),
     };
     Tools::new(client, &options)

@@ -1,4 +1,4 @@
-//! What can go wrong with a Git repository, in words that say what to do.
+//! What can go wrong with a Git repository, in words that say what to do, or with an advice beside them.
 //!
 //! Texts that come from outside (a server's answer, ssh's words, names in a tree) are bounded and have their
 //! control characters taken out before they get here: see [`clean`].
@@ -6,6 +6,7 @@
 use thiserror::Error;
 
 use super::{GitUrl, github::AppProblem};
+use crate::Advice;
 
 /// The most bytes of a foreign text in one message.
 const MAX_FOREIGN_TEXT_BYTES: usize = 300;
@@ -30,7 +31,7 @@ pub enum GitProblem {
     #[error("no complete answer within {0} seconds")]
     TimedOut(u64),
     /// The server wants a login and none was given.
-    #[error("the server asks for a login ({0}) and there is none: name a Secret in `secretRef`")]
+    #[error("the server asks for a login ({0}) and there is none")]
     LoginNeeded(String),
     /// The server refuses the login.
     #[error("the server does not know this login ({0})")]
@@ -57,10 +58,7 @@ pub enum GitProblem {
     #[error("the certificate of the server has expired")]
     CertificateExpired,
     /// The server's certificate is signed by nobody who is trusted.
-    #[error(
-        "the certificate of the server is signed by an authority that is not trusted here: \
-         put its certificate as `ca.crt` into the Secret of `certSecretRef`"
-    )]
+    #[error("the certificate of the server is signed by an authority that is not trusted here")]
     CertificateUnknownAuthority,
     /// The server does not speak TLS.
     #[error(
@@ -71,7 +69,7 @@ pub enum GitProblem {
     #[error("no TLS connection: {0}")]
     Tls(String),
     /// The CA or client certificate given is not usable.
-    #[error("{0} of the Secret in `certSecretRef` is not usable: {1}")]
+    #[error("{0} is not usable: {1}")]
     CertificateSecret(&'static str, String),
     /// The host is not in `known_hosts`.
     #[error(
@@ -185,6 +183,18 @@ pub enum GitProblem {
     /// What was received, or is in a local repository, is no sound repository.
     #[error("the repository cannot be read: {0}")]
     Broken(String),
+}
+
+impl GitProblem {
+    /// What to do about it, where its own text does not say so.
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::LoginNeeded(_) => Some(Advice::GiveLogin),
+            Self::CertificateUnknownAuthority => Some(Advice::GiveAuthority),
+            Self::CertificateSecret(..) => Some(Advice::CheckCertificates),
+            _ => None,
+        }
+    }
 }
 
 /// A text from outside, made fit for a message: one line, bounded, without control characters.

@@ -127,6 +127,11 @@ impl ImageTemplate {
         self.fill(&revision.commit, revision.tag.as_deref())
     }
 
+    /// The repository of all its images.
+    pub fn repository(&self) -> &str {
+        self.start.rsplit_once(':').map_or(&self.start, |(repository, _)| repository)
+    }
+
     fn push(&mut self, text: &str) {
         self.rest.last_mut().map_or(&mut self.start, |(_, after)| after).push_str(text);
     }
@@ -189,7 +194,8 @@ mod tests {
     fn is_filled(#[case] template: &str, #[case] follows: Follows<'_>, #[case] image: &str) {
         let template = ImageTemplate::new(template, follows).unwrap();
         let tag = (follows == Follows::Tag).then_some("v1.2.0+b.1");
-        assert_eq!(template.image(&revision(tag)).unwrap().to_string(), image);
+        let filled = template.image(&revision(tag)).unwrap();
+        assert_eq!((filled.to_string().as_str(), filled.repository()), (image, template.repository()));
     }
 
     #[rstest]

@@ -1,25 +1,24 @@
-//! What can be wrong between us and a registry. Every message says what to do; none holds a secret, a query or a body.
+//! What can be wrong between us and a registry. Every message says what to do, or has an advice beside it; none holds a
+//! secret, a query or a body.
 
 use std::time::Duration;
+
+use crate::Advice;
 
 /// Why a look failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// 401 without a login, or the token server gives no token to nobody.
-    #[error("it wants a login, or there is no such repository; name a Secret with a login in `secretRef`")]
+    #[error("it wants a login, or there is no such repository")]
     LoginMissing,
     /// 401 in spite of a login, from the registry or from its token server.
-    #[error(
-        "{host} refuses the login: wrong user name, password or token; check the Secret that `secretRef` names"
-    )]
+    #[error("{host} refuses the login: wrong user name, password or token")]
     LoginRefused {
         /// Who refuses.
         host: String,
     },
     /// The login has characters that no header can have.
-    #[error(
-        "the login cannot be sent: it has line breaks or other control characters; check the Secret that `secretRef` names"
-    )]
+    #[error("the login cannot be sent: it has line breaks or other control characters")]
     LoginUnusable,
     /// 403.
     #[error(
@@ -96,6 +95,8 @@ pub enum Problem {
         host: String,
         /// The innermost reason.
         reason: String,
+        /// Whether it broke off after the handshake of TLS: a server may refuse a client so, in TLS 1.3.
+        after_handshake: bool,
     },
     /// The server's certificate is too old.
     #[error("{host} has a certificate that is expired ({detail}); renew it there")]
@@ -106,10 +107,7 @@ pub enum Problem {
         detail: String,
     },
     /// The server's certificate is of a CA that nobody knows.
-    #[error(
-        "{host} has a certificate of an unknown CA; put the CA as `ca.crt` into the Secret that `certSecretRef` names, or \
-         the ConfigMap that `certConfigMapRef` names"
-    )]
+    #[error("{host} has a certificate of an unknown CA")]
     CertificateUnknownAuthority {
         /// The host.
         host: String,
@@ -121,10 +119,7 @@ pub enum Problem {
         host: String,
     },
     /// The server wants to see a certificate of ours, or does not like it.
-    #[error(
-        "{host} wants a client certificate that it knows ({detail}); put `tls.crt` and `tls.key` into the Secret that \
-         `certSecretRef` names"
-    )]
+    #[error("{host} wants a client certificate that it knows ({detail})")]
     ClientCertificate {
         /// The host.
         host: String,
@@ -132,21 +127,19 @@ pub enum Problem {
         detail: String,
     },
     /// The server does not speak TLS.
-    #[error("{host} does not speak TLS; for a registry with plain HTTP set `insecure: true`")]
+    #[error("{host} does not speak TLS")]
     NotTls {
         /// The host.
         host: String,
     },
     /// The server speaks TLS, and was asked without.
-    #[error("{host} answers 400 to plain HTTP; if it speaks TLS, leave out `insecure: true`")]
+    #[error("{host} answers 400 to plain HTTP")]
     SpeaksTls {
         /// The host.
         host: String,
     },
     /// Another fault of TLS.
-    #[error(
-        "TLS with {host} failed ({detail}); `certSecretRef` names the Secret for private CAs and client certificates"
-    )]
+    #[error("TLS with {host} failed ({detail})")]
     Tls {
         /// The host.
         host: String,
@@ -154,7 +147,7 @@ pub enum Problem {
         detail: String,
     },
     /// The CA or client certificate that we were given cannot be used, or there are no system CAs.
-    #[error("{detail}; check `ca.crt`, `tls.crt` and `tls.key` in the Secret that `certSecretRef` names")]
+    #[error("{detail}")]
     Certificates {
         /// Which one, and why.
         detail: String,
@@ -241,6 +234,22 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What to do about it, where its own text does not say so.
+    pub fn advice(&self) -> Option<Advice> {
+        Some(match self {
+            Self::LoginMissing => Advice::GiveLogin,
+            Self::LoginRefused { .. } | Self::LoginUnusable => Advice::CheckLogin,
+            Self::CertificateUnknownAuthority { .. } => Advice::GiveAuthority,
+            Self::ClientCertificate { .. } => Advice::GiveClientCertificate,
+            Self::Connection { after_handshake: true, .. } => Advice::PerhapsGiveClientCertificate,
+            Self::Tls { .. } => Advice::GiveCertificates,
+            Self::Certificates { .. } => Advice::CheckCertificates,
+            Self::NotTls { .. } => Advice::SayPlainHttp,
+            Self::SpeaksTls { .. } => Advice::LeaveOutPlainHttp,
+            _ => return None,
+        })
+    }
+
     /// Whether other certificates of ours could help.
     pub fn is_of_certificates(&self) -> bool {
         matches!(

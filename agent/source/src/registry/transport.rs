@@ -43,12 +43,9 @@ pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
     if error.is_timeout() {
         return Problem::Timeout { host };
     }
-    let mut reason = innermost_reason(error);
     // In TLS 1.3 a server refuses the client after the handshake, and the connection may end before its reason is read.
-    if address.scheme() == "https" && !error.is_connect() {
-        reason.push_str("; if it wants a client certificate, `certSecretRef` names the Secret for it");
-    }
-    Problem::Connection { host, reason }
+    let after_handshake = address.scheme() == "https" && !error.is_connect();
+    Problem::Connection { host, reason: innermost_reason(error), after_handshake }
 }
 
 /// What the deepest error says. Those have no addresses in them, and so no credentials either.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::*;
+use crate::Advice;
 
 #[rstest]
 #[case(429, Some("30"), Problem::TooManyRequests { retry_after: Some(Duration::from_secs(30)) })]
@@ -100,12 +101,8 @@ async fn plain_http_where_tls_is_expected() {
     let registry = Registry::start(|_| tags_answer(&["v1"], &[])).await;
     let client = registry.client_with(RegistryOptions::default());
     let error = client.list_tags(None).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("does not speak TLS; for a registry with plain HTTP set `insecure: true`"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("does not speak TLS"), "{error}");
+    assert_eq!(error.problem.advice(), Some(Advice::SayPlainHttp));
     assert_eq!(registry.take().len(), 0);
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::Advice;
 
 const LIST: &str = "GET /v2/team/code/tags/list?n=1000";
 const TOKEN: &str = "GET /token?scope=repository%3Ateam%2Fcode%3Apull&service=test";
@@ -99,7 +100,8 @@ async fn a_wrong_password_says_what_to_do_and_not_itself() {
         message.starts_with(&format!("cannot list the tags of {}/team/code: ", registry.host)),
         "{message}"
     );
-    assert!(message.contains("wrong user name, password or token; check the Secret"), "{message}");
+    assert!(message.contains("wrong user name, password or token"), "{message}");
+    assert_eq!(error.problem.advice(), Some(Advice::CheckLogin));
     assert!(!format!("{message}{error:?}{client:?}").contains("wrong-password"));
 }
 
@@ -108,7 +110,7 @@ async fn without_a_login_it_says_that_one_is_missing() {
     let registry = token_registry(Arc::default()).await;
     let error = registry.client(Login::Anonymous).list_tags(None).await.unwrap_err();
     assert_eq!(error.problem, Problem::LoginMissing);
-    assert!(error.to_string().contains("name a Secret with a login in `secretRef`"));
+    assert_eq!(error.problem.advice(), Some(Advice::GiveLogin));
 }
 
 #[tokio::test]
