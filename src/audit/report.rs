@@ -29,7 +29,7 @@ pub fn table(rows: &[Row], now: Timestamp, colourful: bool) -> String {
     let noun = if rows.len() == 1 { "server" } else { "servers" };
     let _ = write!(text, "{} {noun}: {well} in sync, {} to look at.", rows.len(), rows.len() - well);
     if rows.iter().any(|row| row.running_commit.is_some()) {
-        text.push_str(" ? = commit only claimed by the image's annotation.");
+        text.push_str(" ? = commit only claimed by the image.");
     }
     text
 }

@@ -78,6 +78,48 @@ fn says_which_commit_of_the_control_repository_named_the_candidate() {
 }
 
 #[test]
+fn two_tags_of_one_image_are_not_taken_for_two_images() {
+    let status = |reference: &str| {
+        json!({
+            "candidate": {"name": "v1.1.1", "tag": "v1.1.1", "reference": NEW.replace("v1.1.0", "v1.1.1")},
+            "deployed": {"name": "v1.1.1", "tag": "v1.1.0", "reference": reference},
+        })
+    };
+    let same = screen(&registry(), &status(NEW));
+    assert!(same.contains("deployed   v1.1.0@bbbbbbbbbb   the same image as v1.1.1\n"), "{same}");
+    let digest_only = NEW.replace(":v1.1.0", "");
+    for reference in [OLD, &NEW.replace("v1.1.0", "v1.1.1"), &digest_only] {
+        let other = screen(&registry(), &status(reference));
+        assert!(!other.contains("the same image"), "{other}");
+    }
+    let mut untagged = status(NEW);
+    untagged["candidate"]["tag"] = Value::Null;
+    assert!(!screen(&registry(), &untagged).contains("the same image"), "a digest is no other tag");
+}
+
+#[test]
+fn says_how_often_the_source_is_looked_at() {
+    let said = |more: Value, status: &Value| {
+        let mut source = registry();
+        source.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let screen = screen(&source, status);
+        screen.lines().find_map(|line| line.strip_prefix("  looked at  ")).map(str::to_owned)
+    };
+    let webhook = json!({"type": "generic", "secretRef": {"name": "hook"}});
+    let schedule = json!({"cron": "0 8 * * *", "timeZone": "Europe/Berlin"});
+    for (more, wanted) in [
+        (json!({}), "every minute"),
+        (json!({"interval": "1h", "webhook": webhook}), "every 1h, and when a webhook comes"),
+        (json!({"schedule": schedule}), "next at 2026-11-23 07:00Z, by its schedule"),
+    ] {
+        assert_eq!(said(more, &json!({})).as_deref(), Some(wanted));
+    }
+    let stalled = json!([{"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": "",
+        "lastTransitionTime": "2026-11-22T22:50:46Z"}]);
+    assert_eq!(said(json!({}), &json!({"conditions": stalled})), None, "nobody looks");
+}
+
+#[test]
 fn nothing_is_wrong_while_ci_builds_an_image() {
     let condition = |kind: &str, status: &str, reason: &str| {
         json!({

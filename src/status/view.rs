@@ -2,21 +2,26 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use voxsync_agent::{NextLook, next_look};
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{CodeSyncStatus, Hold, Outcome, Source, StagePhase, StageStatus, Waiting},
+    code_sync::{
+        CodeSyncSpec, CodeSyncStatus, Condition, ConditionStatus, Hold, Outcome, Source, StagePhase,
+        StageStatus, Waiting,
+    },
     time::Time,
 };
 
 use super::{releases::Release, trouble};
-use crate::output::{self, Cell, Tone, age, clock, harmless, paint, sentence};
+use crate::{
+    commit,
+    output::{self, Cell, Tone, age, clock, harmless, paint, sentence},
+};
 
 /// The reason of a row that says that somebody else changed a target.
 const HELD: &str = "Held";
 /// How a summary begins that says what comes by itself.
 const AWAITED: [&str; 2] = ["image of ", "signature of "];
-/// How much of a commit is shown, in characters.
-const COMMIT_CHARACTERS: usize = 7;
 
 /// How and when somebody looks.
 pub struct View {
@@ -40,8 +45,9 @@ impl View {
             return lines.join("\n");
         };
         lines.push(String::new());
-        lines.extend(self.candidate(source, status));
+        lines.extend(self.candidate(&code_sync.spec, status));
         lines.push(self.deployed(status));
+        lines.extend(self.looks(source, status));
         if let Some(pin) = &code_sync.spec.pin {
             let reason = pin.reason.as_deref().unwrap_or("no reason given");
             lines.push(format!("  pinned     {} ({})", harmless(&pin.reference), harmless(reason)));
@@ -89,12 +95,11 @@ impl View {
         format!("  {}", table.trim_end().replace('\n', "\n  "))
     }
 
-    fn candidate(&self, source: &Source, status: &CodeSyncStatus) -> Option<String> {
+    fn candidate(&self, spec: &CodeSyncSpec, status: &CodeSyncStatus) -> Option<String> {
         let candidate = status.candidate.as_ref()?;
         let mut parts = vec![format!("  candidate  {}", short(&candidate.reference, &candidate.name))];
-        let commit = candidate.commit.as_deref();
-        parts.extend(commit.map(|commit| format!("commit {} (claimed)", short_commit(commit))));
-        let named = candidate.source_revision.as_deref().and_then(|revision| named(source, revision));
+        parts.extend(commit::shown(candidate, spec));
+        let named = candidate.source_revision.as_deref().and_then(|revision| named(&spec.source, revision));
         parts.extend(named.map(|named| format!("named by {named}")));
         parts.extend(candidate.author.as_deref().map(|author| format!("by {}", harmless(author))));
         let verified = candidate.verified.as_ref().map(|verified| harmless(&verified.by.join(" and ")));
@@ -109,7 +114,27 @@ impl View {
             return "  deployed   nothing that all stages run, yet".to_owned();
         };
         let since = deployed.since.map(|time| format!("   since {}, {}", self.at(time), self.since(time)));
-        format!("  deployed   {}{}", short(&deployed.reference, &deployed.name), since.unwrap_or_default())
+        let written = short(&deployed.reference, &deployed.name);
+        let other = other_tag(status, &deployed.reference);
+        let other = other.map(|tag| format!("   the same image as {}", harmless(tag)));
+        format!("  deployed   {written}{}{}", since.unwrap_or_default(), other.unwrap_or_default())
+    }
+
+    /// When the source is looked at, as long as nothing fails. The last look is in no status: one that finds nothing new
+    /// writes nothing.
+    fn looks(&self, source: &Source, status: &CodeSyncStatus) -> Option<String> {
+        let is_stalled =
+            |condition: &Condition| condition.kind == "Stalled" && condition.status == ConditionStatus::True;
+        if status.conditions.iter().any(is_stalled) {
+            return None;
+        }
+        let when = match next_look(source, self.now)? {
+            NextLook::Every(interval) => interval,
+            NextLook::At(time) => format!("next at {}, by its schedule", clock(time, self.now)),
+        };
+        let file = source.file.as_ref().map_or("", |_| ", and when the file changes");
+        let webhook = source.webhook.as_ref().map_or("", |_| ", and when a webhook comes");
+        Some(format!("  looked at  {when}{file}{webhook}"))
     }
 
     fn stage(&self, number: usize, stage: &StageStatus, status: &CodeSyncStatus, width: usize) -> String {
@@ -201,17 +226,19 @@ fn short(reference: &str, otherwise: &str) -> String {
     CodeReference::parse(reference).map_or_else(|_| harmless(otherwise), |reference| reference.short())
 }
 
-/// A tag as it is; a commit in its first digits.
-fn short_commit(text: &str) -> String {
-    let is_commit = text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let kept = if is_commit { COMMIT_CHARACTERS } else { text.chars().count() };
-    harmless(text).chars().take(kept).collect()
+/// The candidate's tag, where it is the same image by another tag than the one that was written.
+fn other_tag<'s>(status: &'s CodeSyncStatus, written: &str) -> Option<&'s str> {
+    let written = CodeReference::parse(written).ok()?;
+    let candidate = status.candidate.as_ref()?;
+    let is_same = CodeReference::parse(&candidate.reference).is_ok_and(|it| it.is_same_code(&written));
+    let tag = candidate.tag.as_deref()?;
+    (is_same && written.tag().is_some_and(|written| written != tag)).then_some(tag)
 }
 
 /// What a Git source named: the tag, or the branch and its commit.
 fn named(source: &Source, revision: &str) -> Option<String> {
     let git = source.git.as_ref()?;
-    let short = short_commit(revision);
+    let short = commit::short(revision);
     Some(match &git.revision.branch {
         Some(branch) => format!("{}@{short}", harmless(branch)),
         None => short,

@@ -2,8 +2,10 @@
 //!
 //! It watches the one CodeSync (get and watch are enough) and asks again when the watch breaks off; once it could be
 //! asked, an API server that is away for a while is waited out. CodeReleases are read for what is further back than
-//! the CodeSync's own status; without the right to list them, that is all that is known.
+//! the CodeSync's own status; without the right to list them, that is all that is known. What a tag names that the source
+//! does not, the registry is asked; without a login for it, only the source's own tags are known.
 
+mod named;
 #[cfg(test)]
 mod past_tests;
 mod record;
@@ -33,8 +35,11 @@ use voxsync_crds::{
 use crate::{
     arguments::{Connection, WaitOptions, WaitOutput},
     connect::connect,
-    kinds, output,
+    kinds,
+    one_look::OneLook,
+    output,
 };
+use named::Registry;
 use selector::Selector;
 use verdict::{Answer, Question, Verdict, answer};
 
@@ -94,14 +99,16 @@ pub async fn run(connection: &Connection, options: WaitOptions) -> anyhow::Resul
 
 /// The last answer within the time that was given, and the namespace.
 async fn wait(connection: &Connection, options: WaitOptions) -> anyhow::Result<(String, Answer)> {
-    let WaitOptions { name, commit, digest, tag, stage, timeout, output: _ } = options;
+    let WaitOptions { name, commit, digest, tag, stage, timeout, look, output: _ } = options;
     // An unset variable of a script would wait for what nothing ever has.
     if tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
         bail!(
             "--tag is empty: give the tag to wait for, or leave it out to wait for whatever is the candidate"
         );
     }
-    let selector = commit.map(Selector::Commit).or(digest.map(Selector::Digest)).or(tag.map(Selector::Tag));
+    let registry = if tag.is_some() { Some(Registry::new(OneLook::prepare(look).await?)) } else { None };
+    let tag = tag.map(|tag| Selector::Tag(tag, None));
+    let selector = commit.map(Selector::Commit).or(digest.map(Selector::Digest)).or(tag);
     let (client, namespace) = connect(connection).await?;
     let mut watcher = Watcher {
         code_syncs: Api::namespaced(client.clone(), &namespace),
@@ -109,6 +116,7 @@ async fn wait(connection: &Connection, options: WaitOptions) -> anyhow::Result<(
         namespace,
         name,
         question: Question { selector: selector.unwrap_or(Selector::Present), stage },
+        registry,
         releases: Vec::new(),
         releases_until: None,
         was_seen: false,
@@ -132,6 +140,8 @@ struct Watcher {
     namespace: String,
     name: String,
     question: Question,
+    /// Who knows what a tag names.
+    registry: Option<Registry>,
     releases: Vec<CodeReleaseSpec>,
     /// The newest release of the status when they were read.
     releases_until: Option<String>,
@@ -213,12 +223,29 @@ impl Watcher {
     /// Takes in what the CodeSync says now.
     async fn take(&mut self, code_sync: &CodeSync) {
         self.read_releases(code_sync).await;
-        let answer = answer(&self.question, code_sync, &self.releases, self.was_seen);
+        let mut answer = self.answer(code_sync);
+        if matches!(answer.verdict, Verdict::Unseen | Verdict::Superseded) && self.learn(code_sync).await {
+            answer = self.answer(code_sync);
+        }
         self.was_seen |= answer.verdict == Verdict::Waiting;
         if matches!(answer.verdict, Verdict::Waiting | Verdict::Unseen) {
             self.tell(&answer.message);
         }
         self.last = answer;
+    }
+
+    fn answer(&self, code_sync: &CodeSync) -> Answer {
+        answer(&self.question, code_sync, &self.releases, self.was_seen)
+    }
+
+    /// Asks what the tag names that no record knows. Says whether that is known now.
+    async fn learn(&mut self, code_sync: &CodeSync) -> bool {
+        let Some(registry) = &mut self.registry else { return false };
+        let learned = registry.learn(self.client.clone(), code_sync, &mut self.question.selector).await;
+        learned.unwrap_or_else(|why| {
+            self.tell(&why);
+            false
+        })
     }
 
     /// Says why it waits, where that is news.

@@ -16,8 +16,9 @@ pub enum Selector {
     Commit(String),
     /// A digest.
     Digest(String),
-    /// A tag of the image, or of the Git repository that names it.
-    Tag(String),
+    /// A tag of the image, or of the Git repository that names it; and the digest that it names, where only the registry
+    /// knows that.
+    Tag(String, Option<String>),
 }
 
 /// What a record says of the code that it is about.
@@ -29,6 +30,8 @@ pub struct Facts {
     digest: Option<String>,
     commit: Option<String>,
     source_revision: Option<String>,
+    /// The commit of the repository that named it.
+    naming_commit: Option<String>,
 }
 
 impl Selector {
@@ -39,7 +42,10 @@ impl Selector {
             Self::Present => false,
             Self::Commit(commit) => facts.commits().any(|known| known.starts_with(commit)),
             Self::Digest(wanted) => digest.as_ref() == Some(wanted),
-            Self::Tag(wanted) => tag.as_ref() == Some(wanted) || source_revision.as_ref() == Some(wanted),
+            Self::Tag(wanted, names) => {
+                let is_known = [tag, source_revision].into_iter().any(|known| known.as_ref() == Some(wanted));
+                is_known || names.is_some() && digest == names
+            }
         }
     }
 
@@ -59,7 +65,7 @@ impl Selector {
             Self::Present => "the candidate".to_owned(),
             Self::Commit(commit) => format!("commit {commit}"),
             Self::Digest(digest) => format!("digest {digest}"),
-            Self::Tag(tag) => format!("tag {tag}"),
+            Self::Tag(tag, _) => format!("tag {tag}"),
         }
     }
 }
@@ -72,7 +78,7 @@ impl Facts {
 
     /// The commits that it names: of the code, and of the repository that names the image.
     pub fn commits(&self) -> impl Iterator<Item = String> {
-        let known = self.commit.iter().chain(&self.source_revision);
+        let known = self.commit.iter().chain(&self.source_revision).chain(&self.naming_commit);
         known
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .map(|it| it.to_ascii_lowercase())
@@ -86,15 +92,18 @@ impl Facts {
 
 impl From<&CandidateStatus> for Facts {
     fn from(candidate: &CandidateStatus) -> Self {
-        let CandidateStatus { name, reference, tag, digest, commit, source_revision, .. } = candidate.clone();
-        Self { name, reference, tag, digest: Some(digest), commit, source_revision }
+        let candidate = candidate.clone();
+        let CandidateStatus { name, reference, tag, digest, commit, source_revision, named_by, .. } =
+            candidate;
+        let naming_commit = named_by.map(|named_by| named_by.commit);
+        Self { name, reference, tag, digest: Some(digest), commit, source_revision, naming_commit }
     }
 }
 
 impl From<&DeployedStatus> for Facts {
     fn from(deployed: &DeployedStatus) -> Self {
         let DeployedStatus { name, reference, tag, digest, commit, .. } = deployed.clone();
-        Self { name, reference, tag, digest, commit, source_revision: None }
+        Self { name, reference, tag, digest, commit, ..Self::default() }
     }
 }
 

@@ -34,7 +34,7 @@ impl Asked<'_> {
         let names = if seen.is_empty() { "nothing".to_owned() } else { seen };
         if let Some(past) = past {
             let names = candidate.unwrap_or(&names);
-            let what = if let Selector::Tag(tag) = &self.question.selector { tag } else { &what };
+            let what = if let Selector::Tag(tag, _) = &self.question.selector { tag } else { &what };
             let message = format!(
                 "{past}; the source names {names} now: waiting for it to name {what} again (to ask for one commit: \
                  --commit){problem}"
@@ -66,7 +66,7 @@ impl Asked<'_> {
     /// Whether the source orders its tags, and the candidate's is higher than the one that is waited for: that one will
     /// never be taken.
     fn is_lower(&self) -> bool {
-        let Selector::Tag(wanted) = &self.question.selector else { return false };
+        let Selector::Tag(wanted, _) = &self.question.selector else { return false };
         let Some(policy) = self.order() else { return false };
         let is_git = self.code_sync.spec.source.git.is_some();
         let candidate = self.status.candidate.as_ref().map(Facts::from);

@@ -82,7 +82,19 @@ pub fn answer(
     if let Some(sentence) = question.selector.ambiguity(all_facts(status, &releases)) {
         return say(Verdict::Unanswerable, sentence);
     }
-    Asked { question, code_sync, status }.answer(&releases, was_seen)
+    let Answer { verdict, message } = Asked { question, code_sync, status }.answer(&releases, was_seen);
+    Answer { verdict, message: with_tag(&question.selector, verdict, message) }
+}
+
+/// What is said of an image, where it is not said by the tag that was asked for.
+fn with_tag(selector: &Selector, verdict: Verdict, message: String) -> String {
+    let is_of_an_image = matches!(verdict, Verdict::Deployed | Verdict::Failed | Verdict::RolledBack);
+    match selector {
+        Selector::Tag(tag, _) if is_of_an_image && !message.starts_with(&format!("{tag} ")) => {
+            format!("tag {tag} names this image: {message}")
+        }
+        _ => message,
+    }
 }
 
 fn is_of(release: &CodeReleaseSpec, code_sync: &CodeSync) -> bool {
@@ -119,9 +131,10 @@ impl Asked<'_> {
         if code_sync.spec.pin.is_some() && is_sourced {
             return say(Verdict::Unseen, self.reason());
         }
-        if let Some(deployed) =
-            status.deployed.as_ref().filter(|deployed| selector.fits(&Facts::from(*deployed)))
-        {
+        let is_asked_for = |deployed: &&DeployedStatus| {
+            selector.fits(&Facts::from(*deployed)) || self.is_named(&deployed.reference)
+        };
+        if let Some(deployed) = status.deployed.as_ref().filter(is_asked_for) {
             return self.is_deployed(deployed);
         }
         if *selector == Selector::Present || candidate.is_some_and(|it| selector.fits(&Facts::from(it))) {
@@ -179,8 +192,18 @@ impl Asked<'_> {
                 let candidate = self.status.candidate.as_ref();
                 candidate.is_some_and(|it| is_same_code(&it.reference, &promotion.candidate.reference))
             }
-            selector => selector.fits(&Facts::from(&promotion.candidate)),
+            selector => {
+                selector.fits(&Facts::from(&promotion.candidate))
+                    || self.is_named(&promotion.candidate.reference)
+            }
         }
+    }
+
+    /// Whether the candidate is what is asked for, and this is the same code by an older name.
+    fn is_named(&self, reference: &str) -> bool {
+        let candidate = self.status.candidate.as_ref();
+        let candidate = candidate.filter(|it| self.question.selector.fits(&Facts::from(*it)));
+        candidate.is_some_and(|candidate| is_same_code(&candidate.reference, reference))
     }
 
     fn promoted(&self, promotion: &PromotionStatus) -> Answer {

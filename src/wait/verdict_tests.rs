@@ -102,7 +102,7 @@ pub(super) fn ask(
 }
 
 pub(super) fn tag(tag: &str) -> Selector {
-    Selector::Tag(tag.to_owned())
+    Selector::Tag(tag.to_owned(), None)
 }
 
 #[track_caller]
@@ -150,6 +150,55 @@ fn a_promotion_answers_for_its_candidate_by_each_of_its_names() {
         for (outcome, verdict, says) in outcomes {
             expect(&ask(name.clone(), None, &on_its_way(outcome), &[], false), verdict, says);
         }
+    }
+}
+
+/// The same image by another tag.
+fn by_tag(tag: &str, candidate: &Value) -> Value {
+    let mut other = candidate.clone();
+    let reference = format!("r.io/code:{tag}@{}", candidate["digest"].as_str().unwrap());
+    for (field, text) in [("name", tag), ("tag", tag), ("sourceRevision", tag), ("reference", &reference)] {
+        other[field] = json!(text);
+    }
+    other
+}
+
+#[test]
+fn a_tag_is_answered_by_what_runs_its_image_by_another_tag() {
+    for (outcome, verdict, says) in [
+        (None, Waiting, "1 of 2 pods ready"),
+        (Some("Released"), Deployed, "v2.0.0 was deployed in all stages"),
+        (Some("Failed"), Failed, "tag production names this image: v2.0.0 failed"),
+        (Some("RolledBack"), RolledBack, "tag production names this image: v2.0.0 was rolled back"),
+    ] {
+        // The source names the other tag now, or never does, and the registry says what it is.
+        let mut found = on_its_way(outcome);
+        let known = Selector::Tag("production".to_owned(), Some(digest("v2.0.0")));
+        expect(&ask(known.clone(), None, &found, &[], false), verdict, says);
+        found["status"]["candidate"] = by_tag("production", &candidate("v2.0.0"));
+        expect(&ask(tag("production"), None, &found, &[], false), verdict, says);
+        let other = Selector::Tag("stable".to_owned(), Some(digest("v3.0.0")));
+        expect(&ask(other, None, &found, &[], false), Unseen, "has not named tag stable yet");
+        expect(&ask(known, Some("canary"), &found, &[], false), Deployed, "in stage canary");
+    }
+    let mut found = at_rest("v2.0.0");
+    found["status"]["candidate"] = by_tag("production", &candidate("v2.0.0"));
+    // It is also where something else, of which somebody has to take care, is not as it should be.
+    found["status"]["conditions"] = json!([condition("Deployed", "False", "NotEverywhere", "")]);
+    let says = "tag production names this image: v2.0.0 is deployed in all stages since";
+    expect(&ask(tag("production"), None, &found, &[], false), Deployed, says);
+    let both = ask(tag("v2.0.0"), None, &found, &[], false);
+    assert!(!both.message.contains("this image"), "{}", both.message);
+}
+
+#[test]
+fn a_commit_is_that_of_the_code_or_of_the_repository_that_named_it() {
+    let mut found = on_its_way(None);
+    found["status"]["promotion"]["candidate"]["sourceRevision"] = json!("release-2");
+    found["status"]["promotion"]["candidate"]["namedBy"] =
+        json!({"commit": "c3d4".repeat(10), "tag": "release-2"});
+    for commit in ["c3d4c3d4", COMMIT] {
+        expect(&ask(Selector::Commit(commit.to_owned()), None, &found, &[], false), Waiting, "1 of 2 pods");
     }
 }
 

@@ -36,8 +36,17 @@ fn image_spec(registry: &Registry, server: &GitServer, template: &str, follow: &
 
 /// What CI does with a commit.
 async fn build(registry: &Registry, commit: &str) -> (String, String) {
+    build_with(registry, commit, Vec::new()).await
+}
+
+async fn build_with(
+    registry: &Registry,
+    commit: &str,
+    annotations: Vec<(String, String)>,
+) -> (String, String) {
     let tag = commit[..7].to_owned();
-    let digest = registry.push(REPOSITORY, &tag, &CodeImage::with_site(&tag)).await;
+    let image = CodeImage { annotations, ..CodeImage::with_site(&tag) };
+    let digest = registry.push(REPOSITORY, &tag, &image).await;
     let reference = format!("{}@{digest}", registry.reference(REPOSITORY, &tag));
     (tag, reference)
 }
@@ -76,9 +85,12 @@ async fn the_image_of_a_commit_is_waited_for(cluster: &Cluster) {
     build(&registry, &two).await;
     let status = cluster.look(PRODUCTION).await;
     assert_eq!(status["deployed"]["name"], *tag);
-    let (tag, reference) = build(&registry, &three).await;
+    // What an image says of itself is its commit, whatever it was built for.
+    let annotations = vec![("org.opencontainers.image.revision".to_owned(), two.clone())];
+    let (tag, reference) = build_with(&registry, &three, annotations).await;
     let status = cluster.deployed(PRODUCTION, &tag).await;
-    assert_eq!(status["candidate"]["commit"], *three);
+    let candidate = &status["candidate"];
+    assert_eq!([&candidate["commit"], &candidate["namedBy"]["commit"]], [&*two, &*three], "{candidate}");
     assert_eq!(cluster.template_of(PRODUCTION).await, [reference]);
 }
 

@@ -66,6 +66,11 @@ async fn wait_ends_well_when_it_is_deployed(cluster: &Cluster) {
         let ended = Waiting::start(cluster, arguments).end().await;
         assert_eq!(ended.code, 0, "{arguments:?}: {ended:?}");
     }
+    // The source names no such tag, but the registry says what it is.
+    estate.registry.retag(REPOSITORY, "v1.2.0", "production").await;
+    let ended = Waiting::start(cluster, &["--tag", "production", "--timeout", "0s"]).end().await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_says(&ended.output, &["tag production names this image: v1.2.0 is deployed in all stages since"]);
     for arguments in [["--digest", &digest], ["--commit", COMMIT], ["--tag", "v1.1.0"]] {
         let ended = Waiting::start(cluster, &arguments).end().await;
         assert_eq!(ended.code, 3, "{arguments:?}: {ended:?}");

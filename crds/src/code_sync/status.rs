@@ -133,7 +133,7 @@ pub struct CandidateStatus {
     pub tag: Option<String>,
     /// The digest that it was resolved to.
     pub digest: String,
-    /// The commit of the code, as the image's annotation claims.
+    /// The commit of the code, as the image claims: by its annotation, or else by the tag that CI gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// Who wrote the commit that names the image (Git sources).
@@ -401,7 +401,7 @@ pub struct DeployedStatus {
     /// Its digest; none for an adopted reference without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The commit of the code, as the image's annotation claims.
+    /// The commit of the code, as the image claims: by its annotation, or else by the tag that CI gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// The promotion that brought it; none if it was adopted.
