@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use kube::{
     Client, Config,
     client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
 use crate::{api_requests::ApiRequests, arguments::Connection, paced::paced};
@@ -41,8 +41,12 @@ async fn configure(connection: &Connection) -> anyhow::Result<(Config, String)> 
     let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match (&connection.kubeconfig, &connection.context) {
         (Some(path), _) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("kubeconfig {}", path.display()))?;
+            let read = Kubeconfig::read_from(path).map_err(|error| match error {
+                // It names the file, too.
+                KubeconfigError::ReadConfig(why, _) => anyhow::Error::from(why),
+                error => error.into(),
+            });
+            let kubeconfig = read.with_context(|| format!("kubeconfig {}", path.display()))?;
             Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
                 .with_context(|| format!("kubeconfig {}", path.display()))?
