@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
     /// There is none (yet).
-    #[error("it has no signature yet: it is looked for again at each look, and goes on when it is there")]
+    #[error("it has no signature yet, and goes on when it has one")]
     Missing,
     /// A commit or tag has none, and will never have one: another one has to be made.
     #[error("{what} has no signature, and gets none later: make a signed one (`{command}`)")]
