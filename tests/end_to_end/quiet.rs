@@ -18,11 +18,11 @@ use crate::harness::{
 };
 
 pub(crate) const CASES: &[Case] = cases![
-    nothing_is_written_and_each_repository_is_asked_once_an_interval => Needs::EXCLUSIVE.on_control_plane_only(),
+    nothing_is_written_and_each_repository_is_asked_once_an_interval => Needs::ALONE.on_control_plane_only(),
 ];
 
-const CODE_SYNCS: usize = 200;
-const SERVERS: usize = 500;
+const CODE_SYNCS: usize = 100;
+const SERVERS: usize = 250;
 /// Those that have a pod: the simulated nodes do not take hundreds.
 const SERVERS_WITH_POD: usize = 20;
 const INTERVAL: &str = "10s";
@@ -32,7 +32,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(9_500);
 const LOOKS: usize = 3;
 /// How many things are set up at once.
 const AT_ONCE: usize = 16;
-/// Beside the whole suite on two processors it takes three.
 const DEADLINE: Duration = Duration::from_mins(15);
 
 async fn nothing_is_written_and_each_repository_is_asked_once_an_interval(cluster: &Cluster) {

@@ -39,6 +39,7 @@ pub(crate) struct Needs {
     shapes: &'static [Shape],
     has_image_volumes: bool,
     exclusive: bool,
+    alone: bool,
     kubectl: bool,
     sandbox: bool,
 }
@@ -49,6 +50,7 @@ impl Needs {
         shapes: &[Shape::Object],
         has_image_volumes: true,
         exclusive: false,
+        alone: false,
         kubectl: false,
         sandbox: true,
     };
@@ -58,6 +60,8 @@ impl Needs {
     pub(crate) const BOTH_SHAPES: Self = Self { shapes: &[Shape::Object, Shape::List], ..Self::OBJECT };
     /// Nobody else may use the cluster meanwhile, for instance because the API server is stopped.
     pub(crate) const EXCLUSIVE: Self = Self { exclusive: true, ..Self::OBJECT };
+    /// No other test may run meanwhile, because it is about what an idle machine does.
+    pub(crate) const ALONE: Self = Self { alone: true, ..Self::EXCLUSIVE };
     /// The API server drops image volumes, as those before Kubernetes 1.35 did.
     pub(crate) const WITHOUT_IMAGE_VOLUMES: Self = Self { has_image_volumes: false, ..Self::OBJECT };
 
@@ -98,7 +102,7 @@ pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
     arguments.test_threads.get_or_insert(THREADS);
     let obstacle = ControlPlane::obstacle();
     let must_run = std::env::var_os("CI").is_some_and(|value| value == "true");
-    let mut trials = Vec::new();
+    let (mut alone, mut trials) = (Vec::new(), Vec::new());
     // Those of the sandbox are short: at the end no thread is without one.
     for place in [Place::ControlPlane, Place::Sandbox] {
         for (file, case) in files.iter().flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)))
@@ -108,6 +112,7 @@ pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
             }
             for shape in case.needs.shapes {
                 let trial = trial(place, file, case, *shape);
+                let trials = if case.needs.alone { &mut alone } else { &mut trials };
                 trials.push(match &obstacle {
                     Some(why) if !must_run && (place == Place::ControlPlane || case.needs.kubectl) => {
                         trial.with_kind(format!("skipped: {why}")).with_ignored_flag(true)
@@ -117,11 +122,12 @@ pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
             }
         }
     }
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let conclusions = [alone, trials].map(|trials| libtest_mimic::run(&arguments, trials));
     for failure in FAILURES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         eprintln!("{failure}");
     }
-    conclusion.exit_code()
+    let has_failed = conclusions.iter().any(libtest_mimic::Conclusion::has_failed);
+    if has_failed { ExitCode::from(101) } else { ExitCode::SUCCESS }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
