@@ -47,9 +47,12 @@ impl Registry {
                 *names = digest;
                 Ok(true)
             }
-            Err(_) if self.was_silent => Ok(false),
             Err(why) => {
-                self.was_silent = true;
+                // Nothing was compared: the next news asks again.
+                self.compared = None;
+                if std::mem::replace(&mut self.was_silent, true) {
+                    return Ok(false);
+                }
                 Err(format!("whether tag {tag} is another name of that image is not known: {why}"))
             }
         }
