@@ -34,19 +34,7 @@ fn want(semver: &str) -> Want {
 }
 
 fn found(digest: &str) -> Finding {
-    let image = Found {
-        name: digest.to_owned(),
-        repository: "ghcr.io/a/b".to_owned(),
-        tag: None,
-        digest: digest.to_owned(),
-        commit: None,
-        author: None,
-        source_revision: None,
-        created: None,
-        named_by: None,
-        names_digest: false,
-        verified: None,
-    };
+    let image = Found::image("ghcr.io/a/b", digest);
     Finding { image: Some(image), ..Finding::default() }
 }
 

@@ -162,6 +162,24 @@ impl Finding {
 }
 
 impl Found {
+    /// One of which nothing else is known.
+    #[cfg(test)]
+    pub(crate) fn image(repository: &str, digest: &str) -> Self {
+        Self {
+            name: digest.to_owned(),
+            repository: repository.to_owned(),
+            tag: None,
+            digest: digest.to_owned(),
+            commit: None,
+            author: None,
+            source_revision: None,
+            created: None,
+            named_by: None,
+            names_digest: false,
+            verified: None,
+        }
+    }
+
     /// Whether it is the same image, whatever its tags.
     pub(crate) fn is_of(&self, candidate: &CandidateStatus) -> bool {
         self.repository == candidate.repository && self.digest == candidate.digest

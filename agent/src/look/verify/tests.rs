@@ -219,19 +219,7 @@ async fn what_named_an_image_is_judged_by_other_keys_after_the_source_has_moved_
 
 #[test]
 fn only_what_is_wanted_is_waited_for() {
-    let found = |digest: &str| Found {
-        name: digest.to_owned(),
-        repository: "a".to_owned(),
-        tag: None,
-        digest: digest.to_owned(),
-        commit: None,
-        author: None,
-        source_revision: None,
-        created: None,
-        named_by: None,
-        names_digest: false,
-        verified: None,
-    };
+    let found = |digest: &str| Found::image("a", digest);
     let unsigned = |digest: &str| Unverified {
         what: Some(digest.to_owned()),
         repository: Some("a".to_owned()),
