@@ -169,26 +169,30 @@ impl Judge<'_> {
 impl NoVerdict {
     /// What is said of something, and what is wrong with its source, if that is the reason.
     pub(super) fn of(self, what: &str, named: &str) -> (Unverified, Option<SourceProblem>) {
-        let (what, refused) = (Some(what.to_owned()), Unverified::REFUSED.to_owned());
-        match self {
-            Self::Failed(problem) => {
-                let SourceProblem { reason, message, .. } = problem.clone();
-                (Unverified { what, reason, message, repository: None, overrules: false }, Some(problem))
-            }
-            Self::NothingToJudgeBy(message) => {
-                (Unverified { what, reason: refused, message, repository: None, overrules: true }, None)
-            }
-            Self::NothingToJudge(why) => {
-                let message = format!("{named}: {why}");
-                (Unverified { what, reason: refused, message, repository: None, overrules: false }, None)
-            }
+        let of_it = |why: &str| format!("{named}: {why}");
+        let (reason, message, overrules, failure) = match self {
+            Self::Failed(problem) => (problem.reason.clone(), problem.message.clone(), false, Some(problem)),
+            Self::NothingToJudgeBy(message) => (Unverified::REFUSED.to_owned(), message, true, None),
+            Self::NothingToJudge(why) => (Unverified::REFUSED.to_owned(), of_it(why), false, None),
             Self::Refused(refusal) => {
                 let is_missing = refusal == Refusal::Missing;
-                let reason = if is_missing { Unverified::MISSING.to_owned() } else { refused };
-                let message = format!("{named}: {refusal}");
-                (Unverified { what, reason, message, repository: None, overrules: true }, None)
+                let reason = if is_missing { Unverified::MISSING } else { Unverified::REFUSED };
+                (reason.to_owned(), of_it(&refusal.to_string()), true, None)
             }
-        }
+        };
+        (Unverified { what: Some(what.to_owned()), repository: None, reason, message, overrules }, failure)
+    }
+
+    /// What is said of an image.
+    pub(super) fn of_image(
+        self,
+        repository: &str,
+        tag: Option<&str>,
+        digest: &str,
+    ) -> (Unverified, Option<SourceProblem>) {
+        let named = tag.map_or_else(|| format!("{repository}@{digest}"), |tag| format!("{repository}:{tag}"));
+        let (unverified, failure) = self.of(digest, &named);
+        (Unverified { repository: Some(repository.to_owned()), ..unverified }, failure)
     }
 }
 

@@ -101,10 +101,9 @@ impl<'l> Verifier<'l> {
             match verdict {
                 Ok(verified) => found.verified = Some(verified),
                 Err(no_verdict) => {
-                    let named = image_named(&found.repository, found.tag.as_ref(), &found.digest);
-                    let (unverified, failure) = no_verdict.of(&found.digest, &named);
-                    let repository = Some(found.repository.clone());
-                    finding.unverified.push(Unverified { repository, ..unverified });
+                    let (unverified, failure) =
+                        no_verdict.of_image(&found.repository, found.tag.as_deref(), &found.digest);
+                    finding.unverified.push(unverified);
                     finding.problem = finding.problem.or(failure);
                 }
             }
@@ -146,10 +145,7 @@ impl<'l> Verifier<'l> {
     ) -> Option<Result<CandidateStatus, Unverified>> {
         let CandidateStatus { repository, digest, tag, .. } = &kept.candidate;
         let judged = judge.kept(memory, kept, kept.access(self.place)?).await;
-        Some(judged.map_err(|no_verdict| {
-            let (unverified, _) = no_verdict.of(digest, &image_named(repository, tag.as_ref(), digest));
-            Unverified { repository: Some(repository.clone()), ..unverified }
-        }))
+        Some(judged.map_err(|no_verdict| no_verdict.of_image(repository, tag.as_deref(), digest).0))
     }
 
     fn judge<'j>(&'j self, query: &'j VerifyQuery, keys: &'j Keys) -> Judge<'j> {
@@ -164,11 +160,6 @@ pub(super) fn access_of<'a>(place: &'a Place, want: &'a Want) -> Option<&'a Acce
         (Place::Registry { access, .. } | Place::Image { access, .. }, _) => Some(access),
         (Place::Git { .. } | Place::File { .. }, _) => None,
     }
-}
-
-fn image_named(repository: &str, tag: Option<&String>, digest: &str) -> String {
-    let tag = tag.map_or_else(|| format!("@{digest}"), |tag| format!(":{tag}"));
-    format!("{repository}{tag}")
 }
 
 #[cfg(test)]
