@@ -39,20 +39,18 @@ impl Registry {
         if !is_tag(tag) || digests == [None, None] || self.compared.as_ref() == Some(&digests) {
             return Ok(false);
         }
-        self.compared = Some(digests);
         let asked = Box::pin(voxsync_agent::digest_of(client, code_sync, tag, &self.look.options));
         let answer = tokio::time::timeout(CALL_LIMIT, asked).await;
         match answer.unwrap_or_else(|_| Err(format!("no answer within {CALL_LIMIT:?}"))) {
             Ok(digest) => {
+                self.compared = Some(digests);
                 *names = digest;
                 Ok(true)
             }
+            // Nothing was compared: the next news asks again.
+            Err(_) if self.was_silent => Ok(false),
             Err(why) => {
-                // Nothing was compared: the next news asks again.
-                self.compared = None;
-                if std::mem::replace(&mut self.was_silent, true) {
-                    return Ok(false);
-                }
+                self.was_silent = true;
                 Err(format!("whether tag {tag} is another name of that image is not known: {why}"))
             }
         }
