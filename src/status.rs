@@ -66,12 +66,18 @@ fn exit_code(code_syncs: &[CodeSync]) -> ExitCode {
 
 /// What is wrong, if a person has to act.
 fn trouble(status: &CodeSyncStatus) -> Option<&Condition> {
-    let is = |kind: &str, wanted| {
-        status.conditions.iter().find(|condition| condition.kind == kind && condition.status == wanted)
-    };
-    let stalled = is("Stalled", ConditionStatus::True);
+    let is = |kind, wanted| condition(status, kind, wanted);
     let unready =
         is("Ready", ConditionStatus::False).filter(|_| is("Reconciling", ConditionStatus::True).is_none());
     let source = is("SourceReady", ConditionStatus::False);
-    stalled.or(unready).or(source)
+    stalled(status).or(unready).or(source)
+}
+
+/// Why nothing goes on before the spec is mended, if that is so.
+fn stalled(status: &CodeSyncStatus) -> Option<&Condition> {
+    condition(status, "Stalled", ConditionStatus::True)
+}
+
+fn condition<'s>(status: &'s CodeSyncStatus, kind: &str, wanted: ConditionStatus) -> Option<&'s Condition> {
+    status.conditions.iter().find(|condition| condition.kind == kind && condition.status == wanted)
 }

@@ -5,14 +5,11 @@ use kube::ResourceExt as _;
 use voxsync_agent::{NextLook, next_look};
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{
-        CodeSyncSpec, CodeSyncStatus, Condition, ConditionStatus, Hold, Outcome, Source, StagePhase,
-        StageStatus, Waiting,
-    },
+    code_sync::{CodeSyncSpec, CodeSyncStatus, Hold, Outcome, Source, StagePhase, StageStatus, Waiting},
     time::Time,
 };
 
-use super::{releases::Release, trouble};
+use super::{releases::Release, stalled, trouble};
 use crate::{
     commit,
     output::{self, Cell, Tone, age, clock, harmless, paint, sentence},
@@ -123,9 +120,7 @@ impl View {
     /// When the source is looked at, as long as nothing fails. The last look is in no status: one that finds nothing new
     /// writes nothing.
     fn looks(&self, source: &Source, status: &CodeSyncStatus) -> Option<String> {
-        let is_stalled =
-            |condition: &Condition| condition.kind == "Stalled" && condition.status == ConditionStatus::True;
-        if status.conditions.iter().any(is_stalled) {
+        if stalled(status).is_some() {
             return None;
         }
         let when = match next_look(source, self.now)? {
