@@ -7,7 +7,8 @@ use regex::{Regex, RegexBuilder};
 use voxsync_crds::code_sync::{GitTag, RegistrySource};
 
 use crate::{
-    Election, TagRule, Verdict, attachment::is_attachment, calver::FormatError, range::RangeError, rule::Rule,
+    Election, LeftOut, TagRule, Verdict, attachment::is_attachment, calver::FormatError, range::RangeError,
+    rule::Rule,
 };
 
 const MAX_PATTERN_BYTES: usize = 1024;
@@ -31,7 +32,7 @@ pub struct TagPolicy {
 pub(crate) struct Matching {
     pub(crate) pattern: Regex,
     /// Whether it has a group named `version`.
-    extracts: bool,
+    pub(crate) extracts: bool,
     /// Whether it has a group without a name, and no other.
     is_nameless: bool,
 }
@@ -176,7 +177,7 @@ impl TagPolicy {
     /// that orders images, not tags. The range, `ignore` and a `match` without the group `version` are not asked: a tag
     /// that was deployed under an earlier policy is still lower or higher than another.
     pub fn compare(&self, left: &str, right: &str) -> Option<Ordering> {
-        let rank = |tag| self.rule.rank(self.value(tag)?, None);
+        let rank = |tag| self.rule.rank(self.value(tag).ok()?, None);
         let (left_rank, right_rank) = (rank(left)?, rank(right)?);
         Some(self.rule.order((&left_rank, left), (&right_rank, right)))
     }
@@ -200,13 +201,14 @@ impl TagPolicy {
         if is_nameless { NAMELESS_GROUP } else { "" }
     }
 
-    /// `None` where `match` has a group `version` and the tag has none.
-    pub(crate) fn value<'a>(&self, tag: &'a str) -> Option<Value<'a>> {
+    /// What of a tag is compared. The pattern of `match` is asked only where it says which part that is.
+    pub(crate) fn value<'a>(&self, tag: &'a str) -> Result<Value<'a>, LeftOut> {
         let Some(matching) = self.matching.as_ref().filter(|matching| matching.extracts) else {
-            return Some(Value { tag, text: tag, extracted: false });
+            return Ok(Value { tag, text: tag, extracted: false });
         };
-        let text = matching.pattern.captures(tag)?.name("version")?.as_str();
-        Some(Value { tag, text, extracted: true })
+        let captures = matching.pattern.captures(tag).ok_or(LeftOut::NotMatched)?;
+        let text = captures.name("version").ok_or(LeftOut::Unreadable)?.as_str();
+        Ok(Value { tag, text, extracted: true })
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Rule {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank<'a> {
     /// With the identifiers of the build metadata, which decide between versions of one precedence.
-    Version(Version, Vec<Piece<'a>>),
+    Version(Version<'a>, Vec<Piece<'a>>),
     Date(Date<'a>),
     Number(Digits<'a>),
     Text(&'a str),

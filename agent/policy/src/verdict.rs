@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::{
     TagPolicy,
     attachment::is_attachment,
+    policy::Matching,
     rule::{Rank, Rule},
 };
 
@@ -60,11 +61,12 @@ impl TagPolicy {
         if let Some(number) = self.ignore.iter().position(|ignored| ignored.is_match(tag)) {
             return Err(LeftOut::Ignored(number));
         }
-        if self.matching.as_ref().is_some_and(|matching| !matching.pattern.is_match(tag)) {
+        let is_refused = |matching: &Matching| !matching.extracts && !matching.pattern.is_match(tag);
+        if self.matching.as_ref().is_some_and(is_refused) {
             return Err(LeftOut::NotMatched);
         }
+        let value = self.value(tag)?;
         let built = if self.asks_build_time() { Some(built(tag).ok_or(LeftOut::Undated)?) } else { None };
-        let value = self.value(tag).ok_or(LeftOut::Unreadable)?;
         let rank = self.rule.rank(value, built).ok_or(LeftOut::Unreadable)?;
         if let (Rule::Semver(range), Rank::Version(version, _)) = (&self.rule, &rank)
             && !range.admits(version)

@@ -3,6 +3,10 @@
 //! It only reads strings; it never rounds: a number that does not fit 64 bits is not a version, and numbers inside
 //! prereleases are compared by their digits, however many there are.
 
+use std::{borrow::Cow, cmp::Ordering};
+
+use crate::digits::Piece;
+
 /// How many digits the lone number of `v5` has at most; more are a date or a build.
 const MAX_LONE_DIGITS: usize = 4;
 
@@ -11,30 +15,26 @@ const MAX_LONE_DIGITS: usize = 4;
 /// The derived order is the precedence of semver 2.0, item 11: fields from top to bottom, a prerelease below its
 /// release.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version {
+pub struct Version<'a> {
     /// Major, minor and patch; what the text leaves out is zero.
     pub(crate) numbers: [u64; 3],
-    pub(crate) maturity: Maturity,
+    pub(crate) maturity: Maturity<'a>,
 }
 
 /// Whether a version is a release. The order of the variants is the precedence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Maturity {
-    Prerelease(Vec<Identifier>),
+pub(crate) enum Maturity<'a> {
+    Prerelease(Identifiers<'a>),
     Release,
 }
 
-/// One dot-separated part of a prerelease. The order of the variants is the precedence.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Identifier {
-    /// The count of digits comes first: without leading zeros the longer number is the greater one.
-    Number(usize, String),
-    Text(String),
-}
+/// The dot-separated parts of a prerelease, compared part by part. Without leading zeros equal parts have equal texts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Identifiers<'a>(Cow<'a, str>);
 
-impl Version {
+impl<'a> Version<'a> {
     /// Reads a version: an optional `v`, one to three numbers, an optional prerelease and build metadata.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix('v').unwrap_or(text);
         let text = match text.split_once('+') {
             Some((text, build)) => build.split('.').all(is_identifier).then_some(text)?,
@@ -57,7 +57,7 @@ impl Version {
     /// Stricter than [`Version::parse`] in one point: without a `v` there must be a dot in the numbers. `5`, `20240101`
     /// and a commit hash that happens to have no letters are build numbers, dates and hashes, not versions; and so is
     /// `v20240101`.
-    pub fn from_tag(tag: &str) -> Option<Self> {
+    pub fn from_tag(tag: &'a str) -> Option<Self> {
         let core = tag.split(['-', '+']).next().unwrap_or(tag);
         let is_short = core.strip_prefix('v').is_some_and(|number| number.len() <= MAX_LONE_DIGITS);
         if is_short || core.contains('.') { Self::parse(tag) } else { None }
@@ -69,23 +69,41 @@ impl Version {
     }
 }
 
-impl Maturity {
+impl<'a> Maturity<'a> {
     /// Reads what follows the hyphen. `None` where an identifier is empty, has other characters than letters, digits
     /// and hyphens, or is a number with a leading zero.
-    pub(crate) fn prerelease(text: &str) -> Option<Self> {
-        text.split('.').map(Identifier::parse).collect::<Option<_>>().map(Self::Prerelease)
+    pub(crate) fn prerelease(text: &'a str) -> Option<Self> {
+        let is_padded = |part: &str| part.len() > 1 && part.starts_with('0') && is_digits(part);
+        let is_right = text.split('.').all(|part| is_identifier(part) && !is_padded(part));
+        is_right.then_some(Self::Prerelease(Identifiers(Cow::Borrowed(text))))
+    }
+
+    /// The same, which needs its text no longer.
+    pub(crate) fn into_owned(self) -> Maturity<'static> {
+        match self {
+            Self::Prerelease(Identifiers(text)) => {
+                Maturity::Prerelease(Identifiers(Cow::Owned(text.into_owned())))
+            }
+            Self::Release => Maturity::Release,
+        }
     }
 }
 
-impl Identifier {
-    fn parse(text: &str) -> Option<Self> {
-        if !is_identifier(text) {
-            return None;
-        }
-        if !is_digits(text) {
-            return Some(Self::Text(text.to_owned()));
-        }
-        (text == "0" || !text.starts_with('0')).then(|| Self::Number(text.len(), text.to_owned()))
+impl Identifiers<'_> {
+    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        self.0.split('.').map(Piece::of)
+    }
+}
+
+impl Ord for Identifiers<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.pieces().cmp(other.pieces())
+    }
+}
+
+impl PartialOrd for Identifiers<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -99,7 +117,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(is_identifier_character)
+    !text.is_empty() && text.bytes().all(|byte| is_identifier_character(byte.into()))
 }
 
 pub(crate) fn is_identifier_character(character: char) -> bool {
@@ -108,8 +126,6 @@ pub(crate) fn is_identifier_character(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Ordering;
-
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -211,7 +227,8 @@ mod tests {
         #[test]
         fn a_greater_number_wins(numbers: [u64; 3], others: [u64; 3]) {
             let text = |[major, minor, patch]: [u64; 3]| format!("{major}.{minor}.{patch}");
-            let (a, b) = (Version::parse(&text(numbers)).unwrap(), Version::parse(&text(others)).unwrap());
+            let (a, b) = (text(numbers), text(others));
+            let (a, b) = (Version::parse(&a).unwrap(), Version::parse(&b).unwrap());
             prop_assert_eq!(a.cmp(&b), numbers.cmp(&others));
         }
     }

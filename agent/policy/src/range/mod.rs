@@ -27,7 +27,7 @@ pub struct Range {
 struct Comparator {
     operator: Operator,
     /// The version with zeros for what was left out.
-    floor: Version,
+    floor: Version<'static>,
     /// How many numbers were given, from 0 (`*`) to 3 (`1.2.3`).
     given: usize,
 }
@@ -51,7 +51,7 @@ impl Range {
     }
 
     /// Whether the version is in the range.
-    pub fn admits(&self, version: &Version) -> bool {
+    pub fn admits(&self, version: &Version<'_>) -> bool {
         self.alternatives.iter().any(|group| {
             (names_prerelease(group) || !version.is_prerelease())
                 && group.iter().all(|comparator| comparator.admits(version))
@@ -80,7 +80,7 @@ impl fmt::Display for Range {
 }
 
 impl Comparator {
-    fn admits(&self, version: &Version) -> bool {
+    fn admits(&self, version: &Version<'_>) -> bool {
         let whole = self.given == self.floor.numbers.len();
         match self.operator {
             Operator::Equal if whole => *version == self.floor,
@@ -99,30 +99,30 @@ impl Comparator {
 
     /// Patch updates where a minor number is given, minor updates otherwise. `~0.0.0` is special in the language: any
     /// version.
-    fn tilde(&self, version: &Version) -> bool {
+    fn tilde(&self, version: &Version<'_>) -> bool {
         let anything = self.given == 3 && self.floor.numbers == [0; 3];
         *version >= self.floor && (anything || self.agrees(version, self.given.min(2)))
     }
 
     /// Updates that keep the leftmost number that is not zero.
-    fn caret(&self, version: &Version) -> bool {
+    fn caret(&self, version: &Version<'_>) -> bool {
         let leftmost = self.floor.numbers.iter().take(self.given).position(|number| *number != 0);
         let kept = leftmost.map_or(self.given, |index| index + 1);
         *version >= self.floor && self.agrees(version, kept)
     }
 
     /// Whether a partial version stands for this one too. With a minor number given, its prerelease counts as well.
-    fn covers(&self, version: &Version) -> bool {
+    fn covers(&self, version: &Version<'_>) -> bool {
         self.agrees(version, self.given) && (self.given < 2 || version.maturity == self.floor.maturity)
     }
 
-    fn agrees(&self, version: &Version, count: usize) -> bool {
+    fn agrees(&self, version: &Version<'_>, count: usize) -> bool {
         leading(version, count) == leading(&self.floor, count)
     }
 }
 
 /// The first `count` numbers; with the rest as zero they compare like those alone.
-fn leading(version: &Version, count: usize) -> [u64; 3] {
+fn leading(version: &Version<'_>, count: usize) -> [u64; 3] {
     let mut numbers = version.numbers;
     numbers.iter_mut().skip(count).for_each(|number| *number = 0);
     numbers

@@ -141,7 +141,8 @@ fn partial(cursor: &mut Cursor<'_>, operator: Operator) -> Result<Comparator, Pr
         let position = cursor.position;
         let text = cursor.take_identifiers();
         maturity = Maturity::prerelease(text)
-            .ok_or_else(|| Problem::Prerelease { text: text.to_owned(), position })?;
+            .ok_or_else(|| Problem::Prerelease { text: text.to_owned(), position })?
+            .into_owned();
     }
     if cursor.take("+") {
         let position = cursor.position;
