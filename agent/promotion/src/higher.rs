@@ -37,22 +37,22 @@ pub(crate) fn higher_running(view: &View<'_>, candidate: &CandidateStatus) -> Op
 /// What was chosen before, if its image was built later than the candidate's.
 fn later_build(view: &View<'_>, candidate: &CandidateStatus) -> Option<(String, Higher)> {
     let chosen = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
+    let is_older_than = |other| candidate.created.is_none_or(|created| created < other);
     let mut later = chosen.filter(|chosen| {
         chosen.repository == candidate.repository
-            && candidate.created.is_some_and(|created| chosen.created.is_some_and(|other| other > created))
+            && chosen.digest != candidate.digest
+            && chosen.created.is_some_and(is_older_than)
     });
     let name = |candidate: &CandidateStatus| candidate.tag.clone().unwrap_or_else(|| candidate.name.clone());
     Some((name(candidate), Higher { tag: name(later.next()?), has_failed: false }))
 }
 
-/// The Git tag that was chosen before, if it is higher than the candidate's.
+/// The Git tag that was chosen before, if it is higher than the candidate's. Which images they name does not matter.
 fn higher_git_tag(view: &View<'_>, candidate: &CandidateStatus, tag: &GitTag) -> Option<(String, Higher)> {
     let policy = TagPolicy::of_git(tag).ok()?;
     let tag = candidate.source_revision.as_deref()?;
     let chosen = view.before.candidate.iter().chain(view.before.promotion.iter().map(|it| &it.candidate));
-    let tags = chosen
-        .filter(|chosen| chosen.repository == candidate.repository)
-        .filter_map(|chosen| chosen.source_revision.as_deref());
+    let tags = chosen.filter_map(|chosen| chosen.source_revision.as_deref());
     let mut higher = tags.filter(|chosen| policy.compare(tag, chosen) == Some(Ordering::Less));
     Some((tag.to_owned(), Higher { tag: higher.next()?.to_owned(), has_failed: false }))
 }

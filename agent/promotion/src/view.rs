@@ -60,6 +60,11 @@ impl<'a> View<'a> {
         self.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some())
     }
 
+    /// Whether the source is the image that was built last, whatever its tags.
+    pub(crate) fn takes_newest_build(&self) -> bool {
+        self.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.newest_build.is_some())
+    }
+
     /// Whether the source says itself which candidate comes after which.
     pub(crate) fn is_ranked(&self) -> bool {
         self.spec.source.registry.is_some() && !self.follows_tag()

@@ -61,6 +61,10 @@ fn a_git_tag_that_disappears_brings_nothing_back() {
     assert_eq!((world.deployed(), world.reasons(), world.writes.len()), ("b", vec!["Downgrade"], 2));
     let message = world.message("Downgrade");
     assert!(message.contains("v1.9.0, which is lower than v2.0.0, which runs"), "{message}");
+    let moved = CandidateStatus { repository: "registry.example/before".into(), ..from_tag("v1.8.0", "c") };
+    world.finds_candidate(moved);
+    world.settle();
+    assert_eq!((world.deployed(), world.writes.len()), ("b", 2), "wherever the image is that it names");
     world.finds_candidate(from_tag("v2.0.1", "a"));
     world.settle();
     world.passes(600);
@@ -498,6 +502,36 @@ fn an_image_that_was_built_earlier_takes_no_later_ones_place() {
         world.settle();
         assert_eq!((world.deployed(), world.reasons().is_empty()), (runs, tag == runs), "{tag}");
     }
+}
+
+/// Each build has a tag of its own, and `latest`.
+#[test]
+fn of_two_tags_the_image_that_was_built_last_keeps_the_one_it_was_taken_by() {
+    let mut world = World::promoted();
+    world.spec.source = source(&json!({"registry": {"repository": REPOSITORY, "tag": {"newestBuild": {}}}}));
+    let built = |tag: &str, image: &str, day: u8| CandidateStatus {
+        created: Some(super::world::at(&format!("2026-11-{day:02}T00:00:00Z")).into()),
+        ..candidate_at(tag, &digest(image))
+    };
+    for found in [built("latest", "a", 1), built("2c", "b", 2), built("4e", "c", 3)] {
+        world.finds_candidate(found.clone());
+        world.settle();
+        world.passes(600);
+        world.settle();
+        assert_eq!(world.deployed(), found.name);
+    }
+    let writes = world.writes.len();
+    world.finds_candidate(built("latest", "c", 3));
+    world.settle();
+    assert_eq!((world.deployed(), world.reasons(), world.writes.len()), ("4e", vec![], writes));
+    world.finds_candidate(CandidateStatus { created: None, ..built("2c", "b", 2) });
+    world.settle();
+    assert_eq!((world.deployed(), world.writes.len()), ("4e", writes), "nobody knows that it is later");
+    world.finds_candidate(built("latest", "d", 4));
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.deployed(), world.condition("SourceReady")), ("latest", "True Seen".into()));
 }
 
 #[test]
