@@ -1,13 +1,11 @@
 //! The commit of an image, with what it stands on. Pure.
 
-use voxsync_crds::code_sync::{CandidateStatus, CodeSyncSpec};
+use voxsync_crds::{
+    code_sync::{CandidateStatus, CodeSyncSpec},
+    commit::short_commit,
+};
 
 use crate::output::harmless;
-
-/// How much of a commit is shown, in characters.
-const COMMIT_CHARACTERS: usize = 7;
-/// The shortest id of a commit, in characters.
-const ID_CHARACTERS: usize = 40;
 
 /// The commit of a candidate, and whether the image only claims it, or whoever signed the image says so. Where CI was to
 /// build the image of another commit, that is said, too.
@@ -27,9 +25,7 @@ pub fn shown(candidate: &CandidateStatus, spec: &CodeSyncSpec) -> Option<String>
 
 /// A commit in its first digits; a tag as it is.
 pub fn short(text: &str) -> String {
-    let is_id = text.len() >= ID_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let kept = if is_id { COMMIT_CHARACTERS } else { text.chars().count() };
-    harmless(text).chars().take(kept).collect()
+    harmless(short_commit(text))
 }
 
 #[cfg(test)]

@@ -69,8 +69,7 @@ impl State {
 
 fn age_seconds(status: &CodeSyncStatus, now: Timestamp) -> Option<f64> {
     let first_seen = status.candidate.as_ref()?.first_seen?;
-    let is_deployed =
-        status.conditions.iter().any(|it| it.kind == "Deployed" && it.status == ConditionStatus::True);
+    let is_deployed = status.condition_that_is("Deployed", ConditionStatus::True).is_some();
     (!is_deployed).then(|| now.duration_since(first_seen.timestamp()).as_secs_f64().max(0.0))
 }
 

@@ -3,13 +3,14 @@
 //! - [`openvox`]: `Config` and `Server`, as openvox-operator defines them. Not ours: every field that we do not
 //!   know is kept.
 //! - [`code_sync`] and [`code_release`]: `CodeSync`, what people write, and `CodeRelease`, what happened.
-//! - [`mod@reference`], [`annotations`], [`duration`]: the values that these objects hold.
+//! - [`mod@reference`], [`commit`], [`annotations`], [`duration`]: the values that these objects hold.
 //!
 //! Nothing here talks to anybody: types, their schemas, and pure functions on them.
 
 pub mod annotations;
 pub mod code_release;
 pub mod code_sync;
+pub mod commit;
 pub mod duration;
 pub mod openvox;
 pub mod reference;

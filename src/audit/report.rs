@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use voxsync_crds::CodeReference;
 
 use super::{Row, Verdict};
-use crate::output::{self, Cell, Tone, age, paint, sentence};
+use crate::{
+    commit,
+    output::{self, Cell, Tone, age, paint, sentence},
+};
 
 /// The table, what to do about each Server that is not in sync, and a line that sums it up.
 ///
@@ -48,10 +51,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
     };
     let verdict = format!("{:?}", row.verdict);
     let since = row.since.map(|since| age(since, now));
-    let commit = row
-        .running_commit
-        .as_deref()
-        .map(|commit| format!("{}?", commit.chars().take(7).collect::<String>()));
+    let commit = row.running_commit.as_deref().map(|commit| format!("{}?", commit::short(commit)));
     let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
     vec![
         Cell::new(&row.namespace),

@@ -71,8 +71,8 @@ async fn the_image_of_a_commit_is_waited_for(cluster: &Cluster) {
     assert_eq!(condition(&status, "Ready")["reason"], "Waiting");
     assert!(holds(&status, "Ready"), "{status}");
     let said = waits_for(&status, "ImageUnavailable");
-    assert_says(said, &[&two[..10], "of A Tester", "cannot be pulled yet", &two[..7], "it waits since 20"]);
-    assert_says(said, &["looked for again every 1s"]);
+    let waiting = format!("commit {} of A Tester", &two[..7]);
+    assert_says(said, &[&waiting, "cannot be pulled yet", "it waits since 20", "looked for again every 1s"]);
     assert!(holds(&status, "SourceReady"), "nothing is wrong while CI builds: {status}");
     assert_eq!(waits_for(&cluster.look(PRODUCTION).await, "ImageUnavailable"), said, "the same since");
     assert_eq!(status["source"]["revision"], *two);
@@ -81,7 +81,7 @@ async fn the_image_of_a_commit_is_waited_for(cluster: &Cluster) {
     // Nobody waits for a commit that is not the newest any more.
     let three = repository.commit("site.pp", "three", "Three");
     let status = cluster.look(PRODUCTION).await;
-    assert_says(waits_for(&status, "ImageUnavailable"), &[&three[..10]]);
+    assert_says(waits_for(&status, "ImageUnavailable"), &[&three[..7]]);
     build(&registry, &two).await;
     let status = cluster.look(PRODUCTION).await;
     assert_eq!(status["deployed"]["name"], *tag);
@@ -171,7 +171,7 @@ async fn the_token_of_a_github_app_is_renewed(cluster: &Cluster) {
     let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
     let _voxsync = Voxsync::start(cluster);
     bare_server(cluster, PRODUCTION).await;
-    create_secret(cluster, "git-login", github.secret()).await;
+    create_secret(cluster, "git-login", github.secret_at(&server.url())).await;
     create_secret(cluster, "ca", json!({"ca.crt": authority.pem()})).await;
     let mut spec = git_spec(&server.url(), PRODUCTION);
     spec["source"]["git"]["secretRef"] = json!({"name": "git-login"});

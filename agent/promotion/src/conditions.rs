@@ -95,7 +95,7 @@ fn deployed_or_pinned(view: &View<'_>, after: &CodeSyncStatus) -> (Vec<Says>, St
 fn source_ready(view: &View<'_>, sight: &Sight) -> Says {
     let source = &view.observed.source;
     if !source.looked {
-        return view.before.conditions.iter().find(|condition| condition.kind == "SourceReady").map_or_else(
+        return view.before.condition("SourceReady").map_or_else(
             || Says {
                 kind: "SourceReady",
                 status: ConditionStatus::Unknown,
@@ -189,7 +189,7 @@ fn stage(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Option<String>
 }
 
 fn dated(view: &View<'_>, says: &Says) -> Condition {
-    let before = view.before.conditions.iter().find(|condition| condition.kind == says.kind);
+    let before = view.before.condition(says.kind);
     let unchanged = before.filter(|before| before.status == says.status);
     Condition {
         kind: says.kind.to_owned(),
@@ -199,10 +199,4 @@ fn dated(view: &View<'_>, says: &Says) -> Condition {
         last_transition_time: unchanged.map_or(view.now, |before| before.last_transition_time),
         observed_generation: Some(view.observed.generation),
     }
-}
-
-/// A condition of the status, where it holds.
-pub(crate) fn true_condition<'a>(status: &'a CodeSyncStatus, kind: &str) -> Option<&'a Condition> {
-    let mut conditions = status.conditions.iter();
-    conditions.find(|condition| condition.kind == kind && condition.status == ConditionStatus::True)
 }

@@ -1,12 +1,11 @@
 //! What people are told: only what this step changed, so that nothing is said twice.
 
 use voxsync_crds::code_sync::{
-    CodeSyncStatus, Outcome, PromotionFailure, PromotionStatus, StagePhase, Trigger,
+    CodeSyncStatus, ConditionStatus, Outcome, PromotionFailure, PromotionStatus, StagePhase, Trigger,
 };
 
 use crate::{
     commands,
-    conditions::true_condition,
     observed::{Action, EventKind},
     rollback::but_for,
     rows::PINNED,
@@ -50,22 +49,21 @@ struct Events<'a> {
     actions: Vec<Action>,
 }
 
-impl Events<'_> {
+impl<'a> Events<'a> {
     fn say(&mut self, kind: EventKind, reason: &'static str, message: impl AsRef<str>) {
         let message = cut(message.as_ref(), SENTENCE_LIMIT_BYTES);
         self.actions.push(Action::Event { kind, reason, message });
     }
 
     fn switches(&mut self) {
-        let (was, is) = (true_condition(self.before, "Suspended"), true_condition(self.after, "Suspended"));
+        let holds = |status: &'a CodeSyncStatus, kind| status.condition_that_is(kind, ConditionStatus::True);
+        let (was, is) = (holds(self.before, "Suspended"), holds(self.after, "Suspended"));
         match (was, is) {
             (None, Some(now)) => self.say(EventKind::Normal, "Suspended", &now.message),
             (Some(_), None) => self.say(EventKind::Normal, "Unsuspended", "voxsync writes again"),
             _ => {}
         }
-        if let (None, Some(stalled)) =
-            (true_condition(self.before, "Stalled"), true_condition(self.after, "Stalled"))
-        {
+        if let (None, Some(stalled)) = (holds(self.before, "Stalled"), holds(self.after, "Stalled")) {
             self.say(EventKind::Warning, "Stalled", &stalled.message);
         }
         let pinned = |status: &CodeSyncStatus| {
@@ -104,7 +102,8 @@ impl Events<'_> {
             _ => {}
         }
         let moved = |status: &CodeSyncStatus| {
-            true_condition(status, "SourceReady")
+            status
+                .condition_that_is("SourceReady", ConditionStatus::True)
                 .filter(|condition| condition.reason == "TagMoved")
                 .map(|condition| condition.message.clone())
         };

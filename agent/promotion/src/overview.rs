@@ -1,6 +1,9 @@
 //! The rows that are about the whole CodeSync: what is invalid, pinned, suspended, or not known yet.
 
-use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, PromotionStatus};
+use voxsync_crds::{
+    code_sync::{CodeSyncStatus, Outcome, PromotionStatus},
+    commit::{is_commit_id, short_commit},
+};
 
 use crate::{
     adoption::{Adoption, adoption},
@@ -16,8 +19,6 @@ use crate::{
     walk::{is_settled, plan},
 };
 
-/// How much of a commit is shown.
-const COMMIT_CHARACTERS: usize = 10;
 /// How many writes a plan names.
 const PLAN_NAMES_LIMIT: usize = 8;
 
@@ -176,11 +177,8 @@ fn source_problem(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
 /// The image that CI builds, in a few words.
 fn built_image(view: &View<'_>) -> String {
     let revision = view.observed.source.revision.as_deref().unwrap_or("the newest commit");
-    let is_commit = revision.len() >= 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match revision.get(..COMMIT_CHARACTERS).filter(|_| is_commit) {
-        Some(short) => format!("image of commit {short}"),
-        None => format!("image of {}", cut(revision, NAME_LIMIT_BYTES)),
-    }
+    let kind = if is_commit_id(revision) { "commit " } else { "" };
+    format!("image of {kind}{}", cut(short_commit(revision), NAME_LIMIT_BYTES))
 }
 
 /// What runs is known, or what is under way: nothing waits for a look.

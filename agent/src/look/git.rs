@@ -1,7 +1,7 @@
 //! A look at a Git repository: one request for names; a commit is read only if it is new, and one that is named by its
 //! id only once.
 
-use voxsync_crds::{CodeReference, code_sync::GitObjects};
+use voxsync_crds::{CodeReference, code_sync::GitObjects, commit::short_commit};
 use voxsync_policy::TagPolicy;
 use voxsync_promotion::SourceProblem;
 use voxsync_source::{
@@ -140,7 +140,8 @@ impl Source<'_> {
             Err(Failure { problem, may_end: false }) => return Ok(Err(problem)),
             Err(failure) => return Err(failure.problem),
         };
-        let place = || format!("Git {}: {} at commit {}", self.url, field.path, short(&file.commit.id));
+        let place =
+            || format!("Git {}: {} at commit {}", self.url, field.path, short_commit(&file.commit.id));
         let named = reference_in(&file.bytes, field)
             .map_err(|reason| unusable(BAD_REFERENCE, format!("{}: {reason}", place())));
         Ok(named.map(|reference| Named { reference, author: Some(file.commit.author.clone()) }))
@@ -245,14 +246,10 @@ fn not_built(problem: SourceProblem, revision: &Revision, author: Option<&str>) 
     let author = author.map(|author| format!(" of {author}")).unwrap_or_default();
     let message = format!(
         "the image of commit {}{tag}{author} cannot be pulled yet: {}",
-        short(&revision.commit),
+        short_commit(&revision.commit),
         problem.message
     );
     not_yet(SourceProblem { message, ..problem })
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..10).unwrap_or(commit)
 }
 
 #[cfg(test)]

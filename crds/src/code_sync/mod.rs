@@ -3,6 +3,7 @@
 //! The schema holds only what works: a field that is accepted and ignored would be a defect. What the API server
 //! can check, it checks (bounds, patterns, CEL); what it cannot see becomes the condition `Stalled`.
 
+mod condition;
 mod git;
 mod registry;
 mod source;
@@ -11,6 +12,7 @@ mod status;
 mod verify;
 mod webhook;
 
+pub use condition::{Condition, ConditionStatus};
 pub use git::{GitReferenceFile, GitRevision, GitSource, GitTag};
 pub use registry::{NewestBuild, Ordered, RegistrySource, Select, TagRule};
 pub use source::{Entry, FileSource, LocalReference, Schedule, Source};
@@ -19,9 +21,9 @@ pub use spec::{
     RequirementOperator, Stage, Target, TargetKey, TargetKind, Write, WriteForm,
 };
 pub use status::{
-    CandidateStatus, CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, GatesStatus, GitObjects,
-    Hold, Outcome, PromotionFailure, PromotionStatus, ReleaseSummary, SourceStatus, StagePhase, StageStatus,
-    Trigger, VerifiedStatus, Waiting,
+    CandidateStatus, CodeSyncStatus, DeployedStatus, GatesStatus, GitObjects, Hold, Outcome,
+    PromotionFailure, PromotionStatus, ReleaseSummary, SourceStatus, StagePhase, StageStatus, Trigger,
+    VerifiedStatus, Waiting,
 };
 pub use verify::{Identity, KeySource, Verify, VerifyCosign, VerifyGit};
 pub use webhook::{Webhook, WebhookSender};

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{GitSource, RegistrySource, Webhook};
 use crate::{
+    commit::short_commit,
     duration::{DurationText, within},
     openvox,
 };
-
-/// How many digits of a commit a table shows.
-const SHORT_COMMIT_DIGITS: usize = 10;
 
 /// Where candidates come from, and how often voxsync looks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -86,7 +84,7 @@ impl Source {
             let path = git.url.trim_end_matches('/');
             let name = path.rsplit(['/', ':']).next().unwrap_or(path).trim_end_matches(".git");
             let tag = git.revision.tag.as_ref().map(|tag| tag.semver.as_str());
-            let commit = git.revision.commit.as_deref().and_then(|commit| commit.get(..SHORT_COMMIT_DIGITS));
+            let commit = git.revision.commit.as_deref().map(short_commit);
             let followed = git.revision.branch.as_deref().or(tag).or(commit).unwrap_or_default();
             return format!("git {name}@{followed}");
         }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::condition::Condition;
 use crate::time::Time;
 
 /// What voxsync says about a CodeSync.
@@ -59,38 +60,6 @@ pub struct CodeSyncStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub history: Vec<ReleaseSummary>,
-}
-
-/// One condition, by the Kubernetes API conventions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Condition {
-    /// Its type, for instance Ready.
-    #[serde(rename = "type")]
-    #[schemars(length(max = 316))]
-    pub kind: String,
-    /// Whether it holds.
-    pub status: ConditionStatus,
-    /// A word for programs.
-    #[schemars(length(min = 1, max = 1024))]
-    pub reason: String,
-    /// A sentence for people.
-    #[schemars(length(max = 1024))]
-    pub message: String,
-    /// When `status` last changed.
-    pub last_transition_time: Time,
-    /// The generation of the spec that it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-}
-
-/// Whether a condition holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[allow(missing_docs, reason = "the three words of the Kubernetes API")]
-pub enum ConditionStatus {
-    True,
-    False,
-    Unknown,
 }
 
 /// The source at the last look that changed something; an idle look writes nothing.

@@ -74,7 +74,7 @@ fn builds(world: &mut World) {
 )]
 #[case::ci_builds_the_image(
     |world: &mut World| { builds(world); world.observed.source.revision = Some("85e7bb0c9f".repeat(4)); },
-    "True Waiting", "-", "-", "True Deployed", "Waiting: image of commit 85e7bb0c9f"
+    "True Waiting", "-", "-", "True Deployed", "Waiting: image of commit 85e7bb0"
 )]
 #[case::ci_builds_the_image_of_a_tag(
     |world: &mut World| { builds(world); world.observed.source.revision = Some("v1.5.0".into()); },

@@ -6,6 +6,7 @@
 use voxsync_crds::{
     CodeReference,
     code_sync::{CandidateStatus, GitObjects},
+    commit::is_commit_id,
 };
 use voxsync_promotion::SourceProblem;
 
@@ -33,7 +34,7 @@ pub(super) async fn named_by(
     let Place::Git { url, follow: GitFollow::Branch(_) | GitFollow::Commit(_), access } = place else {
         return Ok(None);
     };
-    let Some(commit) = candidate.source_revision.as_ref().filter(|commit| is_commit(commit)) else {
+    let Some(commit) = candidate.source_revision.as_ref().filter(|commit| is_commit_id(commit)) else {
         return Ok(None);
     };
     let objects = GitObjects { commit: commit.clone(), ..GitObjects::default() };
@@ -47,11 +48,6 @@ pub(super) async fn named_by(
         _ => None,
     };
     Ok(named.filter(|reference| is_of(reference, candidate)).map(|_| objects))
-}
-
-/// Whether a text is the whole id of a commit, by SHA-1 or SHA-256.
-fn is_commit(text: &str) -> bool {
-    [40, 64].contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a reference is what the image was resolved from.
