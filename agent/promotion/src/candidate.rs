@@ -5,7 +5,9 @@
 
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, GitObjects, Pin, Trigger, WriteForm},
+    code_sync::{
+        CandidateStatus, CodeSyncSpec, CodeSyncStatus, DeployedStatus, GitObjects, Pin, Trigger, WriteForm,
+    },
     reference::{WRITTEN_LIMIT_BYTES, short_digest},
 };
 
@@ -123,6 +125,7 @@ fn sourced(view: &View<'_>) -> Sight {
         }
     };
     let moved = moved.or_else(|| ripening.replaced());
+    let named = named.map(|named| under_known_tag(view, named));
     let Some(mut candidate) = named.or_else(|| known(view).cloned()) else {
         return Sight { choice: Choice::Unknown, moved, ripening };
     };
@@ -134,13 +137,19 @@ fn sourced(view: &View<'_>) -> Sight {
         Some((lower, higher)) => {
             // What is not taken for another reason does not grow young again.
             if let Some(age) = minimum_age(view) {
-                ripening.keep(&candidate, age);
+                ripening.keep(view, &candidate, age);
             }
             Choice::Lower { candidate, lower, higher }
         }
         None => Choice::Wanted(Wanted { candidate, trigger: Trigger::Source, reason: None }),
     };
     Sight { choice, moved, ripening }
+}
+
+/// The image that was built last may have several tags: it keeps the one that it was taken by.
+fn under_known_tag(view: &View<'_>, named: CandidateStatus) -> CandidateStatus {
+    let known = known(view).filter(|known| view.takes_newest_build() && is_same(known, &named));
+    known.cloned().unwrap_or(named)
 }
 
 fn moved_sentence(view: &View<'_>, pushed: &CandidateStatus, first: &CandidateStatus) -> String {
@@ -157,16 +166,25 @@ fn moved_sentence(view: &View<'_>, pushed: &CandidateStatus, first: &CandidateSt
 
 /// The candidate with the digest that its tag had when it was first seen, where that is another one.
 pub(crate) fn digest_seen_first(view: &View<'_>, candidate: &CandidateStatus) -> Option<CandidateStatus> {
-    if view.follows_tag() || view.observed.source.names_digest {
+    if view.observed.source.names_digest {
         return None;
     }
-    let first = taken_first(view.before, candidate)?;
+    let first = taken_first(view.spec, view.before, candidate)?;
     let (source_revision, name) = (candidate.source_revision.clone(), candidate.name.clone());
     Some(CandidateStatus { source_revision, name, ..first })
 }
 
-/// What the candidate's tag was when it was taken, where that is another digest.
-pub fn taken_first(status: &CodeSyncStatus, candidate: &CandidateStatus) -> Option<CandidateStatus> {
+/// What the candidate's tag was when it was taken, where that is another digest. A tag that is followed may move, and the
+/// image that was built last is the newest whatever its tag was before.
+pub fn taken_first(
+    spec: &CodeSyncSpec,
+    status: &CodeSyncStatus,
+    candidate: &CandidateStatus,
+) -> Option<CandidateStatus> {
+    let rule = spec.source.registry.as_ref().map(|registry| &registry.tag);
+    if rule.is_some_and(|rule| rule.follow.is_some() || rule.newest_build.is_some()) {
+        return None;
+    }
     let tag = candidate.tag.as_ref()?;
     let first = seen_before(status)
         .find(|seen| seen.repository == candidate.repository && seen.tag.as_ref() == Some(tag))?;
@@ -211,7 +229,7 @@ pub(crate) fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> Candi
     if let Some(reference) = fitting.or_else(|| written(None)).or_else(|| written(tag)) {
         candidate.reference = reference;
     }
-    candidate.verified = verdict(view, &candidate);
+    note_verdict(view, &mut candidate);
     let of_source = view.observed.source.candidate.iter().chain(&view.observed.judged);
     let mut known = of_source.chain(known).filter(|known| is_same(known, &candidate));
     let named_by = candidate.named_by.clone().or_else(|| known.find_map(|known| known.named_by.clone()));
@@ -220,6 +238,14 @@ pub(crate) fn finished(view: &View<'_>, mut candidate: CandidateStatus) -> Candi
         *text = text.as_deref().map(|text| cut(text, NAME_LIMIT_BYTES));
     }
     candidate
+}
+
+/// Notes the good verdict on a candidate, if there is one, with what it stands on: several commits may name one image.
+pub(crate) fn note_verdict(view: &View<'_>, candidate: &mut CandidateStatus) {
+    let judged = verdict(view, candidate);
+    let named_by = judged.and_then(|judged| judged.named_by.clone()).or_else(|| candidate.named_by.clone());
+    candidate.verified = judged.and_then(|judged| judged.verified.clone());
+    candidate.named_by = named_by.filter(is_short);
 }
 
 /// Whether it can be kept whole: cut, it would name something else.
@@ -231,6 +257,16 @@ fn is_short(objects: &GitObjects) -> bool {
 /// Whether two candidates are the same image, whatever its tags.
 pub fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
     one.repository == other.repository && one.digest == other.digest
+}
+
+/// Whether these objects named the image of a candidate, as far as that is known: an older voxsync kept the commit alone,
+/// and what a person pinned may have been named by anything. Where they are none, it does not matter.
+pub fn is_named_by(candidate: &CandidateStatus, objects: Option<&GitObjects>) -> bool {
+    let Some(objects) = objects else { return true };
+    match &candidate.named_by {
+        Some(named_by) => named_by == objects,
+        None => candidate.source_revision.as_ref().is_none_or(|revision| *revision == objects.commit),
+    }
 }
 
 /// Whether two candidates would be the same code in a target.

@@ -43,7 +43,7 @@ use jiff::Timestamp;
 use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
 pub use awaited::{Awaited, awaited};
-pub use candidate::{is_same, taken_first};
+pub use candidate::{is_named_by, is_same, taken_first};
 pub use observed::{
     Action, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live, Observed,
     ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout, SourceProblem,

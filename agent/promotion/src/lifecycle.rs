@@ -10,10 +10,10 @@ use voxsync_crds::code_sync::{
 
 use crate::{
     adoption::{adopt, adoption, waits_for_target},
-    candidate::{Sight, Wanted, is_deployed, is_pinned, is_same_code},
+    candidate::{self, Sight, Wanted, is_deployed, is_pinned, is_same_code},
     gates::{is_half_way, is_held_back},
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
-    verified::{trusted, verdict},
+    verified::trusted,
     view::View,
     walk::{Planned, Walk, is_settled, plan},
 };
@@ -145,7 +145,7 @@ fn ends_with(after: &mut CodeSyncStatus, ending: Outcome) {
 /// Whether what is promoted is verified, by the present rules.
 fn note_verdict(view: &View<'_>, after: &mut CodeSyncStatus) {
     if let Some(promotion) = after.promotion.as_mut().filter(|promotion| promotion.outcome.is_none()) {
-        promotion.candidate.verified = verdict(view, &promotion.candidate);
+        candidate::note_verdict(view, &mut promotion.candidate);
     }
 }
 

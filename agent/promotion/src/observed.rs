@@ -5,9 +5,11 @@ use voxsync_crds::{
     CodeReference,
     annotations::{Applied, Gate},
     code_release::CodeReleaseSpec,
-    code_sync::{CandidateStatus, CodeSyncStatus, PullPolicy, TargetKey},
+    code_sync::{CandidateStatus, CodeSyncStatus, GitObjects, PullPolicy, TargetKey},
 };
 use voxsync_rollout::state::{Progress, RolloutState};
+
+use crate::candidate::is_named_by;
 
 /// How many candidates wait for their age: the most that the status has, and the best that a look hands over.
 pub const RIPENING_LIMIT: usize = 20;
@@ -133,6 +135,8 @@ pub struct Unverified {
     pub what: Option<String>,
     /// Where that image is: a copy of it elsewhere has signatures of its own.
     pub repository: Option<String>,
+    /// What named that image, where that is what is not good: a verdict on something else that named it stands.
+    pub named_by: Option<Box<GitObjects>>,
     /// A word for programs: [`Unverified::MISSING`], [`Unverified::REFUSED`], or why it could not be judged.
     pub reason: String,
     /// What was judged, why it is not good, what to do.
@@ -150,6 +154,18 @@ impl Unverified {
     /// Whether it is of this image.
     pub fn is_of(&self, repository: &str, digest: &str) -> bool {
         self.repository.as_deref() == Some(repository) && self.what.as_deref() == Some(digest)
+    }
+
+    /// Whether it is of the image of this candidate, and of what named that.
+    pub fn is_about(&self, candidate: &CandidateStatus) -> bool {
+        self.is_of(&candidate.repository, &candidate.digest)
+            && is_named_by(candidate, self.named_by.as_deref())
+    }
+
+    /// Whether it takes a verdict away: what that stands on is not known to be something else.
+    pub(crate) fn strikes(&self, judged: &CandidateStatus) -> bool {
+        self.overrules
+            && self.named_by.as_deref().zip(judged.named_by.as_ref()).is_none_or(|(bad, it)| bad == it)
     }
 }
 

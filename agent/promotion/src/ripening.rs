@@ -58,7 +58,7 @@ pub(crate) fn while_pinned(view: &View<'_>) -> Ripening {
     let Some(age) = minimum_age(view) else { return Ripening::default() };
     let Harvest { ripe, mut ripening } = harvest(view, age);
     if let Some(ripe) = ripe {
-        ripening.keep(&ripe, age);
+        ripening.keep(view, &ripe, age);
     }
     Ripening { kept: ripening.kept, ..Ripening::default() }
 }
@@ -90,37 +90,36 @@ pub(crate) fn harvest(view: &View<'_>, age: Duration) -> Harvest {
         }
     }
     thin_out(&mut kept, age);
-    let mut ripening = Ripening::new(view, age, kept);
-    let mut old_enough = ripening.kept.iter().map(|candidate| (candidate, ripe_at(candidate, age)));
-    ripening.doubted = old_enough.find(|(_, time)| *time <= view.now).map(|(it, time)| (it.clone(), time));
-    Harvest { ripe, ripening }
+    Harvest { ripe, ripening: Ripening::new(view, age, kept) }
 }
 
 /// Nobody looked yet: ages go on, but what the source may have taken back is not taken.
 fn until_seen(view: &View<'_>, age: Duration) -> Harvest {
     let goes_on = view.is_ranked() || view.is_same_spec();
     let kept = if goes_on { view.before.ripening.clone() } else { Vec::new() };
-    Harvest { ripe: None, ripening: Ripening::new(view, age, kept) }
+    Harvest { ripe: None, ripening: Ripening { doubted: None, ..Ripening::new(view, age, kept) } }
 }
 
 impl Ripening {
     fn new(view: &View<'_>, age: Duration, kept: Vec<CandidateStatus>) -> Self {
         let times = kept.iter().map(|candidate| (candidate.clone(), ripe_at(candidate, age)));
+        let doubted = times.clone().find(|(_, time)| *time <= view.now);
         let next = times.filter(|(_, time)| *time > view.now).min_by_key(|(_, time)| *time);
-        Self { kept, next, doubted: None }
+        Self { kept, next, doubted }
     }
 
     /// Keeps the age of a candidate that is old enough, and is not taken.
-    pub(crate) fn keep(&mut self, candidate: &CandidateStatus, age: Duration) {
+    pub(crate) fn keep(&mut self, view: &View<'_>, candidate: &CandidateStatus, age: Duration) {
         if self.kept.iter().any(|kept| is_one(kept, candidate)) {
             return;
         }
-        self.kept.push(candidate.clone());
-        thin_out(&mut self.kept, age);
-        // Nobody is told of what is not kept.
-        for named in [&mut self.next, &mut self.doubted] {
-            named.take_if(|(named, _)| !self.kept.iter().any(|kept| is_one(kept, named)));
-        }
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.push(candidate.clone());
+        thin_out(&mut kept, age);
+        // Nobody is told of what is not kept: of the others, another is the next. This one itself is not waited for.
+        let others: Vec<CandidateStatus> = kept.iter().filter(|it| !is_one(it, candidate)).cloned().collect();
+        let Self { next, doubted, .. } = Self::new(view, age, others);
+        *self = Self { kept, next, doubted: doubted.filter(|_| self.doubted.is_some()) };
     }
 
     /// Whether one of them will be old enough, or is.

@@ -31,25 +31,23 @@ pub fn verify_rules(verify: &Verify) -> String {
     hex::encode(Sha256::digest(serde_json::to_string(verify).unwrap_or_default()))
 }
 
-/// The good verdict on a candidate, if there is one by the present rules and keys.
-pub(crate) fn verdict(view: &View<'_>, candidate: &CandidateStatus) -> Option<VerifiedStatus> {
+/// What has the good verdict on a candidate, if there is one by the present rules and keys: the candidate itself, or the
+/// same image as it was found or judged otherwise. The verdict stands on what named that.
+pub(crate) fn verdict<'c>(view: &View<'c>, candidate: &'c CandidateStatus) -> Option<&'c CandidateStatus> {
     let rules = view.rules.as_ref()?;
-    if refusals(view, candidate).any(|unverified| unverified.overrules) {
-        return None;
-    }
     let source = &view.observed.source;
     let pinned = view.observed.pin.iter().flatten();
     let promoted = view.before.promotion.iter().map(|promotion| &promotion.candidate);
     let known = [candidate].into_iter().chain(&source.candidate).chain(&source.next_best).chain(pinned);
     let known = known.chain(&view.observed.judged).chain(&view.before.candidate).chain(promoted);
-    let mut verdicts =
-        known.filter(|known| is_same(known, candidate)).filter_map(|known| known.verified.as_ref());
-    let counts = |verified: &&VerifiedStatus| {
+    let counts = |verified: &VerifiedStatus| {
         verified.rules == *rules
             && view.observed.keys.as_ref().is_none_or(|keys| *keys == verified.keys)
             && verified.until.is_none_or(|until| view.now < until)
     };
-    verdicts.find(counts).cloned()
+    let mut good =
+        known.filter(|known| is_same(known, candidate) && known.verified.as_ref().is_some_and(counts));
+    good.find(|known| !refusals(view, candidate).any(|unverified| unverified.strikes(known)))
 }
 
 /// When the next verdict ends that something stands on: from then on it counts no more.
@@ -108,9 +106,8 @@ pub(crate) fn doubt<'d>(view: &View<'d>, candidate: &'d CandidateStatus) -> Opti
     // Until the first look after a restart, what was said before stays.
     let is_known =
         view.is_same_spec() && view.before.candidate.as_ref().is_some_and(|it| is_same(it, candidate));
-    let mut before = view.before.conditions.iter().filter(|_| is_known);
     let said_before = || {
-        let was = before.find(|it| it.kind == "Verified" && it.status == ConditionStatus::False)?;
+        let was = view.before.condition_that_is("Verified", ConditionStatus::False).filter(|_| is_known)?;
         Some((was.reason.as_str(), was.message.as_str()))
     };
     let (reason, message) = said.or_else(said_before).map_or_else(
@@ -159,7 +156,7 @@ pub(crate) fn news<'s>(
     after: &'s CodeSyncStatus,
 ) -> Option<(EventKind, &'static str, &'s str)> {
     fn said(status: &CodeSyncStatus) -> Option<(&str, &str)> {
-        let verified = status.conditions.iter().find(|condition| condition.kind == "Verified")?;
+        let verified = status.condition("Verified")?;
         Some((verified.reason.as_str(), verified.message.as_str()))
     }
     let (reason, message) = said(after).filter(|now| said(before).as_ref() != Some(now))?;

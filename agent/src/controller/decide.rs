@@ -238,7 +238,9 @@ fn kept(code_sync: &CodeSync) -> Vec<CandidateStatus> {
     };
     let wanted = status.candidate.as_ref();
     let promoted = status.promotion.as_ref().filter(|promotion| promotion.outcome.is_none());
-    let is_other = |promoted: &&CandidateStatus| wanted.is_none_or(|wanted| !is_same(wanted, promoted));
+    let is_other = |promoted: &&CandidateStatus| {
+        wanted.is_none_or(|wanted| !is_same(wanted, promoted) || wanted.named_by != promoted.named_by)
+    };
     let promoted = promoted.map(|promotion| &promotion.candidate).filter(is_other);
     wanted.into_iter().chain(promoted).cloned().collect()
 }

@@ -64,3 +64,25 @@ async fn a_webhook_that_came_while_nobody_led_is_not_left_until_the_first_look_t
         assert_eq!(first == now, is_at_once, "{hooked_at:?}: {first}, and it is {now}");
     }
 }
+
+#[test]
+fn what_two_commits_named_is_kept_twice() {
+    let image = |commit: &str| json!({"repository": "a", "digest": "1", "sourceRevision": commit, "namedBy": {"commit": commit}});
+    let promotion = |commit: &str| {
+        json!({
+            "id": "first", "trigger": "Source", "startedAt": "2026-01-01T00:00:00Z", "candidate": image(commit),
+        })
+    };
+    let keys = json!({"git": {"keys": {"secretRef": {"name": "signers"}}}});
+    for (promoted, wanted) in [("one", vec!["two", "one"]), ("two", vec!["two"])] {
+        let code_sync: CodeSync = serde_json::from_value(json!({
+            "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": "production"},
+            "spec": {"source": {}, "verify": keys, "target": {"kind": "Config", "name": "production"}},
+            "status": {"candidate": image("two"), "promotion": promotion(promoted)},
+        }))
+        .unwrap();
+        let commits: Vec<String> =
+            kept(&code_sync).into_iter().map(|kept| kept.named_by.unwrap().commit).collect();
+        assert_eq!(commits, wanted);
+    }
+}

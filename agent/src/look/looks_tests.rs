@@ -261,6 +261,7 @@ fn what_is_on_its_way_is_looked_for_each_minute_for_an_hour_and_then_as_told() {
     let unsigned = Unverified {
         what: None,
         repository: None,
+        named_by: None,
         reason: Unverified::MISSING.to_owned(),
         message: "no signature yet".to_owned(),
         overrules: true,

@@ -3,6 +3,7 @@
 //! All of it is read from one snapshot, so that a target's code and the rollouts of its Servers are of one moment.
 
 mod targets;
+mod verified;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,16 +16,17 @@ use voxsync_crds::{
 };
 use voxsync_promotion::{
     ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget,
-    PausedBy, RefusedWrite, ServerRollout, SourceProblem, TargetKey, Unverified,
+    PausedBy, RefusedWrite, ServerRollout, SourceProblem, TargetKey,
 };
 use voxsync_rollout::state::is_between_templates;
 
 pub(crate) use targets::{first_target, pull_secret};
+use verified::{kept, keys, unverified};
 
 use crate::{
     look::{
         Cadence,
-        place::{Finding, JudgedBy},
+        place::{Finding, Found},
     },
     target::Target,
 };
@@ -119,8 +121,8 @@ fn source(
 ) -> ObservedSource {
     let Some(finding) = finding else { return ObservedSource::default() };
     ObservedSource {
-        candidate: finding.image.as_ref().map(crate::look::place::Found::candidate),
-        next_best: finding.next_best.iter().map(crate::look::place::Found::candidate).collect(),
+        candidate: finding.image.as_ref().map(Found::candidate),
+        next_best: finding.next_best.iter().map(Found::candidate).collect(),
         confirmed,
         revision: finding.revision.clone(),
         tag_count: finding.tag_count,
@@ -144,50 +146,6 @@ fn told(cadence: Option<&Cadence>, problem: SourceProblem) -> SourceProblem {
         Some(cadence) => cadence.told(problem),
         None => problem,
     }
-}
-
-/// What names the keys that all is judged by: those of the last look at the source.
-fn keys(source: &Finding) -> Option<String> {
-    match &source.judged_by {
-        Some(JudgedBy::Keys(name)) => Some(name.clone()),
-        Some(JudgedBy::Nothing(_)) | None => None,
-    }
-}
-
-/// What a look judged besides what it found.
-type Kept = Result<CandidateStatus, Unverified>;
-
-/// Of what was judged besides, what is this CodeSync's own: others may ask the same of the source, and keep something else.
-fn kept<'s>(code_sync: &CodeSync, sight: &Sight<'s>) -> Vec<&'s Kept> {
-    let status = code_sync.status.as_ref();
-    let wanted = status.and_then(|status| status.candidate.as_ref());
-    let promoted = status.and_then(|status| status.promotion.as_ref()).map(|promotion| &promotion.candidate);
-    let own = wanted.into_iter().chain(promoted).map(|it| (&it.repository, &it.digest));
-    let pinned = sight.pin.and_then(|pin| pin.image.as_ref()).map(|it| (&it.repository, &it.digest));
-    let own: Vec<_> = own.chain(pinned).collect();
-    let is_own = |kept: &&Kept| {
-        own.iter().any(|(repository, digest)| match kept {
-            Ok(judged) => judged.repository == **repository && judged.digest == **digest,
-            Err(unverified) => unverified.is_of(repository, digest),
-        })
-    };
-    sight.source.into_iter().flat_map(|source| &source.kept).filter(is_own).collect()
-}
-
-/// What of a finding is not verified; what is not signed yet says when it is looked for again.
-fn unverified(finding: Option<&Finding>, kept: &[&Kept], cadence: Option<&Cadence>) -> Vec<Unverified> {
-    let Some(finding) = finding else { return Vec::new() };
-    let all = finding.judged_by.clone().and_then(JudgedBy::problem);
-    let kept = kept.iter().filter_map(|kept| kept.as_ref().err());
-    let all = all.into_iter().chain(finding.unverified.iter().chain(kept).cloned());
-    let told = all.map(|unverified| match unverified.reason.as_str() {
-        Unverified::MISSING => {
-            let SourceProblem { message, .. } = told(cadence, SourceProblem::from(&unverified));
-            Unverified { message, ..unverified }
-        }
-        _ => unverified,
-    });
-    told.collect()
 }
 
 fn is_recorded(snapshot: &Snapshot, namespace: &str, uid: &str, promotion: &str) -> bool {

@@ -2,9 +2,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use voxsync_cluster::Shapes;
 use voxsync_crds::{Config, Server, openvox::CodeShape};
-use voxsync_promotion::Live;
+use voxsync_promotion::{Live, Unverified};
 
 use super::*;
+use crate::look::place::JudgedBy;
 
 fn code_sync(name: &str, targets: &Value) -> CodeSync {
     serde_json::from_value(json!({
@@ -242,6 +243,7 @@ fn what_looks_judged_is_seen() {
     let refused = Unverified {
         what: Some("kept".into()),
         repository: Some("a".into()),
+        named_by: None,
         reason: "NotVerified".into(),
         message: String::new(),
         overrules: true,

@@ -362,6 +362,30 @@ fn what_is_lower_than_what_runs_does_not_grow_young_again() {
 }
 
 #[test]
+fn what_is_lower_than_what_runs_takes_no_time_from_what_is_told() {
+    let mut world = aging();
+    let mut tags = vec!["v1.4.1".to_owned()];
+    // One minute apart, and then two.
+    for number in 0..RIPENING_LIMIT {
+        world.lists(&tags.iter().map(String::as_str).collect::<Vec<_>>());
+        world.settle();
+        world.passes(if number < 2 { MINUTE } else { 2 * MINUTE });
+        tags.insert(0, format!("v1.5.{number}"));
+    }
+    world.now = world.wake_at.unwrap();
+    world.lists(&tags.iter().map(String::as_str).collect::<Vec<_>>());
+    world.step();
+    let [best, worst] = [world.ripening()[0], *world.ripening().last().unwrap()];
+    assert_eq!((best, worst, world.ripening().len()), ("v1.5.19", "v1.4.1", RIPENING_LIMIT));
+    assert_eq!(world.reasons(), ["Downgrade", "MinimumAge"]);
+    assert!(
+        world.message("MinimumAge").starts_with("v1.5.1 is old enough at "),
+        "{}",
+        world.message("MinimumAge")
+    );
+}
+
+#[test]
 fn an_age_that_is_asked_for_later_calls_nothing_back() {
     let mut world = World::promoted();
     world.lists(&["v1.5.0", "v1.4.2"]);

@@ -39,7 +39,8 @@ fn signed_before_the_upgrade(tag: &str) -> CandidateStatus {
 fn unverified(tag: &str, reason: &str) -> Unverified {
     let message = format!("{tag}: {reason}");
     let repository = Some(candidate(tag).repository);
-    Unverified { what: Some(digest(tag)), repository, reason: reason.into(), message, overrules: true }
+    let (what, reason) = (Some(digest(tag)), reason.into());
+    Unverified { what, repository, named_by: None, reason, message, overrules: true }
 }
 
 /// v1.4.2 runs; v1.5.0 is found, and signatures are asked for.
@@ -283,6 +284,57 @@ fn what_was_named_by_a_commit_keeps_it_when_it_is_pinned() {
     let candidate = world.status.candidate.as_ref().unwrap();
     assert_eq!((candidate.name.as_str(), &candidate.source_revision), ("v1.5.0", &None));
     assert_eq!(candidate.named_by, Some(objects));
+}
+
+/// As this commit named it.
+fn named_by(commit: &str, finding: CandidateStatus) -> CandidateStatus {
+    let named_by = GitObjects { commit: commit.into(), ..GitObjects::default() };
+    CandidateStatus { source_revision: Some(commit.into()), named_by: Some(named_by), ..finding }
+}
+
+/// v1.5.0, as the first commit named it, runs on the canary; by the second keys that commit is refused.
+fn with_a_commit_that_is_refused() -> World {
+    let mut world = found(named_by("one", signed("v1.5.0", "keys")));
+    world.settle();
+    assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);
+    world.forget();
+    world.observed.keys = Some("second".into());
+    let objects = named_by("one", candidate("v1.5.0")).named_by.map(Box::new);
+    world.observed.unverified =
+        vec![Unverified { named_by: objects, ..unverified("v1.5.0", Unverified::REFUSED) }];
+    world.passes(600);
+    world
+}
+
+#[test]
+fn a_verdict_and_a_refusal_are_of_one_commit() {
+    let mut world = with_a_commit_that_is_refused();
+    // Whatever it is that says so.
+    let good = named_by("one", signed_by("v1.5.0", "keys", "second"));
+    world.observed.judged = vec![good.clone()];
+    world.settle();
+    world.finds_candidate(good);
+    world.settle();
+    assert!(world.writes.is_empty(), "{:?}", world.writes);
+    assert_eq!(world.condition("Verified"), "False NotVerified");
+}
+
+#[test]
+fn what_a_newer_commit_names_too_stands_on_that() {
+    let mut world = with_a_commit_that_is_refused();
+    world.finds_candidate(named_by("two", candidate("v1.5.0")));
+    world.settle();
+    assert!(world.writes.is_empty(), "nobody judged it: {:?}", world.writes);
+    let newer = named_by("two", signed_by("v1.5.0", "keys", "second"));
+    world.finds_candidate(newer.clone());
+    world.step();
+    let promoted = world.status.promotion.clone().unwrap().candidate;
+    assert_eq!((&promoted.named_by, &promoted.verified), (&newer.named_by, &newer.verified));
+    world.settle();
+    assert_eq!(
+        (world.writes.as_slice(), world.deployed()),
+        (&["Config/production=v1.5.0".into()][..], "v1.5.0")
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use voxsync_crds::{
     code_sync::{CandidateStatus, GitObjects, VerifiedStatus},
     reference::short_digest,
 };
-use voxsync_promotion::{SourceProblem, Unverified};
+use voxsync_promotion::{SourceProblem, Unverified, is_named_by};
 
 use super::{
     reason::{
@@ -78,6 +78,7 @@ impl JudgedBy {
             reason: Unverified::REFUSED.to_owned(),
             message,
             repository: None,
+            named_by: None,
             overrules: true,
         })
     }
@@ -94,7 +95,10 @@ impl Finding {
         let Some(known) = known else { return self };
         let next_best = if self.image.is_some() { self.next_best } else { known.next_best.clone() };
         let is_news = self.image.is_some() || !self.unverified.is_empty();
-        let unverified = if is_news { self.unverified } else { known.unverified.clone() };
+        // What was judged to be good since is doubted no more, although the source could not be asked.
+        let is_open = |doubt: &&Unverified| !self.kept.iter().flatten().any(|good| doubt.is_about(good));
+        let open = || known.unverified.iter().filter(is_open).cloned().collect();
+        let unverified = if is_news { self.unverified } else { open() };
         let confirmed = if self.confirmed.is_empty() { known.confirmed.clone() } else { self.confirmed };
         Self {
             image: self.image.or_else(|| known.image.clone()),
@@ -109,7 +113,7 @@ impl Finding {
         }
     }
 
-    /// Whether a look found this image.
+    /// Whether a look found this image, named by the same.
     pub(crate) fn has(&self, candidate: &CandidateStatus) -> bool {
         self.image.iter().chain(&self.next_best).any(|found| found.is_of(candidate))
     }
@@ -180,9 +184,11 @@ impl Found {
         }
     }
 
-    /// Whether it is the same image, whatever its tags.
+    /// Whether a verdict on it is one on this candidate: it is the same image, whatever its tags, and the same named it.
     pub(crate) fn is_of(&self, candidate: &CandidateStatus) -> bool {
-        self.repository == candidate.repository && self.digest == candidate.digest
+        self.repository == candidate.repository
+            && self.digest == candidate.digest
+            && is_named_by(candidate, self.named_by.as_ref())
     }
 
     /// As it is in a status; the reference is put into the wanted form by the promotion.
@@ -209,5 +215,65 @@ impl Found {
     /// The short name of an image: its tag, or ten digits of its digest.
     pub(crate) fn short_name(tag: Option<&str>, digest: &str) -> String {
         tag.unwrap_or_else(|| short_digest(digest)).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::place::{UNREACHABLE, problem};
+
+    fn image(digest: &str, commit: &str) -> CandidateStatus {
+        let named_by = GitObjects { commit: commit.to_owned(), ..GitObjects::default() };
+        CandidateStatus { named_by: Some(named_by), ..Found::image("a", digest).candidate() }
+    }
+
+    fn unsigned(digest: &str, named_by: Option<GitObjects>) -> Unverified {
+        Unverified {
+            what: Some(digest.to_owned()),
+            repository: Some("a".to_owned()),
+            named_by: named_by.map(Box::new),
+            reason: Unverified::MISSING.to_owned(),
+            message: String::new(),
+            overrules: true,
+        }
+    }
+
+    #[test]
+    fn a_good_verdict_ends_an_older_doubt_although_the_source_cannot_be_asked() {
+        let of_source = Unverified { repository: None, ..unsigned("a commit", None) };
+        let known = Finding {
+            image: Some(Found::image("a", "best")),
+            unverified: vec![
+                of_source.clone(),
+                unsigned("best", None),
+                unsigned("other", None),
+                unsigned("best", image("best", "two").named_by),
+            ],
+            ..Finding::default()
+        };
+        let away = Finding { kept: vec![Ok(image("best", "one"))], ..away_from_all() };
+        let after = away.after(Some(&known));
+        let left = vec![of_source, unsigned("other", None), unsigned("best", image("best", "two").named_by)];
+        assert_eq!(after.unverified, left);
+        let doubted: Vec<Unverified> = after.doubts().cloned().collect();
+        assert_eq!(doubted, [left[0].clone(), left[2].clone()], "what another commit named was not judged");
+        let refused = Finding { kept: vec![Err(unsigned("best", None))], ..away_from_all() };
+        assert_eq!(refused.after(Some(&known)).unverified, known.unverified);
+    }
+
+    #[test]
+    fn a_doubt_of_the_same_look_stays() {
+        let look = Finding {
+            image: Some(Found::image("a", "best")),
+            unverified: vec![unsigned("best", None)],
+            kept: vec![Ok(image("best", "one"))],
+            ..Finding::default()
+        };
+        assert_eq!(look.clone().after(Some(&look)), look);
+    }
+
+    fn away_from_all() -> Finding {
+        Finding::problem(problem(UNREACHABLE, String::new(), true))
     }
 }

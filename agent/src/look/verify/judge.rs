@@ -33,7 +33,11 @@ pub(super) enum NoVerdict {
     /// There is nothing of it that could be judged; another finding may have been.
     NothingToJudge(&'static str),
     /// It was judged.
-    Refused(Refusal),
+    Refused {
+        refusal: Refusal,
+        /// What named an image, where that is what is not good.
+        named_by: Option<Box<GitObjects>>,
+    },
 }
 
 /// Who judges what one look found.
@@ -100,7 +104,14 @@ impl Judge<'_> {
                  already, or let a signed commit or tag name it",
             ));
         };
-        self.revision(memory, &Source { tools: self.tools, url, access }, &revision(objects)).await
+        let judged =
+            self.revision(memory, &Source { tools: self.tools, url, access }, &revision(objects)).await;
+        judged.map_err(|no_verdict| match no_verdict {
+            NoVerdict::Refused { refusal, .. } => {
+                NoVerdict::Refused { refusal, named_by: Some(Box::new(objects.clone())) }
+            }
+            other => other,
+        })
     }
 
     /// Judges a commit, or the tag that led to it.
@@ -121,7 +132,7 @@ impl Judge<'_> {
         let objects = Box::pin(source.signed(revision)).await.map_err(NoVerdict::Failed)?;
         let tag = revision.tag.as_deref().map(|name| (name, objects.tag.as_deref()));
         let signed = SignedRevision { id: &revision.commit, commit: &objects.commit, tag };
-        let signed = judge_revision(signers, &signed, now).map_err(NoVerdict::Refused)?;
+        let signed = judge_revision(signers, &signed, now).map_err(NoVerdict::from)?;
         memory.judged(judged, signed.clone());
         Ok(signed)
     }
@@ -140,7 +151,7 @@ impl Judge<'_> {
             return Ok(signed);
         }
         if let Some(refusal) = memory.refusal(&judged).filter(|_| !image.is_wanted) {
-            return Err(NoVerdict::Refused(refusal));
+            return Err(refusal.into());
         }
         let rules = self.keys.image_rules(cosign).map_err(NoVerdict::NothingToJudgeBy)?;
         let question = self.tools.ask((repository, access), Subject::Names, |client| async move {
@@ -152,7 +163,7 @@ impl Judge<'_> {
             Ok(by) => by,
             Err(refusal) => {
                 memory.refused(judged, refusal.clone());
-                return Err(NoVerdict::Refused(refusal));
+                return Err(refusal.into());
             }
         };
         // It was made while its certificate was good; and a key says nothing of time.
@@ -170,17 +181,26 @@ impl NoVerdict {
     /// What is said of something, and what is wrong with its source, if that is the reason.
     pub(super) fn of(self, what: &str, named: &str) -> (Unverified, Option<SourceProblem>) {
         let of_it = |why: &str| format!("{named}: {why}");
-        let (reason, message, overrules, failure) = match self {
-            Self::Failed(problem) => (problem.reason.clone(), problem.message.clone(), false, Some(problem)),
-            Self::NothingToJudgeBy(message) => (Unverified::REFUSED.to_owned(), message, true, None),
-            Self::NothingToJudge(why) => (Unverified::REFUSED.to_owned(), of_it(why), false, None),
-            Self::Refused(refusal) => {
+        let unverified = |reason: &str, message, overrules| Unverified {
+            what: Some(what.to_owned()),
+            repository: None,
+            named_by: None,
+            reason: reason.to_owned(),
+            message,
+            overrules,
+        };
+        match self {
+            Self::Failed(problem) => {
+                (unverified(&problem.reason, problem.message.clone(), false), Some(problem))
+            }
+            Self::NothingToJudgeBy(message) => (unverified(Unverified::REFUSED, message, true), None),
+            Self::NothingToJudge(why) => (unverified(Unverified::REFUSED, of_it(why), false), None),
+            Self::Refused { refusal, named_by } => {
                 let is_missing = refusal == Refusal::Missing;
                 let reason = if is_missing { Unverified::MISSING } else { Unverified::REFUSED };
-                (reason.to_owned(), of_it(&refusal.to_string()), true, None)
+                (Unverified { named_by, ..unverified(reason, of_it(&refusal.to_string()), true) }, None)
             }
-        };
-        (Unverified { what: Some(what.to_owned()), repository: None, reason, message, overrules }, failure)
+        }
     }
 
     /// What is said of an image.
@@ -193,6 +213,12 @@ impl NoVerdict {
         let named = tag.map_or_else(|| format!("{repository}@{digest}"), |tag| format!("{repository}:{tag}"));
         let (unverified, failure) = self.of(digest, &named);
         (Unverified { repository: Some(repository.to_owned()), ..unverified }, failure)
+    }
+}
+
+impl From<Refusal> for NoVerdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { refusal, named_by: None }
     }
 }
 

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use voxsync_crds::{
-    code_sync::{CandidateStatus, VerifiedStatus},
+    code_sync::{CandidateStatus, GitObjects, VerifiedStatus},
     time::Time,
 };
-use voxsync_promotion::is_same;
+use voxsync_promotion::{is_named_by, is_same};
 
 use super::query::{Asked, VerifyQuery};
 use crate::look::place::{Finding, JudgedBy};
@@ -24,6 +24,7 @@ pub(crate) struct Lapses(Vec<Lapse>);
 struct Lapse {
     repository: String,
     digest: String,
+    named_by: Option<GitObjects>,
     /// By what it would be judged.
     rules: String,
     keys: String,
@@ -45,8 +46,10 @@ impl Lapses {
         // Where the keys could not be read, or are none, looks go on until they can.
         let Some(JudgedBy::Keys(keys)) = &finding.judged_by else { return false };
         let is_present = |known: &Lapse| {
-            let is_it =
-                |one: &CandidateStatus| one.repository == known.repository && one.digest == known.digest;
+            let is_it = |one: &CandidateStatus| {
+                (&one.repository, &one.digest, &one.named_by)
+                    == (&known.repository, &known.digest, &known.named_by)
+            };
             known.rules == query.rules && known.keys == *keys && kept.iter().any(is_it)
         };
         self.0.retain(is_present);
@@ -69,7 +72,9 @@ fn lapse(
         return None;
     }
     let found = finding.image.iter().chain(&finding.next_best).filter(|found| found.is_of(kept));
-    let judged = finding.kept.iter().flatten().filter(|judged| is_same(judged, kept)).chain([kept]);
+    let is_of_it =
+        |judged: &&CandidateStatus| is_same(judged, kept) && is_named_by(kept, judged.named_by.as_ref());
+    let judged = finding.kept.iter().flatten().filter(is_of_it).chain([kept]);
     let verdicts = found.map(|found| &found.verified).chain(judged.map(|judged| &judged.verified));
     let is_by_these = |verified: &&VerifiedStatus| verified.rules == query.rules && verified.keys == keys;
     let verdicts: Vec<&VerifiedStatus> = verdicts.flatten().filter(is_by_these).collect();
@@ -80,6 +85,7 @@ fn lapse(
     Some(Lapse {
         repository: kept.repository.clone(),
         digest: kept.digest.clone(),
+        named_by: kept.named_by.clone(),
         rules: query.rules.clone(),
         keys: keys.to_owned(),
         until: verdicts.iter().filter_map(|verified| verified.until).max(),
@@ -121,6 +127,7 @@ mod tests {
         Unverified {
             what: Some(digest.to_owned()),
             repository: Some("a".to_owned()),
+            named_by: None,
             reason: Unverified::REFUSED.to_owned(),
             message: String::new(),
             overrules: true,
@@ -152,6 +159,12 @@ mod tests {
         assert_eq!(calls(&unjudged("1"), finding(vec![Err(refused("1"))]), 0), never, "looks go on anyway");
         let of_another = finding(vec![Ok(judged("2", "second", None)), Err(refused("2"))]);
         assert_eq!(calls(&unjudged("1"), of_another, 0), once);
+        let named_by = |commit: &str| Some(GitObjects { commit: commit.to_owned(), ..GitObjects::default() });
+        for (commit, wanted) in [("one", never), ("two", once)] {
+            let good = CandidateStatus { named_by: named_by("one"), ..judged("1", "second", None) };
+            let kept = CandidateStatus { named_by: named_by(commit), ..unjudged("1") };
+            assert_eq!(calls(&kept, finding(vec![Ok(good)]), 0), wanted, "{commit}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is promoted or pinned stays to be judged: by other keys too, and whatever the source names by now.
 
+mod named;
 mod older;
 mod remembered;
 
@@ -223,6 +224,7 @@ fn only_what_is_wanted_is_waited_for() {
     let unsigned = |digest: &str| Unverified {
         what: Some(digest.to_owned()),
         repository: Some("a".to_owned()),
+        named_by: None,
         reason: Unverified::MISSING.to_owned(),
         message: String::new(),
         overrules: true,

@@ -103,6 +103,7 @@ fn refusal(candidate: &CandidateStatus) -> Unverified {
     Unverified {
         what: Some(candidate.digest.clone()),
         repository: Some(candidate.repository.clone()),
+        named_by: None,
         reason: Unverified::REFUSED.into(),
         message: format!("{} is by a stranger", candidate.name),
         overrules: true,
