@@ -3,8 +3,11 @@
 //! It watches the one CodeSync (get and watch are enough) and asks again when the watch breaks off; once it could be
 //! asked, an API server that is away for a while is waited out. CodeReleases are read for what is further back than
 //! the CodeSync's own status; without the right to list them, that is all that is known. What a tag names that the source
-//! does not, the registry is asked; without a login for it, only the source's own tags are known.
+//! does not, the registry is asked, again and again as long as it has no answer; without a login for it, only the source's
+//! own tags are known. Nothing is written, to no folder either.
 
+mod answer;
+mod before;
 mod named;
 #[cfg(test)]
 mod past_tests;
@@ -16,39 +19,26 @@ mod taken_up;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;
+mod watcher;
+#[cfg(test)]
+mod watcher_tests;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
-use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::{Timestamp, tz::TimeZone};
-use kube::{
-    Api, Client, ResourceExt as _,
-    api::{ListParams, WatchEvent, WatchParams},
-};
+use anyhow::bail;
 use serde_json::json;
-use voxsync_crds::{
-    CodeRelease, CodeSync,
-    code_release::{CODE_SYNC_LABEL, CodeReleaseSpec},
-};
 
 use crate::{
     arguments::{Connection, WaitOptions, WaitOutput},
     connect::connect,
-    kinds,
     one_look::OneLook,
     output,
 };
+use answer::{Answer, Verdict};
 use named::Registry;
 use selector::Selector;
-use verdict::{Answer, Question, Verdict, answer};
-
-/// How long to wait before asking again after a watch has ended.
-const AGAIN_PAUSE: Duration = Duration::from_secs(1);
-/// How long the API server may take for one answer.
-const CALL_LIMIT: Duration = Duration::from_secs(15);
-/// How many CodeReleases are read at most; a CodeSync keeps no more.
-const RELEASES_LIMIT: u32 = 1000;
+use verdict::Question;
+use watcher::Watcher;
 
 /// Exit codes.
 const UNANSWERABLE: u8 = 2;
@@ -110,18 +100,8 @@ async fn wait(connection: &Connection, options: WaitOptions) -> anyhow::Result<(
     let tag = tag.map(|tag| Selector::Tag(tag, None));
     let selector = commit.map(Selector::Commit).or(digest.map(Selector::Digest)).or(tag);
     let (client, namespace) = connect(connection).await?;
-    let mut watcher = Watcher {
-        code_syncs: Api::namespaced(client.clone(), &namespace),
-        client,
-        namespace,
-        name,
-        question: Question { selector: selector.unwrap_or(Selector::Present), stage },
-        registry,
-        releases: Vec::new(),
-        releases_until: None,
-        was_seen: false,
-        last: Answer { verdict: Verdict::Unseen, message: String::new() },
-    };
+    let question = Question { selector: selector.unwrap_or(Selector::Present), stage };
+    let mut watcher = Watcher::new(client, &namespace, name, question, registry);
     // An API server that cannot be asked at all is a mistake of the caller's, and not waited for.
     let version = watcher.look().await?;
     if watcher.is_open() {
@@ -130,169 +110,5 @@ async fn wait(connection: &Connection, options: WaitOptions) -> anyhow::Result<(
             ended?;
         }
     }
-    Ok((watcher.namespace, watcher.last))
-}
-
-/// What waits, and what it knows.
-struct Watcher {
-    client: Client,
-    code_syncs: Api<CodeSync>,
-    namespace: String,
-    name: String,
-    question: Question,
-    /// Who knows what a tag names.
-    registry: Option<Registry>,
-    releases: Vec<CodeReleaseSpec>,
-    /// The newest release of the status when they were read.
-    releases_until: Option<String>,
-    was_seen: bool,
-    last: Answer,
-}
-
-impl Watcher {
-    fn is_open(&self) -> bool {
-        matches!(self.last.verdict, Verdict::Waiting | Verdict::Unseen)
-    }
-
-    /// Asks once, and gives the version from which to watch.
-    async fn look(&mut self) -> anyhow::Result<String> {
-        let (namespace, name) = (&self.namespace, &self.name);
-        let found = kinds::found(within(self.code_syncs.get(name)).await);
-        let found = found.with_context(|| format!("codesync {namespace}/{name}"))?;
-        let Some(code_sync) = found else { return Err(self.gone()) };
-        let version = code_sync.resource_version().unwrap_or_default();
-        self.take(&code_sync).await;
-        Ok(version)
-    }
-
-    fn gone(&self) -> anyhow::Error {
-        let Self { namespace, name, .. } = self;
-        kinds::no_code_sync(namespace, name)
-    }
-
-    /// Watches until there is an answer.
-    async fn watch(&mut self, mut version: String) -> anyhow::Result<()> {
-        loop {
-            if let Err(error) = self.follow(&version).await? {
-                self.tell(&format!("the API server cannot be asked, it is tried again: {error}"));
-            }
-            while self.is_open() {
-                tokio::time::sleep(AGAIN_PAUSE).await;
-                match self.look().await {
-                    Ok(found) => {
-                        version = found;
-                        break;
-                    }
-                    Err(error) if is_away(&error) => {
-                        let why = crate::describe(&error);
-                        self.tell(&format!("the API server cannot be asked, it is tried again: {why}"));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            if !self.is_open() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Follows one watch until there is an answer, or to its end; the inner error is what broke it off.
-    async fn follow(&mut self, version: &str) -> anyhow::Result<kube::Result<()>> {
-        let parameters = WatchParams::default().fields(&format!("metadata.name={}", self.name));
-        let mut events = match within(self.code_syncs.watch(&parameters, version)).await {
-            Ok(events) => events.boxed(),
-            Err(error) => return Ok(Err(error)),
-        };
-        loop {
-            match events.try_next().await {
-                Ok(Some(WatchEvent::Added(code_sync) | WatchEvent::Modified(code_sync))) => {
-                    self.take(&code_sync).await;
-                    if !self.is_open() {
-                        return Ok(Ok(()));
-                    }
-                }
-                Ok(Some(WatchEvent::Deleted(_))) => bail!(self.gone()),
-                Ok(Some(WatchEvent::Bookmark(_))) => {}
-                // A watch ends by itself from time to time, or because its version is too old: asked anew, it goes on.
-                Ok(Some(WatchEvent::Error(_)) | None) => return Ok(Ok(())),
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-    }
-
-    /// Takes in what the CodeSync says now.
-    async fn take(&mut self, code_sync: &CodeSync) {
-        self.read_releases(code_sync).await;
-        let mut answer = self.answer(code_sync);
-        if matches!(answer.verdict, Verdict::Unseen | Verdict::Superseded) && self.learn(code_sync).await {
-            answer = self.answer(code_sync);
-        }
-        self.was_seen |= answer.verdict == Verdict::Waiting;
-        if matches!(answer.verdict, Verdict::Waiting | Verdict::Unseen) {
-            self.tell(&answer.message);
-        }
-        self.last = answer;
-    }
-
-    fn answer(&self, code_sync: &CodeSync) -> Answer {
-        answer(&self.question, code_sync, &self.releases, self.was_seen)
-    }
-
-    /// Asks what the tag names that no record knows. Says whether that is known now.
-    async fn learn(&mut self, code_sync: &CodeSync) -> bool {
-        let Some(registry) = &mut self.registry else { return false };
-        let learned = registry.learn(self.client.clone(), code_sync, &mut self.question.selector).await;
-        learned.unwrap_or_else(|why| {
-            self.tell(&why);
-            false
-        })
-    }
-
-    /// Says why it waits, where that is news.
-    fn tell(&mut self, message: &str) {
-        if self.last.message == message {
-            return;
-        }
-        let time = Timestamp::now().to_zoned(TimeZone::system()).strftime("%H:%M:%S");
-        output::news(&format!("{time} {}", output::harmless(message)));
-        message.clone_into(&mut self.last.message);
-    }
-
-    /// Reads the CodeReleases, where a promotion has ended since they were read.
-    async fn read_releases(&mut self, code_sync: &CodeSync) {
-        let status = code_sync.status.as_ref();
-        let newest = status.and_then(|status| status.history.first()).map(|release| release.id.clone());
-        if self.question.selector == Selector::Present || newest.is_none() || newest == self.releases_until {
-            return;
-        }
-        let releases: Api<CodeRelease> = Api::namespaced(self.client.clone(), &self.namespace);
-        let label = format!("{CODE_SYNC_LABEL}={}", self.name);
-        let found = within(releases.list(&ListParams::default().labels(&label).limit(RELEASES_LIMIT))).await;
-        match found {
-            Ok(found) => self.releases = found.items.into_iter().map(|release| release.spec).collect(),
-            Err(error) => {
-                let error = crate::describe(&error.into());
-                self.tell(&format!(
-                    "only the last releases are known, the CodeReleases cannot be read: {error}"
-                ));
-            }
-        }
-        self.releases_until = newest;
-    }
-}
-
-/// Whether an error may pass by itself: nothing was answered, or that the API server is not well.
-fn is_away(error: &anyhow::Error) -> bool {
-    match error.chain().find_map(|cause| cause.downcast_ref::<kube::Error>()) {
-        Some(kube::Error::Api(status)) => status.code == 429 || status.code >= 500,
-        Some(_) => true,
-        None => false,
-    }
-}
-
-async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| {
-        let message = format!("the API server did not answer in {CALL_LIMIT:?}");
-        Err(kube::Error::Service(message.into()))
-    })
+    Ok((namespace, watcher.last))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
+    answer::Verdict::{Deployed, Failed, RolledBack, Superseded, Unseen, Waiting},
     selector::Selector,
-    verdict::Verdict::{Deployed, Failed, RolledBack, Superseded, Unseen, Waiting},
     verdict_tests::{AT, LATER, ask, at_rest, candidate, digest, expect, on_its_way, release, summary, tag},
 };
 
@@ -44,6 +44,61 @@ fn the_last_record_answers_for_what_is_past() {
     // What failed in between took no place.
     let releases = [release("v1.0.0", "Released", AT), release("v1.5.0", "Failed", LATER)];
     expect(&ask(tag("v1.0.0"), None, &at_rest("v2.0.0"), &releases, false), Superseded, "; v2.0.0 took");
+    // What took its place may be gone, too.
+    let releases = [release("v1.0.0", "Released", AT), release("v1.5.0", "Released", LATER)];
+    let says = "; v1.5.0 took its place, and v2.0.0 is deployed now";
+    expect(&ask(tag("v1.0.0"), None, &at_rest("v2.0.0"), &releases, false), Superseded, says);
+}
+
+#[test]
+fn what_was_adopted_has_no_record_but_the_one_of_what_came_next() {
+    let mut first = release("v1.6.0", "Released", AT);
+    first["fromName"] = json!("v1.5.0");
+    first["from"] = candidate("v1.5.0")["reference"].clone();
+    // Not even adopted: it was only found there.
+    let mut found_there = release("v1.6.0", "Released", AT);
+    let target =
+        json!({"target": "Config/production", "previous": candidate("v1.5.0")["reference"], "servers": []});
+    found_there["stages"] = json!([{"name": "production", "targets": [target]}]);
+    let mut found = at_rest("v2.0.0");
+    // The newest one came nowhere, and took nobody's place.
+    found["status"]["candidate"] = candidate("v2.1.0");
+    let mut unread = found.clone();
+    unread["status"]["promotion"] = json!({
+        "id": "p-v1.6.0", "candidate": candidate("v1.6.0"), "trigger": "Source", "startedAt": AT, "outcome": "Released",
+        "fromName": first["fromName"], "from": first["from"],
+    });
+    for (found, releases, was) in [
+        (
+            &found,
+            vec![release("v2.0.0", "Released", LATER), first.clone()],
+            "was deployed in all stages before v1.6.0",
+        ),
+        (&found, vec![found_there], "was the code of Config/production before v1.6.0"),
+        (&unread, vec![], "was deployed in all stages before v1.6.0"),
+    ] {
+        for name in [tag("v1.5.0"), Selector::Digest(digest("v1.5.0"))] {
+            let known = ask(name, None, found, &releases, false);
+            expect(&known, Superseded, &format!("v1.5.0 {was}; v2.0.0 is deployed now"));
+            assert!(!known.message.contains("v2.1.0"), "{}", known.message);
+        }
+    }
+    // The same code by another tag is what is deployed.
+    let mut other_tag = first.clone();
+    other_tag["from"] = json!(format!("r.io/code:v1.5.0@{}", digest("v2.0.0")));
+    expect(
+        &ask(tag("v1.5.0"), None, &found, &[other_tag], false),
+        Deployed,
+        "v2.0.0 is deployed in all stages",
+    );
+    // It may be named again.
+    let unordered = unordered(found, &json!({"file": {"path": "v"}}));
+    let again = ask(tag("v1.5.0"), None, &unordered, &[first], false);
+    expect(
+        &again,
+        Unseen,
+        "v1.5.0 was deployed in all stages before v1.6.0; the source names v2.1.0 now: waiting for",
+    );
 }
 
 #[test]
@@ -135,7 +190,9 @@ fn what_no_record_is_about_is_waited_for_unless_its_turn_is_over() {
     );
     expect(&ask(unknown.clone(), None, &found, &[], true), Superseded, "v2.0.0 took its place");
     expect(&ask(tag("v2.1.0"), None, &found, &[], false), Unseen, "has not named tag v2.1.0 yet");
-    expect(&ask(tag("v1.9.0"), None, &found, &[], false), Superseded, "v2.0.0 took its place");
+    let says =
+        "no record is about tag v1.9.0, and v2.0.0 is higher, which the source names; v2.0.0 is deployed now";
+    expect(&ask(tag("v1.9.0"), None, &found, &[], false), Superseded, says);
     expect(&ask(tag("main"), None, &found, &[], false), Unseen, "has not named tag main yet");
 
     let source = &mut found["status"]["source"];

@@ -5,14 +5,15 @@
 
 use voxsync_crds::{
     code_release::CodeReleaseSpec,
-    code_sync::{DeployedStatus, Outcome, PromotionFailure},
+    code_sync::{Outcome, PromotionFailure},
     reference::is_same_code,
     time::Time,
 };
 
 use super::{
+    answer::{Known, Verdict},
     selector::{Facts, Selector},
-    verdict::{Answer, Asked, Verdict, say},
+    verdict::Asked,
 };
 
 /// A promotion that has ended.
@@ -25,29 +26,30 @@ struct Record<'a> {
 
 impl Asked<'_> {
     /// What is to say of something that is neither deployed nor the candidate.
-    pub(super) fn past(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Answer {
+    pub(super) fn past(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
         let records = self.records(releases);
         let fits = |record: &&Record<'_>| self.question.selector.fits(&record.facts);
         let Some(Record { facts, outcome, failure, ended_at }) = records.iter().find(fits) else {
-            return self.unknown(was_seen, None);
+            return self.unrecorded(releases, was_seen);
         };
         let name = &facts.name;
-        let is_same = |deployed: &&DeployedStatus| is_same_code(&deployed.reference, &facts.reference);
-        let deployed = self.status.deployed.as_ref();
         if *outcome == Outcome::Released
-            && let Some(deployed) = deployed.filter(is_same)
+            && let Some(deployed) = self.deployed_as(&facts.reference)
         {
-            return self.is_deployed(deployed);
+            return deployed;
         }
         let later = || records.iter().rev().filter(|record| record.ended_at > *ended_at);
-        let proves = was_seen || self.is_ordered() || matches!(self.question.selector, Selector::Commit(_));
+        let proves = self.proves(was_seen);
         match outcome {
             Outcome::Released if proves => {
                 let next = later().find(|record| record.outcome == Outcome::Released);
-                let newer = next.map(|next| &next.facts.name).or(deployed.map(|deployed| &deployed.name));
-                let newer = newer.or(self.candidate()).map_or("another candidate", String::as_str);
-                let was = format!("{name} was deployed in all stages at {ended_at}");
-                say(Verdict::Superseded, format!("{was}; {newer} took its place"))
+                let deployed = self.status.deployed.as_ref().map(|deployed| &deployed.name);
+                let newer = next.map(|next| &next.facts.name).or(deployed).or(self.candidate());
+                let now = deployed.filter(|name| Some(*name) != newer);
+                let now = now.map_or_else(String::new, |name| format!(", and {name} is deployed now"));
+                let newer = newer.map_or("another candidate", String::as_str);
+                let says = format!("was deployed in all stages at {ended_at}; {newer} took its place{now}");
+                Known::of(name, Verdict::Superseded, says)
             }
             Outcome::Released => self.unknown(was_seen, Some(&format!("{name} was deployed at {ended_at}"))),
             Outcome::Superseded if !proves => {
@@ -58,6 +60,18 @@ impl Asked<'_> {
                 ended(name, *outcome, *failure, Some(*ended_at), newer.map(String::as_str))
             }
         }
+    }
+
+    /// What is said of what is deployed, if this is the same code.
+    pub(super) fn deployed_as(&self, reference: &str) -> Option<Known> {
+        let deployed = self.status.deployed.as_ref();
+        let same = deployed.filter(|deployed| is_same_code(&deployed.reference, reference))?;
+        Some(self.is_deployed(same))
+    }
+
+    /// Whether that something was deployed is an answer to whether it is.
+    pub(super) fn proves(&self, was_seen: bool) -> bool {
+        was_seen || self.is_ordered() || matches!(self.question.selector, Selector::Commit(_))
     }
 
     /// All records, the newest first.
@@ -88,26 +102,24 @@ pub(super) fn ended(
     failure: Option<&PromotionFailure>,
     at: Option<Time>,
     newer: Option<&str>,
-) -> Answer {
+) -> Known {
     let at = at.map_or_else(String::new, |at| format!(" at {at}"));
     let why = failure.map_or_else(String::new, |failure| {
         let PromotionFailure { stage, server, reason, message } = failure;
         format!(" in stage {stage}: Server {server}: {reason}: {message}")
     });
-    match outcome {
-        Outcome::Released => say(Verdict::Deployed, format!("{name} was deployed in all stages{at}")),
-        Outcome::Failed => say(Verdict::Failed, format!("{name} failed{at}{why}")),
-        Outcome::RolledBack => say(Verdict::RolledBack, format!("{name} was rolled back{at}{why}")),
-        Outcome::Superseded => superseded(name, newer),
-        Outcome::Abandoned => {
-            say(Verdict::Failed, format!("{name} was given up{at}: its CodeSync was deleted"))
-        }
-    }
+    let (verdict, says) = match outcome {
+        Outcome::Released => (Verdict::Deployed, format!("was deployed in all stages{at}")),
+        Outcome::Failed => (Verdict::Failed, format!("failed{at}{why}")),
+        Outcome::RolledBack => (Verdict::RolledBack, format!("was rolled back{at}{why}")),
+        Outcome::Superseded => (Verdict::Superseded, superseded(newer)),
+        Outcome::Abandoned => (Verdict::Failed, format!("was given up{at}: its CodeSync was deleted")),
+    };
+    Known::of(name, verdict, says)
 }
 
 /// What is said of what not all stages ran, and never will.
-pub(super) fn superseded(name: &str, newer: Option<&str>) -> Answer {
+pub(super) fn superseded(newer: Option<&str>) -> String {
     let newer = newer.unwrap_or("another candidate");
-    let message = format!("{name} was superseded: {newer} took its place before all stages ran it");
-    say(Verdict::Superseded, message)
+    format!("was superseded: {newer} took its place before all stages ran it")
 }

@@ -76,6 +76,21 @@ impl Facts {
         Self { name: revision.to_owned(), source_revision: Some(revision.to_owned()), ..Self::default() }
     }
 
+    /// All that is known of code by its reference, and by its short name where there is one.
+    pub fn of_reference(name: Option<&String>, reference: &str) -> Self {
+        let parsed = CodeReference::parse(reference).ok();
+        let part = |of: fn(&CodeReference) -> Option<&str>| parsed.as_ref().and_then(of).map(str::to_owned);
+        let tag = part(CodeReference::tag).or_else(|| name.cloned());
+        let short = || tag.clone().or_else(|| parsed.as_ref().map(CodeReference::short));
+        Self {
+            name: name.cloned().or_else(short).unwrap_or_else(|| reference.to_owned()),
+            reference: reference.to_owned(),
+            digest: part(CodeReference::digest),
+            tag,
+            ..Self::default()
+        }
+    }
+
     /// The commits that it names: of the code, and of the repository that names the image.
     pub fn commits(&self) -> impl Iterator<Item = String> {
         let known = self.commit.iter().chain(&self.source_revision).chain(&self.naming_commit);
@@ -109,14 +124,6 @@ impl From<&DeployedStatus> for Facts {
 
 impl From<&ReleaseSummary> for Facts {
     fn from(summary: &ReleaseSummary) -> Self {
-        let parsed = CodeReference::parse(&summary.reference).ok();
-        let part = |of: fn(&CodeReference) -> Option<&str>| parsed.as_ref().and_then(of).map(str::to_owned);
-        Self {
-            name: summary.name.clone(),
-            reference: summary.reference.clone(),
-            tag: part(CodeReference::tag).or_else(|| Some(summary.name.clone())),
-            digest: part(CodeReference::digest),
-            ..Self::default()
-        }
+        Self::of_reference(Some(&summary.name), &summary.reference)
     }
 }

@@ -5,27 +5,36 @@ use std::cmp::Ordering;
 use voxsync_policy::TagPolicy;
 
 use super::{
+    answer::{Known, Verdict},
     record::superseded,
     selector::{Facts, Selector},
-    verdict::{Answer, Asked, Verdict, say},
+    verdict::Asked,
 };
 
 impl Asked<'_> {
     /// What is to say of something that no record answers for; `past` is what a record said of it.
-    pub(super) fn unknown(&self, was_seen: bool, past: Option<&str>) -> Answer {
+    pub(super) fn unknown(&self, was_seen: bool, past: Option<&str>) -> Known {
         let what = self.question.selector.sentence();
         let candidate = self.candidate();
-        if candidate.is_some() && (was_seen || self.is_lower()) {
-            return superseded(&what, candidate.map(String::as_str));
+        if let Some(candidate) = candidate.filter(|_| was_seen) {
+            let says = format!("{what} {}", superseded(Some(candidate)));
+            return Known::new(Verdict::Superseded, says);
+        }
+        if let Some(candidate) = candidate.filter(|_| self.is_lower()) {
+            let says = format!(
+                "no record is about {what}, and {candidate} is higher, which the source names; {}",
+                self.now()
+            );
+            return Known::new(Verdict::Superseded, says);
         }
         let source = self.status.source.clone().unwrap_or_default();
         let problem = source.message.map_or_else(String::new, |message| format!(": {message}"));
         if let Some(since) = source.unreachable_since {
-            return say(Verdict::Unseen, format!("the source cannot be asked since {since}{problem}"));
+            return Known::new(Verdict::Unseen, format!("the source cannot be asked since {since}{problem}"));
         }
         let revision = source.revision.map(|revision| Facts::of_source(&revision));
         if revision.as_ref().is_some_and(|revision| self.question.selector.fits(revision)) {
-            return say(
+            return Known::new(
                 Verdict::Waiting,
                 format!("the source names {what}, which is no candidate yet{problem}"),
             );
@@ -39,10 +48,13 @@ impl Asked<'_> {
                 "{past}; the source names {names} now: waiting for it to name {what} again (to ask for one commit: \
                  --commit){problem}"
             );
-            return say(Verdict::Unseen, message);
+            return Known::new(Verdict::Unseen, message);
         }
         let since = source.changed_at.map_or_else(String::new, |at| format!(" since {at}"));
-        say(Verdict::Unseen, format!("the source has not named {what} yet; it names {names}{since}{problem}"))
+        Known::new(
+            Verdict::Unseen,
+            format!("the source has not named {what} yet; it names {names}{since}{problem}"),
+        )
     }
 
     /// The name of what is to run.

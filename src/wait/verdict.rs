@@ -14,6 +14,7 @@ use voxsync_crds::{
 };
 
 use super::{
+    answer::{Answer, Known, Verdict},
     record::ended,
     runs::{is_candidate, is_done, runs},
     selector::{Facts, Selector},
@@ -28,32 +29,6 @@ pub struct Question {
     pub stage: Option<String>,
 }
 
-/// How it is with what is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is what `status.deployed` names, or the stage that is asked for has passed.
-    Deployed,
-    /// A stage could not run it.
-    Failed,
-    /// A stage could not run it, and was given back what it had.
-    RolledBack,
-    /// Another candidate took its place, before or after all stages ran it.
-    Superseded,
-    /// It is on its way, or something is in its way.
-    Waiting,
-    /// Nothing is known of it yet.
-    Unseen,
-    /// The question itself is wrong.
-    Unanswerable,
-}
-
-/// A verdict, and why, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub verdict: Verdict,
-    pub message: String,
-}
-
 /// Answers. `releases` are the CodeReleases of this CodeSync as far as they are known; `was_seen` says that what is
 /// waited for was known to an earlier answer.
 pub fn answer(
@@ -62,39 +37,29 @@ pub fn answer(
     releases: &[CodeReleaseSpec],
     was_seen: bool,
 ) -> Answer {
+    known(question, code_sync, releases, was_seen).told(&question.selector)
+}
+
+fn known(question: &Question, code_sync: &CodeSync, releases: &[CodeReleaseSpec], was_seen: bool) -> Known {
     let stages = code_sync.spec.ordered_stages();
     if let Some(wanted) = &question.stage
         && stages.iter().all(|stage| stage.name != *wanted)
     {
         let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
-        return say(
-            Verdict::Unanswerable,
-            format!("there is no stage {wanted:?}; there are: {}", names.join(", ")),
-        );
+        let says = format!("there is no stage {wanted:?}; there are: {}", names.join(", "));
+        return Known::new(Verdict::Unanswerable, says);
     }
     let status = match taken_up(code_sync) {
         Ok(status) => status,
         // It may be about anything, so nothing of what is waited for was seen.
-        Err(what) => return say(Verdict::Unseen, what),
+        Err(what) => return Known::new(Verdict::Unseen, what),
     };
     let releases: Vec<&CodeReleaseSpec> =
         releases.iter().filter(|release| is_of(release, code_sync)).collect();
     if let Some(sentence) = question.selector.ambiguity(all_facts(status, &releases)) {
-        return say(Verdict::Unanswerable, sentence);
+        return Known::new(Verdict::Unanswerable, sentence);
     }
-    let Answer { verdict, message } = Asked { question, code_sync, status }.answer(&releases, was_seen);
-    Answer { verdict, message: with_tag(&question.selector, verdict, message) }
-}
-
-/// What is said of an image, where it is not said by the tag that was asked for.
-fn with_tag(selector: &Selector, verdict: Verdict, message: String) -> String {
-    let is_of_an_image = matches!(verdict, Verdict::Deployed | Verdict::Failed | Verdict::RolledBack);
-    match selector {
-        Selector::Tag(tag, _) if is_of_an_image && !message.starts_with(&format!("{tag} ")) => {
-            format!("tag {tag} names this image: {message}")
-        }
-        _ => message,
-    }
+    Asked { question, code_sync, status }.known(&releases, was_seen)
 }
 
 fn is_of(release: &CodeReleaseSpec, code_sync: &CodeSync) -> bool {
@@ -119,7 +84,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn answer(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Answer {
+    fn known(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
         let Self { question, code_sync, status } = self;
         let (selector, stage) = (&question.selector, question.stage.as_deref());
         if let Some(promotion) = status.promotion.as_ref().filter(|promotion| self.is_meant(promotion)) {
@@ -129,7 +94,7 @@ impl Asked<'_> {
         // What a pin names has no revision of the source.
         let is_sourced = candidate.is_none_or(|candidate| candidate.source_revision.is_some());
         if code_sync.spec.pin.is_some() && is_sourced {
-            return say(Verdict::Unseen, self.reason());
+            return Known::new(Verdict::Unseen, self.reason());
         }
         let is_asked_for = |deployed: &&DeployedStatus| {
             selector.fits(&Facts::from(*deployed)) || self.is_named(&deployed.reference)
@@ -142,28 +107,29 @@ impl Asked<'_> {
                 Some(deployed) if self.is_at_rest() && runs(status, deployed, stage) => {
                     self.deployed(&deployed.name, deployed.since)
                 }
-                _ => say(Verdict::Waiting, self.reason()),
+                _ => Known::new(Verdict::Waiting, self.reason()),
             };
         }
         self.past(releases, was_seen)
     }
 
     /// What is said of what is deployed: that it is, unless it is to run and does not.
-    pub(super) fn is_deployed(&self, deployed: &DeployedStatus) -> Answer {
+    pub(super) fn is_deployed(&self, deployed: &DeployedStatus) -> Known {
         let DeployedStatus { name, since, .. } = deployed;
         let stage = self.question.stage.as_deref();
         let runs = runs(self.status, deployed, stage);
         if !runs && is_candidate(self.status, deployed) {
-            return say(Verdict::Waiting, self.reason());
+            return Known::new(Verdict::Waiting, self.reason());
         }
-        let Answer { verdict, message } = match stage {
+        let known = match stage {
             Some(stage) if !runs => {
                 let since = since.map_or_else(String::new, |since| format!(" since {since}"));
-                say(Verdict::Deployed, format!("{name} passed stage {stage}, and is what is deployed{since}"))
+                let says = format!("passed stage {stage}, and is what is deployed{since}");
+                Known::of(name, Verdict::Deployed, says)
             }
             _ => self.deployed(name, *since),
         };
-        Answer { verdict, message: format!("{message}{}", self.other(deployed)) }
+        known.and(&self.other(deployed))
     }
 
     /// What came after what is deployed.
@@ -206,7 +172,7 @@ impl Asked<'_> {
         candidate.is_some_and(|candidate| is_same_code(&candidate.reference, reference))
     }
 
-    fn promoted(&self, promotion: &PromotionStatus) -> Answer {
+    fn promoted(&self, promotion: &PromotionStatus) -> Known {
         let name = &promotion.candidate.name;
         if let Some(wanted) = &self.question.stage {
             let mut stages = self.status.stages.iter().filter(|stage| stage.name == *wanted);
@@ -214,34 +180,34 @@ impl Asked<'_> {
                 return self.deployed(name, stage.since);
             }
         }
-        let Some(outcome) = promotion.outcome else { return say(Verdict::Waiting, self.reason()) };
+        let Some(outcome) = promotion.outcome else { return Known::new(Verdict::Waiting, self.reason()) };
         let annotations = self.code_sync.metadata.annotations.as_ref();
         let resume = annotations.and_then(|annotations| annotations.get(RESUME));
         if outcome.is_failure()
             && resume.is_some_and(|token| !is_echo(self.status.last_handled_resume.as_deref(), token))
         {
-            return say(Verdict::Waiting, "the resume is not taken up yet".to_owned());
+            return Known::new(Verdict::Waiting, "the resume is not taken up yet".to_owned());
         }
         let newer = self.status.candidate.as_ref().map(|candidate| candidate.name.as_str());
         ended(name, outcome, promotion.failure.as_ref(), promotion.ended_at, newer)
     }
 
-    fn deployed(&self, name: &str, since: Option<Time>) -> Answer {
+    fn deployed(&self, name: &str, since: Option<Time>) -> Known {
         let place =
             self.question.stage.as_ref().map_or("all stages".to_owned(), |stage| format!("stage {stage}"));
         let since = since.map_or_else(String::new, |since| format!(" since {since}"));
-        say(Verdict::Deployed, format!("{name} is deployed in {place}{since}"))
+        Known::of(name, Verdict::Deployed, format!("is deployed in {place}{since}"))
     }
 
     /// Whether all stages run the candidate, as the agent sees it; or the one that is asked for.
     fn is_at_rest(&self) -> bool {
-        let is_deployed = self.condition("Deployed").is_some_and(|it| it.status == ConditionStatus::True);
+        let is_deployed = self.status.condition_that_is("Deployed", ConditionStatus::True).is_some();
         is_deployed || self.question.stage.as_ref().is_some_and(|stage| is_done(self.status, stage))
     }
 
     /// Why it is not further, in the agent's own words.
     fn reason(&self) -> String {
-        let ready = self.condition("Ready").filter(|ready| ready.reason != "Deployed");
+        let ready = self.status.condition("Ready").filter(|ready| ready.reason != "Deployed");
         let ready = ready.map(|Condition { reason, message, .. }| {
             // Its row has the more telling word.
             let row = self.status.waiting.iter().find(|row| row.message == *message);
@@ -251,12 +217,4 @@ impl Asked<'_> {
             .or_else(|| self.status.summary.clone())
             .unwrap_or_else(|| "the agent says nothing yet".to_owned())
     }
-
-    fn condition(&self, kind: &str) -> Option<&Condition> {
-        self.status.conditions.iter().find(|condition| condition.kind == kind)
-    }
-}
-
-pub(super) fn say(verdict: Verdict, message: String) -> Answer {
-    Answer { verdict, message }
 }

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use voxsync_crds::{CodeSync, code_release::CodeReleaseSpec};
 
 use super::{
-    selector::Selector,
-    verdict::{
-        Answer, Question,
+    answer::{
+        Answer,
         Verdict::{self, Deployed, Failed, RolledBack, Superseded, Unanswerable, Unseen, Waiting},
-        answer,
     },
+    selector::Selector,
+    verdict::{Question, answer},
 };
 
 pub(super) const AT: &str = "2026-03-01T10:00:00Z";

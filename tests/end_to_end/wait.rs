@@ -89,9 +89,11 @@ async fn wait_ends_well_for_what_is_deployed_while_another_fails(cluster: &Clust
     assert_says(&ended.output, &says);
     estate.push("v1.2.0").await;
     cluster.deployed(PRODUCTION, "v1.2.0").await;
-    // It was adopted: there is no record of it, but its version is lower.
+    // It was adopted: there is no record of it, but that of what came next.
     let later = Waiting::start(cluster, &["--tag", "v1.0.0"]).end().await;
     assert_eq!(later.code, 3, "{later:?}");
+    let says = "v1.0.0 was deployed in all stages before v1.2.0; v1.2.0 is deployed now";
+    assert_says(&later.output, &[says]);
 }
 
 async fn wait_does_not_take_the_past_for_what_a_file_names_again(cluster: &Cluster) {

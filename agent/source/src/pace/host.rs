@@ -98,9 +98,12 @@ impl Host {
         ticket.rests == self.rests
     }
 
-    /// Whether it is to be left alone.
-    pub(super) fn is_resting(&self, now: Instant) -> bool {
-        matches!(self.state, State::Resting { until } if now < until)
+    /// How long it is still to be left alone.
+    pub(super) fn rest(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Resting { until } => until.saturating_duration_since(now),
+            State::Open | State::Trial => Duration::ZERO,
+        }
     }
 
     /// Whether there is nothing to remember of it.
