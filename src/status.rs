@@ -2,6 +2,7 @@
 //! that it says what the agent knows and needs no right but to read CodeSyncs. Of one CodeSync its last CodeReleases are
 //! asked for too; without the right to read them, less is said of them.
 
+mod json;
 mod releases;
 #[cfg(test)]
 mod tests;
@@ -9,64 +10,95 @@ mod view;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use kube::{Api, api::ListParams};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, api::ListParams};
 use voxsync_crds::{
     CodeSync,
     code_sync::{CodeSyncStatus, Condition, ConditionStatus},
 };
 
 use crate::{
-    arguments::{Connection, StatusOptions},
+    arguments::{Connection, StatusOptions, TableOutput},
     connect::connect,
     kinds, output,
 };
+use releases::Release;
 use view::View;
 
 /// Prints one CodeSync, or all of the namespace. Exit code 1 if one of them needs a person.
 pub async fn run(connection: &Connection, options: StatusOptions) -> anyhow::Result<ExitCode> {
     let (client, namespace) = connect(connection).await?;
-    let view = View { now: Timestamp::now(), colourful: output::is_colourful() };
-    if let Some(name) = &options.name {
-        let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
-        let code_sync = kinds::code_sync(&api, &namespace, name).await?;
-        let records = releases::records(client, &namespace, &code_sync).await;
-        output::line(view.code_sync(&code_sync).trim_end());
-        if let Some(status) = &code_sync.status {
-            let releases = view.releases(&releases::releases(status, &records));
-            output::line(&format!("\n{releases}"));
-        }
-        return Ok(exit_code(&[code_sync]));
-    }
-    let (api, place): (Api<CodeSync>, _) = if options.all_namespaces {
-        (Api::all(client), "in any namespace".to_owned())
-    } else {
-        let place = format!("in namespace {namespace}; `voxsync status -A` looks everywhere");
-        (Api::namespaced(client, &namespace), place)
+    let (code_syncs, releases) = match &options.name {
+        Some(name) => one(client, &namespace, name).await?,
+        None => (all(client, &namespace, options.all_namespaces).await?, None),
     };
+    let is_table = options.output == TableOutput::Table;
+    let view = View { now: Timestamp::now(), colourful: is_table && output::is_colourful() };
+    if is_table {
+        let screens: Vec<String> = code_syncs.iter().map(|it| view.code_sync(it)).collect();
+        let releases = releases.map(|releases| view.releases(&releases));
+        let parts: Vec<String> = screens.into_iter().chain(releases).collect();
+        if !parts.is_empty() {
+            output::line(parts.join("\n\n").trim_end());
+        }
+    } else {
+        let json = json::json(&view, &code_syncs, releases.as_deref());
+        output::line(&serde_json::to_string_pretty(&json)?);
+    }
+    let mut statuses = code_syncs.iter().filter_map(|code_sync| code_sync.status.as_ref());
+    let is_trouble = statuses.any(|status| trouble(status).is_some());
+    Ok(if is_trouble { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The CodeSync of a name, with its last releases.
+async fn one(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> anyhow::Result<(Vec<CodeSync>, Option<Vec<Release>>)> {
+    let api: Api<CodeSync> = Api::namespaced(client.clone(), namespace);
+    let code_sync = kinds::code_sync(&api, namespace, name).await?;
+    let records = releases::records(client, namespace, &code_sync).await;
+    let releases = code_sync.status.as_ref().map(|status| releases::releases(status, &records));
+    Ok((vec![code_sync], releases))
+}
+
+/// The CodeSyncs of a namespace, or of all. That there are none is said.
+async fn all(client: Client, namespace: &str, is_everywhere: bool) -> anyhow::Result<Vec<CodeSync>> {
+    let api: Api<CodeSync> =
+        if is_everywhere { Api::all(client.clone()) } else { Api::namespaced(client.clone(), namespace) };
     let listed = api.list(&ListParams::default()).await.map_err(kinds::explained);
     let code_syncs = listed.context("the list of codesyncs")?.items;
     if code_syncs.is_empty() {
-        output::line(&format!("no codesyncs {place}"));
+        let nothing = if is_everywhere {
+            "no CodeSync in any namespace".to_owned()
+        } else {
+            let found = Api::<Namespace>::all(client).get(namespace).await;
+            nothing_in(namespace, kinds::found(found))?
+        };
+        output::news(&nothing);
     }
-    for (index, code_sync) in code_syncs.iter().enumerate() {
-        if index > 0 {
-            output::line("");
-        }
-        output::line(view.code_sync(code_sync).trim_end());
-    }
-    Ok(exit_code(&code_syncs))
+    Ok(code_syncs)
 }
 
-fn exit_code(code_syncs: &[CodeSync]) -> ExitCode {
-    let mut statuses = code_syncs.iter().filter_map(|code_sync| code_sync.status.as_ref());
-    if statuses.any(|status| trouble(status).is_some()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+/// What to say of a namespace without CodeSyncs, as far as it is known whether there is such a namespace: a typing error
+/// is none where all is well.
+fn nothing_in(namespace: &str, found: anyhow::Result<Option<Namespace>>) -> anyhow::Result<String> {
+    let unknown = match found {
+        Ok(Some(_)) => String::new(),
+        Ok(None) => bail!("there is no namespace {namespace:?}: see `voxsync status -A`"),
+        Err(error) => {
+            format!(" (whether there is such a namespace cannot be told: {})", crate::describe(&error))
+        }
+    };
+    Ok(format!("no CodeSync in namespace {namespace}{unknown}; `voxsync status -A` looks everywhere"))
 }
 
 /// What is wrong, if a person has to act.
 fn trouble(status: &CodeSyncStatus) -> Option<&Condition> {
-    let is = |kind, wanted| condition(status, kind, wanted);
+    let is = |kind, wanted| status.condition_that_is(kind, wanted);
     let unready =
         is("Ready", ConditionStatus::False).filter(|_| is("Reconciling", ConditionStatus::True).is_none());
     let source = is("SourceReady", ConditionStatus::False);
@@ -75,9 +107,5 @@ fn trouble(status: &CodeSyncStatus) -> Option<&Condition> {
 
 /// Why nothing goes on before the spec is mended, if that is so.
 fn stalled(status: &CodeSyncStatus) -> Option<&Condition> {
-    condition(status, "Stalled", ConditionStatus::True)
-}
-
-fn condition<'s>(status: &'s CodeSyncStatus, kind: &str, wanted: ConditionStatus) -> Option<&'s Condition> {
-    status.conditions.iter().find(|condition| condition.kind == kind && condition.status == wanted)
+    status.condition_that_is("Stalled", ConditionStatus::True)
 }

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use kube::{Api, Client};
+use serde::Serialize;
 use voxsync_crds::{
     CodeRelease, CodeSync,
     code_release::CodeReleaseSpec,
@@ -13,7 +14,8 @@ use voxsync_crds::{
 const RELEASES_LIMIT: usize = 5;
 
 /// One release, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Release {
     pub ended_at: Time,
     /// The short name of what was deployed before.

@@ -1,6 +1,7 @@
+use k8s_openapi::api::core::v1::Namespace;
 use serde_json::{Value, json};
 
-use super::{releases, trouble, view::View};
+use super::{json::json as json_of, nothing_in, releases, trouble, view::View};
 use voxsync_crds::{CodeSync, code_release::CodeReleaseSpec, code_sync::CodeSyncStatus};
 
 const OLD: &str = "r.io/code:v1.0.0@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -12,14 +13,17 @@ fn view() -> View {
 }
 
 fn screen(source: &Value, status: &Value) -> String {
-    let code_sync: CodeSync = serde_json::from_value(json!({
+    view().code_sync(&code_sync(source, status))
+}
+
+fn code_sync(source: &Value, status: &Value) -> CodeSync {
+    serde_json::from_value(json!({
         "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
         "metadata": {"name": "production", "namespace": "puppet"},
         "spec": {"source": source, "target": {"kind": "Config", "name": "production"}},
         "status": status,
     }))
-    .unwrap();
-    view().code_sync(&code_sync)
+    .unwrap()
 }
 
 fn registry() -> Value {
@@ -32,6 +36,54 @@ fn promotion(outcome: &str) -> Value {
         "candidate": {"name": "v1.1.0", "reference": NEW}, "fromName": "v1.0.0",
         "failure": {"stage": "canary", "server": "canary-1", "reason": "ImagePullBackOff", "message": "m"},
     })
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_not_one_without_trouble() {
+    let forbidden = "namespaces \"nosuch\" is forbidden";
+    for (found, wanted) in [
+        (
+            Ok(Some(Namespace::default())),
+            "no CodeSync in namespace nosuch; `voxsync status -A` looks everywhere",
+        ),
+        (
+            Err(anyhow::anyhow!(forbidden)),
+            "whether there is such a namespace cannot be told: namespaces \"nosuch\" is",
+        ),
+    ] {
+        let said = nothing_in("nosuch", found).unwrap();
+        assert!(said.starts_with("no CodeSync in namespace nosuch") && said.contains(wanted), "{said}");
+    }
+    let error = nothing_in("nosuch", Ok(None)).unwrap_err().to_string();
+    assert!(error.starts_with("there is no namespace \"nosuch\""), "{error}");
+}
+
+#[test]
+fn programs_are_told_what_the_screen_shows() {
+    let condition = json!({"type": "Ready", "status": "False", "reason": "Failed", "message": "canary cannot run it",
+        "lastTransitionTime": "2026-11-22T22:50:46Z"});
+    let status = json!({
+        "conditions": [condition], "promotion": promotion("Failed"), "deployed": {"name": "v1.0.0", "reference": OLD},
+        "history": [{"id": "p-2", "name": "v1.1.0", "reference": NEW, "outcome": "Failed", "endedAt": "2026-11-22T22:50:46Z"}],
+    });
+    let failed = code_sync(&registry(), &status);
+    let releases = releases::releases(failed.status.as_ref().unwrap(), &[]);
+    let told = json_of(&view(), &[failed], Some(&releases));
+    let first = &told["codeSyncs"][0];
+    assert_eq!([&told["apiVersion"], &first["namespace"]], ["status.voxsync.dev/v1", "puppet"]);
+    assert_eq!(
+        (&first["isWell"], &first["verdict"]),
+        (&json!(false), &json!("to look at: Failed: canary cannot run it"))
+    );
+    assert_eq!([&first["following"], &first["deployed"]["reference"]], ["r.io/code *", OLD]);
+    assert_eq!([&first["releases"][0]["from"], &first["releases"][0]["outcome"]], ["v1.0.0", "Failed"]);
+    let unseen = json_of(&view(), &[code_sync(&registry(), &Value::Null)], None);
+    let first = &unseen["codeSyncs"][0];
+    assert!(
+        first["isWell"] == true && first["verdict"].as_str().unwrap().contains("not seen it yet"),
+        "{unseen}"
+    );
+    assert!(first["releases"].is_null(), "{unseen}");
 }
 
 #[test]
@@ -123,7 +175,7 @@ fn says_how_often_the_source_is_looked_at() {
 fn nothing_is_wrong_while_ci_builds_an_image() {
     let condition = |kind: &str, status: &str, reason: &str| {
         json!({
-            "type": kind, "status": status, "reason": reason, "message": "the image of commit 85e7bb0c9f is not there yet",
+            "type": kind, "status": status, "reason": reason, "message": "the image of commit 85e7bb0 is not there yet",
             "lastTransitionTime": "2026-11-22T22:50:46Z",
         })
     };
@@ -135,9 +187,8 @@ fn nothing_is_wrong_while_ci_builds_an_image() {
     let of_next =
         [condition("Ready", "True", "Waiting"), condition("SourceReady", "True", "ImageUnavailable")];
     for (word, conditions) in [("ImageUnavailable", json!(of_first)), ("Waiting", json!(of_next))] {
-        let status =
-            json!({"summary": format!("{word}: image of commit 85e7bb0c9f"), "conditions": conditions});
-        let said = "nothing is wrong; waits for the image of commit 85e7bb0c9f";
+        let status = json!({"summary": format!("{word}: image of commit 85e7bb0"), "conditions": conditions});
+        let said = "nothing is wrong; waits for the image of commit 85e7bb0";
         let screen = screen(&registry(), &status);
         assert!(screen.ends_with(said), "{screen}");
         assert!(trouble(&serde_json::from_value(status).unwrap()).is_none());

@@ -20,6 +20,9 @@ const HELD: &str = "Held";
 /// How a summary begins that says what comes by itself.
 const AWAITED: [&str; 2] = ["image of ", "signature of "];
 
+/// What there is to say where the agent said nothing.
+const UNSEEN: &str = "the agent has not seen it yet: does `voxsync run` serve this namespace?";
+
 /// How and when somebody looks.
 pub struct View {
     pub now: Timestamp,
@@ -37,8 +40,7 @@ impl View {
         let seen = seen.map_or(String::new(), |seen| format!(", now {seen}"));
         lines.push(format!("{title}  ·  following {}{seen}", harmless(&source.summary())));
         let Some(status) = &code_sync.status else {
-            lines
-                .push("  the agent has not seen it yet: does `voxsync run` serve this namespace?".to_owned());
+            lines.push(format!("  {UNSEEN}"));
             return lines.join("\n");
         };
         lines.push(String::new());
@@ -63,7 +65,7 @@ impl View {
         let holds = status.holds.iter().filter(|hold| !hold.resumed && !is_said(hold));
         lines.extend(holds.map(|hold| self.hold(hold)));
         lines.push(String::new());
-        lines.push(format!("  {}", self.verdict(status)));
+        lines.push(format!("  {}", self.verdict(code_sync)));
         lines.join("\n")
     }
 
@@ -177,7 +179,9 @@ impl View {
         paint(&text, Tone::Bad, self.colourful)
     }
 
-    fn verdict(&self, status: &CodeSyncStatus) -> String {
+    /// Whether something is wrong, and what comes next.
+    pub fn verdict(&self, code_sync: &CodeSync) -> String {
+        let Some(status) = &code_sync.status else { return UNSEEN.to_owned() };
         if let Some(condition) = trouble(status) {
             // What a row or a hold said already is not said again.
             let is_said = !status.waiting.is_empty() || !status.holds.is_empty();
