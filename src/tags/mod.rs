@@ -5,6 +5,7 @@ mod judged;
 mod listing;
 mod report;
 mod subject;
+mod tried;
 
 use std::process::ExitCode;
 

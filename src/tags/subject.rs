@@ -8,14 +8,18 @@ use kube::{Api, Client};
 use voxsync_agent::{RepositoryTags, ripe_at};
 use voxsync_crds::{
     CodeSync,
-    code_sync::{CandidateStatus, NewestBuild, Ordered, RegistrySource, Select, TagRule},
+    code_sync::{CandidateStatus, RegistrySource, TagRule},
+    duration::DurationText,
 };
 use voxsync_policy::TagPolicy;
 use voxsync_sandbox::{Sandbox, SandboxOptions};
 
-use super::listing;
+use super::{
+    listing,
+    tried::{parts, tried},
+};
 use crate::{
-    arguments::{Connection, PolicyArguments, SelectArgument, TagsOptions},
+    arguments::{Connection, TagsOptions},
     connect::connect,
     kinds,
     one_look::OneLook,
@@ -43,8 +47,9 @@ pub struct Patience {
 }
 
 impl Patience {
-    fn of(code_sync: &CodeSync) -> anyhow::Result<Option<Self>> {
-        let Some(age) = &code_sync.spec.minimum_age else { return Ok(None) };
+    /// What the CodeSync knows, with its own `minimumAge` or another one in mind.
+    fn of(code_sync: &CodeSync, other: Option<&DurationText>) -> anyhow::Result<Option<Self>> {
+        let Some(age) = other.or(code_sync.spec.minimum_age.as_ref()) else { return Ok(None) };
         let minimum_age = age.to_duration().map_err(|error| anyhow!("minimumAge: {error}"))?;
         let status = code_sync.status.clone().unwrap_or_default();
         let taken = status.candidate.and_then(|candidate| candidate.tag);
@@ -67,29 +72,29 @@ impl Patience {
 
 /// What the command line means.
 pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result<Subject> {
-    let is_ruled = has_rule(&options.policy);
-    let has_select = options.policy.numerical || options.policy.alphabetical;
-    if options.policy.select == Some(SelectArgument::Lowest) && !has_select {
-        bail!("--select lowest is for --numerical and --alphabetical: other rules have only one end");
+    let is_ruled = options.policy.has_rule();
+    let is_named = options.subject.as_ref().is_some_and(|name| !name.contains('/'));
+    if options.policy.minimum_age.is_some() && !is_named {
+        bail!("--minimum-age is for a CodeSync: nobody else knows since when a tag is there");
     }
     match (&options.from, options.subject.clone()) {
         (Some(_), _) if options.policy.newest_build => {
             bail!("--newest-build is for a repository: a list has no build times")
         }
         (Some(file), _) => {
-            let (policy, rule) = policy_of(&registry_source(String::new(), &options))?;
+            let (policy, rule) = policy_of(&given(String::new(), &options)?)?;
             let tags = listing::read(file)?;
             Ok(Subject { policy, rule, tags, built: HashMap::new(), patience: None })
         }
-        (None, Some(repository)) if is_ruled && repository.contains('/') => {
-            let source = registry_source(repository, &options);
+        (None, Some(repository)) if is_ruled && !is_named => {
+            let source = given(repository, &options)?;
             let (policy, rule) = policy_of(&source)?;
             // Nobody's Secrets are asked for.
             let client = Sandbox::new(SandboxOptions::default()).client("default");
             let (tags, built) = asked(client, &source, None, options).await?;
             Ok(Subject { policy, rule, tags, built, patience: None })
         }
-        (None, Some(name)) if name.contains('/') => bail!(
+        (None, Some(name)) if !is_named => bail!(
             "{name} is a repository, and needs a policy: one of --semver, --calver, --numerical, --alphabetical, \
              --newest-build and --follow"
         ),
@@ -101,32 +106,28 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
 async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions) -> anyhow::Result<Subject> {
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
-    let is_tried = has_rule(&options.policy);
     let code_sync = kinds::find_code_sync(&api, &namespace, name).await?.with_context(|| {
         let missing = kinds::no_code_sync(&namespace, name);
-        let hint = if is_tried {
+        let hint = if options.policy.has_rule() {
             format!("an image of Docker Hub is called docker.io/library/{name}")
         } else {
             "a repository needs a policy, for instance --semver '*'".to_owned()
         };
         format!("{missing}; {hint}")
     })?;
-    let source = code_sync.spec.source.registry.as_ref().with_context(|| {
+    let own = code_sync.spec.source.registry.as_ref().with_context(|| {
         format!("codesync {namespace}/{name} follows no registry: see `voxsync check {name}`")
     })?;
-    if is_tried {
-        // What another policy would take has no ages yet.
-        let source = tried_on(source, &options);
-        let has_age = code_sync.spec.minimum_age.is_some();
-        let without = if has_age { " without its minimumAge" } else { "" };
-        let ((policy, tried), own) = (policy_of(&source)?, code_sync.spec.source.summary());
-        let rule = format!("{tried}, tried on codesync {namespace}/{name} ({own}){without}");
-        let (tags, built) = asked(client, &source, Some(&namespace), options).await?;
-        return Ok(Subject { policy, rule, tags, built, patience: None });
-    }
-    let (policy, rule) = policy_of(source)?;
-    let patience = Patience::of(&code_sync)?;
-    let (tags, built) = asked(client, source, Some(&namespace), options).await?;
+    let source = tried(own, &options.policy)?;
+    let patience = Patience::of(&code_sync, options.policy.minimum_age.as_ref())?;
+    let (policy, rule) = policy_of(&source)?;
+    let rule = if options.policy.is_given() {
+        let (parts, own) = (parts(&options.policy), code_sync.spec.source.summary());
+        format!("{rule}{parts}, tried on codesync {namespace}/{name} ({own})")
+    } else {
+        rule
+    };
+    let (tags, built) = asked(client, &source, Some(&namespace), options).await?;
     Ok(Subject { policy, rule, tags, built, patience })
 }
 
@@ -152,39 +153,17 @@ fn policy_of(source: &RegistrySource) -> anyhow::Result<(TagPolicy, String)> {
     Ok((policy, rule))
 }
 
-fn has_rule(policy: &PolicyArguments) -> bool {
-    let PolicyArguments { semver, calver, numerical, alphabetical, newest_build, follow, .. } = policy;
-    semver.is_some() || calver.is_some() || *numerical || *alphabetical || *newest_build || follow.is_some()
-}
-
-/// The same repository and login with the policy of the command line.
-fn tried_on(source: &RegistrySource, options: &TagsOptions) -> RegistrySource {
-    let RegistrySource { tag, matching, ignore, .. } = registry_source(String::new(), options);
-    RegistrySource { tag, matching, ignore, ..source.clone() }
-}
-
-/// The source that a CodeSync with this policy would have.
-fn registry_source(repository: String, options: &TagsOptions) -> RegistrySource {
-    let policy = options.policy.clone();
-    let select = policy.select.map(|select| match select {
-        SelectArgument::Highest => Select::Highest,
-        SelectArgument::Lowest => Select::Lowest,
-    });
-    RegistrySource {
+/// The source that a CodeSync with the policy of the command line would have.
+fn given(repository: String, options: &TagsOptions) -> anyhow::Result<RegistrySource> {
+    let source = RegistrySource {
         repository,
-        tag: TagRule {
-            semver: policy.semver,
-            calver: policy.calver,
-            numerical: policy.numerical.then_some(Ordered { select }),
-            alphabetical: policy.alphabetical.then_some(Ordered { select }),
-            newest_build: policy.newest_build.then_some(NewestBuild {}),
-            follow: policy.follow,
-        },
-        matching: policy.matching,
-        ignore: policy.ignore,
+        tag: TagRule::default(),
+        matching: None,
+        ignore: Vec::new(),
         secret_ref: None,
         cert_secret_ref: None,
         cert_config_map_ref: None,
         insecure: options.insecure,
-    }
+    };
+    tried(&source, &options.policy)
 }

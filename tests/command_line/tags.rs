@@ -127,6 +127,8 @@ fn what_is_wrong_with_a_policy_is_said_and_ends_with_2() {
         (&["--semver", "*", "--select", "lowest"], "--select lowest is for"),
         (&["--numerical", "--select", "biggest"], "highest"),
         (&["--newest-build"], "a list has no build times"),
+        (&["--numerical", "--minimum-age", "1h"], "--minimum-age is for a CodeSync"),
+        (&["--numerical", "--minimum-age", "1 day"], "is not a duration such as"),
         (&[], "--semver"),
     ] {
         let output = of_list("v1\n", arguments);
@@ -136,6 +138,7 @@ fn what_is_wrong_with_a_policy_is_said_and_ends_with_2() {
     }
     for (arguments, wanted) in [
         (&["ghcr.io/example/code"][..], "needs a policy: one of --semver"),
+        (&["ghcr.io/example/code", "--match", "^v"], "needs a policy: one of --semver"),
         (&["--from", "/nowhere", "--numerical"], "/nowhere"),
         (&["127.0.0.1:1/code", "--numerical", "--insecure"], "127.0.0.1:1"),
         (&["not/a repository", "--numerical"], "\"not/a repository\" is not a repository"),
@@ -159,7 +162,10 @@ async fn a_repository_is_asked() {
     registry.push("code", "v1.9.0", &young).await;
     let repository = format!("{}/code", registry.host());
     for (rule, chosen) in [(&["--semver", "*"][..], "v2.0.0"), (&["--newest-build"], "v1.9.0")] {
-        let output = voxsync(&[&["tags", &repository, "--insecure", "-o", "json"], rule].concat());
+        // It runs where no folder can be written.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_voxsync"));
+        command.env("TMPDIR", "/nowhere").args(["tags", &repository, "--insecure", "-o", "json"]);
+        let output = command.args(rule).output().unwrap();
         let judged: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         assert_eq!(judged["chosen"], chosen, "{rule:?}: {}", text(&output.stderr));
     }

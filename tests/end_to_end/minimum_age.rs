@@ -60,8 +60,17 @@ async fn the_newest_that_is_old_enough_is_taken(cluster: &Cluster) {
         [(&json!("v1.0.0"), &chosen), (&json!("v1.2.0"), &ripening), (&json!("v1.1.0"), &ripening)]
     );
 
-    let tried = tags(cluster, &[PRODUCTION, "--semver", "~1.1"]);
-    assert_eq!(tried["chosen"], "v1.1.0", "another policy is tried on its repository, without ages: {tried}");
+    // Only what is given is another: the age of v1.1.0 is known, and v1.0.0 does not fit.
+    for (arguments, chosen) in [
+        (&["--semver", "~1.1"][..], Value::Null),
+        (&["--semver", "~1.1", "--minimum-age", "0s"], json!("v1.1.0")),
+        (&["--minimum-age", "0s"], json!("v1.2.0")),
+        (&["--ignore", "nothing"], json!("v1.0.0")),
+        (&["--match", r"v1\.[12]"], Value::Null),
+    ] {
+        let tried = tags(cluster, &[&[PRODUCTION], arguments].concat());
+        assert_eq!(tried["chosen"], chosen, "{arguments:?}: {tried}");
+    }
 
     // What was taken back while it was too young does not run.
     let image = CodeImage::with_site("pushed again");
