@@ -152,19 +152,23 @@ pub enum TableOutput {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:
-  0    nothing is wrong: it is deployed, or waits for what comes by itself
+  0    nothing is wrong: it is deployed, or waits for what comes by itself; also of a namespace without CodeSyncs
   1    something is to look at: a failure, a hold, a source that cannot be read
-  2    the question cannot be answered: wrong arguments, no such CodeSync, no right to read it
+  2    the question cannot be answered: wrong arguments, no such CodeSync or namespace, no right to read it
 
 Examples:
   voxsync status                           all CodeSyncs of the namespace
-  voxsync status production -n puppet")]
+  voxsync status production -n puppet
+  voxsync status -A -o json                for programs; `isWell` is what the exit status is about")]
 pub struct StatusOptions {
     /// The CodeSync (default: all of the namespace)
     pub name: Option<String>,
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]
     pub all_namespaces: bool,
+    /// What is printed
+    #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
+    pub output: TableOutput,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -172,7 +176,7 @@ pub struct StatusOptions {
   0    it is deployed: in all stages, or in the stage that was named
   1    it failed, or was rolled back
   2    the question cannot be answered: wrong arguments, no such CodeSync or stage, no right to read it
-  3    another candidate took its place, before or after all stages ran it (the message says which)
+  3    another candidate took its place, before or after all stages ran it (the message says which), or is higher
   124  it was none of these within --timeout
 
 A hold, a suspend and a spec that is not valid are waited out too, and said: a person may mend them in time.
@@ -192,7 +196,8 @@ pub struct WaitOptions {
     #[arg(long, value_name = "DIGEST", value_parser = digest, conflicts_with = "tag")]
     pub digest: Option<String>,
     /// The tag of the code image, or the Git tag that named it. A tag that the source does not name is asked for at the
-    /// registry, with the CodeSync's Secrets if you may read them: it may be another name of the same image
+    /// registry, with the CodeSync's Secrets if you may read them: it may be another name of the same image. A registry
+    /// without an answer is asked again until --timeout
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
     /// Only until this stage has passed

@@ -7,16 +7,16 @@ use kube::{Client, ResourceExt as _};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeSync,
-    code_sync::{CandidateStatus, TargetKey},
+    code_sync::{CandidateStatus, PromotionFailure, TargetKey},
     reference::short_digest,
 };
-use voxsync_promotion::{SourceProblem, TargetProblem, taken_first};
+use voxsync_promotion::{ImageProblem, SourceProblem, TargetProblem, is_same, taken_first};
 
 use crate::{
     Options,
     credentials::{CredentialProblem, SecretKeys, check_pull_secret, check_webhook_secret},
     look::{
-        Asked, Job, Memory, Order, Tools, carry_out,
+        Asked, Job, Memory, Order, Purpose, Tools, carry_out,
         place::{Finding, Found, JudgedBy, SecretName},
         plan,
     },
@@ -75,10 +75,10 @@ pub struct Sighted {
     pub revision: Option<String>,
     /// How many tags the repository has.
     pub tag_count: Option<u32>,
-    /// Why there is no candidate, or why the first one is none.
+    /// Why there is no candidate, or what was wrong with the look.
     pub problem: Option<SourceProblem>,
-    /// Why the first one is not taken all the same: its tag was something else when it was.
-    pub moved: Option<String>,
+    /// Why the first candidate would not be promoted all the same, one by one.
+    pub obstacles: Vec<ImageProblem>,
 }
 
 /// Looks once for a CodeSync, with the Secrets that `client` gives. `snapshot` has its targets, where they can be read.
@@ -96,9 +96,9 @@ pub async fn check(
     let secret = target.and_then(|target| pull_secret(snapshot, &namespace, &target));
     let plan = plan(&code_sync.spec, &namespace, secret)?.allowed(options.git_file_root.as_deref())?;
     let tools = Tools::new(client, options);
-    let source = sight(&tools, plan.source, |best| moved(code_sync, best)).await;
+    let source = sight(&tools, plan.source, |best| obstacles(code_sync, best, Purpose::Source)).await;
     let pin = match plan.pin {
-        Some(pin) => Some(sight(&tools, pin, |_| None).await),
+        Some(pin) => Some(sight(&tools, pin, |best| obstacles(code_sync, best, Purpose::Pin)).await),
         None => None,
     };
     let secrets = secrets(&tools, &namespace, code_sync).await;
@@ -129,18 +129,42 @@ async fn secrets(tools: &Tools, namespace: &str, code_sync: &CodeSync) -> Vec<Ch
     checked
 }
 
-/// Why the agent would not take a version tag: it was pushed again after it was taken.
-fn moved(code_sync: &CodeSync, best: &CandidateStatus) -> Option<String> {
-    let registry = code_sync.spec.source.registry.as_ref();
-    if registry.is_some_and(|registry| registry.tag.follow.is_some()) {
-        return None;
-    }
-    let first = taken_first(code_sync.status.as_ref()?, best)?;
-    Some(format!(
-        "{} was pushed again: it was {} when it was taken, and voxsync stays at that",
-        best.tag.as_deref().unwrap_or_default(),
-        short_digest(&first.digest)
-    ))
+/// Why the agent would not promote an image that was found, whoever signed it.
+fn obstacles(code_sync: &CodeSync, best: &Found, purpose: Purpose) -> Vec<ImageProblem> {
+    let candidate = best.candidate();
+    let moved =
+        (purpose == Purpose::Source && !best.names_digest).then(|| moved(code_sync, &candidate)).flatten();
+    moved.into_iter().chain(failed(code_sync, &candidate, purpose)).collect()
+}
+
+/// A version tag that was pushed again after it was taken.
+fn moved(code_sync: &CodeSync, best: &CandidateStatus) -> Option<ImageProblem> {
+    let first = taken_first(&code_sync.spec, code_sync.status.as_ref()?, best)?;
+    Some(ImageProblem {
+        reason: "TagMoved".to_owned(),
+        message: format!(
+            "{} was pushed again: it was {} when it was taken, and voxsync stays at that",
+            best.tag.as_deref().unwrap_or_default(),
+            short_digest(&first.digest)
+        ),
+    })
+}
+
+/// A stage could not run it, and nothing else was tried since. A pin is tried again, but for one that failed itself.
+fn failed(code_sync: &CodeSync, best: &CandidateStatus, purpose: Purpose) -> Option<ImageProblem> {
+    let promotion = code_sync.status.as_ref()?.promotion.as_ref()?;
+    let was_pin = promotion.candidate.source_revision.is_none();
+    let is_it = is_same(&promotion.candidate, best) && (was_pin || purpose == Purpose::Source);
+    let PromotionFailure { stage, server, reason, .. } = promotion.failure.as_ref().filter(|_| is_it)?;
+    Some(ImageProblem {
+        reason: "Failed".to_owned(),
+        message: format!(
+            "Server {server} of stage {stage} could not run it: {reason}. It is not tried again: go on with a newer one, \
+             or with `voxsync resume {} -n {}`",
+            code_sync.name_any(),
+            code_sync.namespace().unwrap_or_default()
+        ),
+    })
 }
 
 fn targets(snapshot: &Snapshot, namespace: &str, code_sync: &CodeSync) -> Vec<CheckedTarget> {
@@ -157,7 +181,7 @@ fn targets(snapshot: &Snapshot, namespace: &str, code_sync: &CodeSync) -> Vec<Ch
     checked.collect()
 }
 
-async fn sight(tools: &Tools, order: Order, moved: impl Fn(&CandidateStatus) -> Option<String>) -> Sighted {
+async fn sight(tools: &Tools, order: Order, obstacles: impl Fn(&Found) -> Vec<ImageProblem>) -> Sighted {
     let Order { place, want, verify, cadence: _ } = order;
     let job = Job {
         id: 0,
@@ -170,17 +194,27 @@ async fn sight(tools: &Tools, order: Order, moved: impl Fn(&CandidateStatus) -> 
         memory: Memory::default(),
     };
     let report = carry_out(tools, job).await;
-    report.findings.into_iter().next().map(|(_, finding)| Sighted::of(finding, moved)).unwrap_or_default()
+    report.findings.into_iter().next().map(|(_, finding)| Sighted::of(finding, obstacles)).unwrap_or_default()
 }
 
 impl Sighted {
-    fn of(finding: Finding, moved: impl Fn(&CandidateStatus) -> Option<String>) -> Self {
-        let Finding { image, next_best, revision, tag_count, problem, unverified, judged_by, .. } = finding;
-        let of_keys = judged_by.and_then(JudgedBy::problem);
-        let unverified = of_keys.iter().chain(&unverified).next().map(SourceProblem::from);
-        let problem = problem.or(unverified);
+    fn of(finding: Finding, obstacles: impl Fn(&Found) -> Vec<ImageProblem>) -> Self {
+        let of_keys = finding.judged_by.clone().and_then(JudgedBy::problem);
+        let doubt = of_keys.iter().chain(finding.doubts()).next().map(SourceProblem::from);
+        let Finding { image, next_best, revision, tag_count, mut problem, .. } = finding;
         let candidates = image.iter().chain(&next_best).map(Found::candidate).collect();
-        let moved = image.filter(|image| !image.names_digest).and_then(|image| moved(&image.candidate()));
-        Self { candidates, revision, tag_count, problem, moved }
+        let obstacles = if let Some(best) = &image {
+            let doubt = doubt.map(|SourceProblem { reason, message, .. }| ImageProblem { reason, message });
+            doubt.into_iter().chain(obstacles(best)).collect()
+        } else {
+            // Of a source that is not verified, nothing is asked that it names.
+            problem = problem.or(doubt);
+            Vec::new()
+        };
+        Self { candidates, revision, tag_count, problem, obstacles }
     }
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -12,6 +12,9 @@ use super::{LookArguments, TableOutput, duration};
   1    one would not: its spec, a Secret, the source, a signature or a target is in the way
   2    the question cannot be answered: wrong arguments, no such CodeSync, a file that cannot be read
 
+Of an image, manifest and signatures are read, and no layer: whether it can be pulled, and what code is in it, shows in
+its first stage. In a cluster, an image that failed there before is said to have.
+
 With --file there is no cluster: CodeSyncs, Secrets, ConfigMaps, Configs and Servers are taken from the files. A target,
 or a Secret that no look needs, that is not among them is not checked.
 
@@ -21,6 +24,7 @@ In a cluster, Secrets are read with your rights; this tells whether voxsync may 
 Examples:
   voxsync check production -n puppet
   voxsync check -f codesync.yaml -f secrets.yaml       before it is in the cluster
+  voxsync check staging --git-file-root /srv/git       with a source whose Git URL begins with file://
   voxsync check -f codesync.yaml --ca ca.crt           with an authority that voxsync's pod knows, and this machine does not
   kubectl kustomize . | voxsync check -f -")]
 pub struct CheckOptions {

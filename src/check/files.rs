@@ -1,21 +1,21 @@
 //! Manifests from files, in a sandbox of their own.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeSet, path::PathBuf};
 
-use anyhow::{Context as _, bail};
-use kube::{Api, ResourceExt as _, api::ListParams};
+use anyhow::{Context as _, anyhow, bail};
+use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 use voxsync_cluster::{Scope, Snapshot};
-use voxsync_crds::CodeSync;
+use voxsync_crds::{CodeSync, Config, Server};
 use voxsync_sandbox::{InstallError, Sandbox, SandboxOptions};
 
-use super::{Subjects, is_meant, report::Report};
+use super::{Subjects, documents, elsewhere::Held, is_meant, report::Report, texts, words};
 use crate::{demo::DEFINITIONS, input};
 
 /// The most that is read of one file.
 const FILE_LIMIT_BYTES: u64 = 4 << 20;
-/// The kinds that a check reads; others are nobody's business here.
-const READ_KINDS: [&str; 5] = ["CodeSync", "Secret", "ConfigMap", "Config", "Server"];
+/// The one kind that is nobody else's, whatever its group.
+const CODE_SYNC: &str = "CodeSync";
 
 /// Everything in the files that a check reads. Objects without a namespace are in `namespace`, or else in `default`.
 pub async fn read(
@@ -29,33 +29,30 @@ pub async fn read(
         sandbox.install_manifests(&voxsync_crds::yaml::to_yaml(&definition)?)?;
     }
     let mut refused = Vec::new();
+    let mut held = Held::default();
     let mut namespaces = BTreeSet::from(["default".to_owned()]);
     for file in files {
         let text = input::text(file, FILE_LIMIT_BYTES)?;
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(&text).with_context(|| format!("{} is not YAML", file.display()))?;
-        for mut document in documents.into_iter().flat_map(objects) {
-            let kind = document["kind"].as_str().unwrap_or_default().to_owned();
-            if !READ_KINDS.contains(&kind.as_str()) {
-                continue;
-            }
-            let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) else {
-                bail!("{} has a {kind} without metadata", file.display());
-            };
-            let given = metadata.get("namespace").and_then(Value::as_str).filter(|given| !given.is_empty());
-            let place = given.or(namespace).unwrap_or("default").to_owned();
-            metadata.insert("namespace".to_owned(), json!(place));
+        let objects = documents::objects(&text).with_context(|| file.display().to_string())?;
+        for mut object in objects {
+            let Some(Read { kind, other_version }) = of_a_read_kind(&object) else { continue };
+            let (place, name) = place(&mut object, namespace)
+                .with_context(|| format!("{} has a {kind} without metadata", file.display()))?;
+            let fail = |why: String| anyhow!("{}: {kind} {place}/{name}: {why}", file.display());
+            texts::tidy(&kind, &mut object).map_err(&fail)?;
             if namespaces.insert(place.clone()) {
                 sandbox.install(
                     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": &place}}),
                 )?;
             }
-            match sandbox.install(document) {
-                Ok(()) => {}
-                Err(InstallError::Refused { kind, name, causes, .. }) if kind == "CodeSync" => {
-                    refused.push(Report::refused(&place, &name, causes));
-                }
-                Err(error) => return Err(error).with_context(|| file.display().to_string()),
+            let installed = match other_version {
+                Some(why) => Err(vec![why]),
+                None => install(&sandbox, object)?,
+            };
+            match installed {
+                Ok(()) => held.note(&kind, &name, &place),
+                Err(causes) if kind == CODE_SYNC => refused.push(Report::refused(&place, &name, causes)),
+                Err(causes) => return Err(fail(causes.join("; "))),
             }
         }
     }
@@ -73,14 +70,48 @@ pub async fn read(
         bail!("there is {what}{place} in {}", names.join(", "));
     }
     let snapshot = Snapshot::fetch(client.clone(), &Scope::All).await?;
-    Ok(Subjects { client, snapshot, code_syncs, refused })
+    Ok(Subjects { client, snapshot, code_syncs, refused, held: Some(held) })
 }
 
-/// The objects of a document: those of a List, or else itself.
-fn objects(mut document: Value) -> Vec<Value> {
-    let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-    match document.get_mut("items").map(Value::take) {
-        Some(Value::Array(items)) if is_list => items,
-        _ => vec![document],
+/// An object that a check reads.
+struct Read {
+    kind: String,
+    /// What is said where it is of a version that there is not.
+    other_version: Option<String>,
+}
+
+/// Of what kind an object is, if a check reads that; others are nobody's business here.
+fn of_a_read_kind(object: &Value) -> Option<Read> {
+    let kind = object["kind"].as_str()?.to_owned();
+    let wanted: Cow<'_, str> = match kind.as_str() {
+        CODE_SYNC => CodeSync::api_version(&()),
+        "Config" => Config::api_version(&()),
+        "Server" => Server::api_version(&()),
+        "Secret" | "ConfigMap" => "v1".into(),
+        _ => return None,
+    };
+    let given = object["apiVersion"].as_str().unwrap_or_default();
+    let group = |version: &str| version.rsplit_once('/').map(|(group, _)| group.to_owned());
+    let is_read = given.is_empty() || kind == CODE_SYNC || group(given) == group(&wanted);
+    let other_version = (given != wanted)
+        .then(|| format!("apiVersion: there is {wanted}, and the file says {given:?}: correct it"));
+    is_read.then_some(Read { kind, other_version })
+}
+
+/// The namespace of an object, which it is given where it has none, and its name; none where it has no metadata.
+fn place(object: &mut Value, namespace: Option<&str>) -> Option<(String, String)> {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut)?;
+    let text = |member: &str| metadata.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let name = text("name").unwrap_or_default().to_owned();
+    let place = text("namespace").or(namespace).unwrap_or("default").to_owned();
+    metadata.insert("namespace".to_owned(), json!(place));
+    Some((place, name))
+}
+
+/// Puts an object into the sandbox; inside, what it refuses about it.
+fn install(sandbox: &Sandbox, object: Value) -> Result<Result<(), Vec<String>>, InstallError> {
+    match sandbox.install(object) {
+        Err(InstallError::Refused { causes, .. }) => Ok(Err(words::plain(&causes))),
+        other => other.map(Ok),
     }
 }

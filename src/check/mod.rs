@@ -4,8 +4,12 @@
 //! With files there is no cluster: what is in them goes into a sandbox in this process, which validates it as an API
 //! server would, and the look finds its Secrets there.
 
+mod documents;
+mod elsewhere;
 mod files;
 mod report;
+mod texts;
+mod words;
 
 use std::process::ExitCode;
 
@@ -21,6 +25,7 @@ use crate::{
     one_look::OneLook,
     output,
 };
+use elsewhere::Held;
 use report::Report;
 
 /// What is checked, and where its Secrets and targets are.
@@ -30,15 +35,20 @@ struct Subjects {
     code_syncs: Vec<CodeSync>,
     /// CodeSyncs that an API server would refuse, and its words.
     refused: Vec<Report>,
+    /// What the files have, where all is from files: what is not among them may be in a cluster.
+    held: Option<Held>,
 }
 
 /// Prints what each CodeSync would find. Exit code 1 where one of them would find nothing that it could deploy.
 pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Result<ExitCode> {
-    let Subjects { client, snapshot, code_syncs, refused } = match options.files.as_slice() {
+    let Subjects { client, snapshot, code_syncs, refused, held } = match options.files.as_slice() {
         [] => of_cluster(connection, options.name.as_deref()).await?,
         files => files::read(files, connection.namespace.as_deref(), options.name.as_deref()).await?,
     };
     let mut one_look = OneLook::prepare(options.look).await?;
+    if code_syncs.iter().any(|code_sync| code_sync.spec.source.git.is_some()) {
+        one_look = one_look.with_git()?;
+    }
     one_look.options.file_root = options.file_root;
     one_look.options.git_file_root = options.git_file_root;
     let mut reports = refused;
@@ -47,7 +57,7 @@ pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Resu
         let checked = tokio::time::timeout(options.timeout, check).await.unwrap_or_else(|_| {
             Err(format!("its source gave no answer within --timeout {:?}", options.timeout))
         });
-        reports.push(Report::of(code_sync, !options.files.is_empty(), checked));
+        reports.push(Report::of(code_sync, held.as_ref(), checked));
     }
     match options.output {
         TableOutput::Json => output::line(&serde_json::to_string_pretty(&report::json(&reports))?),
@@ -76,7 +86,7 @@ async fn of_cluster(connection: &Connection, name: Option<&str>) -> anyhow::Resu
         );
     }
     let snapshot = Snapshot::fetch(client.clone(), &Scope::Namespace(namespace)).await?;
-    Ok(Subjects { client, snapshot, code_syncs, refused: Vec::new() })
+    Ok(Subjects { client, snapshot, code_syncs, refused: Vec::new(), held: None })
 }
 
 /// Whether a CodeSync is meant by the name on the command line.

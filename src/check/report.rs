@@ -8,6 +8,7 @@ use voxsync_crds::{
     code_sync::{CandidateStatus, CodeSyncSpec},
 };
 
+use super::elsewhere::{Elsewhere, Held};
 use crate::{
     commit,
     output::{Tone, harmless, message, paint},
@@ -24,6 +25,8 @@ pub struct Report {
     spec: Option<CodeSyncSpec>,
     /// Whether all of it is from files: what is not among them may be elsewhere.
     is_of_files: bool,
+    /// What of the files it cannot read.
+    elsewhere: Vec<Elsewhere>,
     /// What was found, or what is wrong with the spec, one by one.
     checked: Result<Checked, Vec<String>>,
 }
@@ -39,12 +42,14 @@ enum Mark {
 
 impl Report {
     /// Of a look.
-    pub fn of(code_sync: &CodeSync, is_of_files: bool, checked: Result<Checked, String>) -> Self {
+    pub fn of(code_sync: &CodeSync, held: Option<&Held>, checked: Result<Checked, String>) -> Self {
+        let namespace = code_sync.namespace().unwrap_or_default();
         Self {
-            namespace: code_sync.namespace().unwrap_or_default(),
             name: code_sync.name_any(),
             spec: Some(code_sync.spec.clone()),
-            is_of_files,
+            is_of_files: held.is_some(),
+            elsewhere: held.map(|held| held.elsewhere(&namespace, &code_sync.spec)).unwrap_or_default(),
+            namespace,
             checked: checked.map_err(|why| vec![why]),
         }
     }
@@ -56,6 +61,7 @@ impl Report {
             name: name.to_owned(),
             spec: None,
             is_of_files: true,
+            elsewhere: Vec::new(),
             checked: Err(causes),
         }
     }
@@ -63,7 +69,7 @@ impl Report {
     /// Whether it would find something to deploy, and could.
     pub fn is_good(&self) -> bool {
         let finds = |sighted: &Sighted| {
-            sighted.problem.is_none() && sighted.moved.is_none() && !sighted.candidates.is_empty()
+            sighted.problem.is_none() && sighted.obstacles.is_empty() && !sighted.candidates.is_empty()
         };
         self.checked.as_ref().is_ok_and(|checked| {
             finds(&checked.source)
@@ -107,7 +113,20 @@ impl Report {
                     let text = format!("taken when voxsync has known it for {}", harmless(&age.0));
                     say(Mark::Good, "age", &text);
                 }
+                for Elsewhere { kind, name, namespace } in &self.elsewhere {
+                    let text = format!(
+                        "the {kind} {name} is among the files in namespace {namespace} only; a CodeSync reads those of its own \
+                         namespace, {}",
+                        self.namespace
+                    );
+                    say(Mark::Open, &kind.to_lowercase(), &harmless(&text));
+                }
+                let is_said =
+                    |name: &str| self.elsewhere.iter().any(|it| it.kind == "Secret" && it.name == name);
                 for CheckedSecret { field, name, state } in &checked.secrets {
+                    if is_said(name) {
+                        continue;
+                    }
                     let text = match (self.mark(state), state) {
                         (Mark::Open, _) => not_checked(&format!("the Secret {name} ({field})")),
                         (_, Ok(())) => format!("{field} is {name}"),
@@ -148,6 +167,10 @@ impl Report {
                     self.with_state(json!({"field": field, "name": name}), state)
                 });
                 report["secrets"] = secrets.collect();
+                let elsewhere = self.elsewhere.iter().map(|Elsewhere { kind, name, namespace }| {
+                    json!({"kind": kind, "name": name, "namespace": namespace})
+                });
+                report["elsewhere"] = elsewhere.collect();
                 let targets = checked.targets.iter().map(|CheckedTarget { key, image }| {
                     let known = image.as_ref().ok();
                     self.with_state(json!({"target": key.to_string(), "image": known}), image)
@@ -182,8 +205,8 @@ fn sighted(
     spec: Option<&CodeSyncSpec>,
     say: &mut impl FnMut(Mark, &str, &str),
 ) {
-    let Sighted { candidates, revision, tag_count, problem, moved } = sighted;
-    let count = tag_count.map(|count| format!("{count} tags"));
+    let Sighted { candidates, revision, tag_count, problem, obstacles } = sighted;
+    let count = tag_count.map(|count| format!("{count} tag{}", if count == 1 { "" } else { "s" }));
     let seen = [count, revision.as_deref().map(|revision| format!("now {}", harmless(revision)))];
     let seen = seen.into_iter().flatten().collect::<Vec<_>>().join(", ");
     match problem {
@@ -191,10 +214,11 @@ fn sighted(
         None => say(Mark::Good, what, if seen.is_empty() { "can be read" } else { &seen }),
     }
     if let Some(best) = candidates.first() {
-        say(Mark::Good, "image", &described(best, spec));
+        let mark = if obstacles.is_empty() { Mark::Good } else { Mark::Bad };
+        say(mark, "image", &described(best, spec));
     }
-    if let Some(moved) = moved {
-        say(Mark::Bad, what, &format!("TagMoved: {}", message(moved)));
+    for obstacle in obstacles {
+        say(Mark::Bad, "image", &format!("{}: {}", obstacle.reason, message(&obstacle.message)));
     }
 }
 
@@ -213,12 +237,14 @@ fn short(reference: &str) -> String {
 }
 
 fn sighted_json(sighted: &Sighted) -> Value {
-    let Sighted { candidates, revision, tag_count, problem, moved } = sighted;
+    let Sighted { candidates, revision, tag_count, problem, obstacles } = sighted;
+    let said = |reason: &str, message: &str| json!({"reason": reason, "message": message});
+    let obstacles = obstacles.iter().map(|obstacle| said(&obstacle.reason, &obstacle.message));
     json!({
         "candidates": candidates,
         "revision": revision,
         "tagCount": tag_count,
-        "tagMoved": moved,
-        "problem": problem.as_ref().map(|problem| json!({"reason": problem.reason, "message": problem.message})),
+        "obstacles": obstacles.collect::<Value>(),
+        "problem": problem.as_ref().map(|problem| said(&problem.reason, &problem.message)),
     })
 }

@@ -188,6 +188,7 @@ fn play_on(world: &World, narrator: &Narrator) {
     }
     narrator.line("  kubectl get csync,crel");
     narrator.line("  voxsync status; voxsync audit");
+    narrator.line(&format!("  voxsync check --git-file-root {}", world.folder.display()));
     narrator.line(&format!("  cd {} && git revert --no-edit HEAD", repository.display()));
     narrator
         .line(&format!("  podman push --tls-verify=false … {}/{REPOSITORY}:v1.99.0", world.registry_address));

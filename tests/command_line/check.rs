@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use voxsync_fixtures::{
-    Access, CertificateAuthority, CodeImage, GitRepository, GitServer, Registry, Transport,
+    Access, CertificateAuthority, CodeImage, CosignKey, GitRepository, GitServer, Registry, Transport,
 };
 
 use super::{text, voxsync};
@@ -65,6 +65,37 @@ async fn what_is_not_among_the_files_is_not_checked_and_no_failure() {
     assert_eq!(output.status.code(), Some(1), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_signature_is_not_good_is_none_that_would_be_deployed() {
+    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+    let digest = registry.push("code", "v1.0.0", &CodeImage::with_site("v1")).await;
+    let repository =
+        json!({"repository": format!("{}/code", registry.host()), "tag": {"semver": "*"}, "insecure": true});
+    let verify = json!({"cosign": {"keys": {"secretRef": {"name": "cosign-pub"}}}});
+    let code_sync = code_sync(&json!({"registry": repository}), &json!({"verify": verify}));
+    let key = CosignKey::new();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cosign-pub", "namespace": "puppet"},
+        "stringData": {"cosign.pub": key.public_key()},
+    });
+    let objects = list(&[code_sync, secret]);
+    let said = |wanted: &[&str], code: i32| {
+        let output = check(&objects, &[]);
+        let said = text(&output.stdout);
+        for row in wanted {
+            assert!(said.contains(row), "{row}: {said}");
+        }
+        assert_eq!(said.contains("✔ image"), code == 0, "{said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+    };
+
+    said(&["✔ source     ", "✘ image      v1.0.0@", "✘ image      SignatureMissing: "], 1);
+    CosignKey::new().sign_image(&registry, "code", &digest).await;
+    said(&["✔ source     ", "✘ image      v1.0.0@", "✘ image      NotVerified: "], 1);
+    key.sign_image(&registry, "code", &digest).await;
+    said(&["✔ image      v1.0.0@", "   signed by key cosign.pub ("], 0);
+}
+
 #[test]
 fn all_that_is_wrong_with_a_spec_is_said_whole_and_one_a_line() {
     let registry =
@@ -82,6 +113,87 @@ fn all_that_is_wrong_with_a_spec_is_said_whole_and_one_a_line() {
         rows.iter().any(|row| row.contains("source.registry.tag") && row.contains("give exactly one of"))
     );
     assert!(!said.contains('…') && !said.contains("google.protobuf"), "{said}");
+}
+
+#[test]
+fn what_only_follows_from_another_mistake_is_not_said() {
+    let webhook = json!({"type": "githubb", "secretRef": {"name": "hook"}});
+    let said = rows(&check(&code_sync(&json!({"webhook": webhook}), &json!({"stages": 3})), &[]));
+    assert_eq!(said.len(), 2, "{said:?}");
+    let is_said = |wanted: &str| said.iter().any(|row| row.starts_with(wanted));
+    assert!(is_said("spec.source.webhook.type: \"githubb\" is none of github, gitlab, "), "{said:?}");
+    assert!(is_said("spec.stages: must be of type array, not integer"), "{said:?}");
+
+    let misspelt = json!({"registri": {}});
+    let mut said = rows(&check(&code_sync(&misspelt, &json!({"suspended": true})), &[]));
+    said.sort();
+    assert_eq!(
+        said,
+        ["spec.source.registri: there is no such field", "spec.suspended: there is no such field"]
+    );
+}
+
+#[test]
+fn another_version_is_said_and_other_groups_are_left_alone() {
+    let mut code_sync = code_sync(&json!({"file": {"path": "/nowhere"}}), &json!({}));
+    code_sync["apiVersion"] = json!("voxsync.dev/v1");
+    let kubeconfig = json!({"apiVersion": "example.org/v1", "kind": "Config", "clusters": []});
+    let said = rows(&check(&list(&[kubeconfig, code_sync]), &[]));
+    assert_eq!(
+        said,
+        ["apiVersion: there is voxsync.dev/v1alpha1, and the file says \"voxsync.dev/v1\": correct it"]
+    );
+    let secret = json!({"apiVersion": "v2", "kind": "Secret", "metadata": {"name": "login"}});
+    let output = check(&secret, &[]);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("Secret default/login: apiVersion: there is v1, and the file says \"v2\""),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_is_wrong_with_a_secret_of_a_file_is_said_with_its_key() {
+    let repository =
+        json!({"repository": "127.0.0.1:1/code", "tag": {"semver": "*"}, "secretRef": {"name": "login"}});
+    let webhook = json!({"type": "github", "secretRef": {"name": "hook"}});
+    let code_sync = code_sync(&json!({"registry": repository, "webhook": webhook}), &json!({}));
+    let secret = |name: &str, namespace: &str, data: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "data": data});
+
+    let login = secret("login", "puppet", json!({"username": "YQ==", "password": "hunter2!"}));
+    let output = check(&list(&[code_sync.clone(), login]), &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("Secret puppet/login: key password: not base64"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+
+    let elsewhere = ["login", "hook"].map(|name| secret(name, "other", json!({"token": "eA=="})));
+    let output = check(&list(&[&[code_sync][..], &elsewhere].concat()), &[]);
+    let said = text(&output.stdout);
+    for name in ["login", "hook"] {
+        let row = format!(
+            "– secret     the Secret {name} is among the files in namespace other only; a CodeSync reads those of its own namespace, puppet\n"
+        );
+        assert_eq!(said.matches(&row).count(), 1, "{said}");
+    }
+    assert!(!said.contains("the Secret hook (source.webhook.secretRef) is not among the files"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_too_much_is_not_read_to_its_end() {
+    let endless = voxsync(&["check", "-f", "/dev/zero"]);
+    let said = text(&endless.stderr);
+    assert!(said.contains("/dev/zero: it has more than 4194304 bytes"), "{said}");
+    assert_eq!(endless.status.code(), Some(2));
+}
+
+/// What is said of the spec.
+fn rows(output: &Output) -> Vec<String> {
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    let rows = said.lines().filter_map(|line| Some(line.split_once("✘ spec ")?.1.trim().to_owned()));
+    rows.collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod check;
+mod proxy;
 mod tags;
 
 use std::{
@@ -129,6 +130,12 @@ fn a_person_plays_on_after_the_demo() {
         assert!(text(&status.stdout).contains(wanted), "{wanted}: {}", text(&status.stdout));
     }
 
+    let told = demo.run(&["status", "production", "-o", "json"]);
+    assert_eq!(told.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let told = &told["codeSyncs"][0];
+    assert!(told["isWell"] == false && told["releases"][0]["outcome"] == "Failed", "{told}");
+
     let audit = demo.run(&["audit", "-o", "json"]);
     let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
     let verdict = |name: &str| {
@@ -144,6 +151,19 @@ fn a_person_plays_on_after_the_demo() {
         tried.contains("tried on codesync puppet/production") && !tried.contains("minimumAge"),
         "{tried}"
     );
+    let tried = text(&demo.run(&["tags", "production", "--match", "^nothing"]).stdout);
+    assert!(
+        tried.starts_with("no tag is chosen by ") && tried.contains(", match ^nothing, tried on"),
+        "{tried}"
+    );
+    demo.knows_its_namespaces();
+
+    let checked = demo.run(&["check", "production"]);
+    let said = text(&checked.stdout);
+    assert!(said.contains("✘ image      v") && !said.contains("✔ image"), "{said}");
+    let failed = "✘ image      Failed: Server canary of stage canary could not run it: ImagePullBackOff. ";
+    assert!(said.contains(failed), "{said}");
+    assert_eq!(checked.status.code(), Some(1), "{said}");
 
     let promoted = demo.run(&["promote", "production", &tag, "--reason", "back to what ran"]);
     assert!(promoted.status.success(), "{}", text(&promoted.stderr));
@@ -231,7 +251,8 @@ impl Demo {
     /// What it says to a shell works there, without the program in PATH.
     fn plays_on_as_it_says(&self) {
         let hint = |start: &str| self.hints.iter().find(|line| line.trim_start().starts_with(start)).unwrap();
-        let script = [hint("export "), hint("alias "), hint("voxsync status")].map(String::as_str).join("\n");
+        let script =
+            ["export ", "alias ", "voxsync status", "voxsync check"].map(hint).map(String::as_str).join("\n");
         let output = Command::new("/bin/bash")
             .args(["-O", "expand_aliases", "-c", &script])
             .env("PATH", "/nowhere")
@@ -240,12 +261,31 @@ impl Demo {
             .unwrap();
         assert!(text(&output.stdout).contains("puppet/production"), "{script}: {}", text(&output.stderr));
         assert!(text(&output.stdout).contains("5 servers"), "{script}: {}", text(&output.stdout));
+        let checked = "git control-repo@production\n  ✔ spec       valid\n  ✔ source     now ";
+        assert!(text(&output.stdout).contains(checked), "{script}: {}", text(&output.stdout));
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.run_in("puppet", arguments)
+    }
+
+    fn run_in(&self, namespace: &str, arguments: &[&str]) -> Output {
         let kubeconfig = self.folder.path().join("kubeconfig");
         let kubeconfig = kubeconfig.to_str().unwrap();
-        voxsync(&[&["--kubeconfig", kubeconfig, "--namespace", "puppet"], arguments].concat())
+        voxsync(&[&["--kubeconfig", kubeconfig, "--namespace", namespace], arguments].concat())
+    }
+
+    /// A namespace that is empty is well, and one that is not there is a typing error.
+    fn knows_its_namespaces(&self) {
+        let said = "no CodeSync in namespace default; `voxsync status -A` looks everywhere";
+        for (namespace, code, wanted) in
+            [("default", 0, said), ("nosuch", 2, "there is no namespace \"nosuch\"")]
+        {
+            let output = self.run_in(namespace, &["status"]);
+            let said = text(&output.stderr);
+            assert!(said.contains(wanted) && output.stdout.is_empty(), "{namespace}: {said}");
+            assert_eq!(output.status.code(), Some(code), "{namespace}: {said}");
+        }
     }
 
     /// The tag that all stages run.

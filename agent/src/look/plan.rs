@@ -42,8 +42,8 @@ impl Plan {
     pub(crate) fn allowed(self, git_file_root: Option<&Path>) -> Result<Self, String> {
         match &self.source.place {
             Place::Git { url, .. } if url.is_file() && git_file_root.is_none() => Err(format!(
-                "source.git.url: {url} is in the file system of voxsync, which reads no repositories there: start it with \
-                 `--git-file-root FOLDER`, or name a server"
+                "source.git.url: {url} is in the file system of voxsync, which reads no repositories there: give `voxsync run` \
+                 and `voxsync check` the folder above it with `--git-file-root FOLDER`, or name a server"
             )),
             _ => Ok(self),
         }

@@ -1,0 +1,106 @@
+//! Each Secret or ConfigMap that a CodeSync names and that is among the files in another namespace than its own. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use voxsync_crds::code_sync::CodeSyncSpec;
+
+/// Each Secret and ConfigMap of the files.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The kind, the name and the namespace of each.
+    objects: BTreeSet<(String, String, String)>,
+}
+
+/// One that is in another namespace.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub kind: &'static str,
+    pub name: String,
+    pub namespace: String,
+}
+
+impl Held {
+    /// Notes an object of the files.
+    pub fn note(&mut self, kind: &str, name: &str, namespace: &str) {
+        self.objects.insert((kind.to_owned(), name.to_owned(), namespace.to_owned()));
+    }
+
+    /// What a CodeSync of a namespace names and only others have.
+    pub fn elsewhere(&self, namespace: &str, spec: &CodeSyncSpec) -> Vec<Elsewhere> {
+        let mut named = BTreeSet::new();
+        collect(&serde_json::to_value(spec).unwrap_or_default(), &mut named);
+        let elsewhere = |(kind, name): (&'static str, String)| {
+            let of = |object: &&(String, String, String)| object.0 == kind && object.1 == name;
+            let mut places = self.objects.iter().filter(of).map(|(_, _, place)| place);
+            let first = places.next()?;
+            let is_here = first == namespace || places.any(|place| place == namespace);
+            (!is_here).then(|| Elsewhere { kind, name, namespace: first.clone() })
+        };
+        named.into_iter().filter_map(elsewhere).collect()
+    }
+}
+
+/// What a spec names: each field is called after what it names.
+fn collect(value: &Value, named: &mut BTreeSet<(&'static str, String)>) {
+    for (field, member) in value.as_object().into_iter().flatten() {
+        let reference = match field.as_str() {
+            "imagePullSecret" => Some(("Secret", member)),
+            field if field.ends_with("ecretRef") => member.get("name").map(|name| ("Secret", name)),
+            field if field.ends_with("onfigMapRef") => member.get("name").map(|name| ("ConfigMap", name)),
+            _ => None,
+        };
+        if let Some((kind, name)) = reference {
+            named.extend(name.as_str().map(|name| (kind, name.to_owned())));
+        } else {
+            collect(member, named);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_named_and_only_elsewhere_is_found() {
+        let spec = json!({
+            "source": {
+                "registry": {
+                    "repository": "ghcr.io/a/b", "tag": {"semver": "*"},
+                    "secretRef": {"name": "login"}, "certConfigMapRef": {"name": "ca"},
+                },
+                "webhook": {"type": "github", "secretRef": {"name": "hook"}},
+            },
+            "verify": {"cosign": {"keys": {"secretRef": {"name": "keys"}}}},
+            "write": {"imagePullSecret": "pull"},
+            "target": {"kind": "Config", "name": "login"},
+        });
+        let spec = serde_json::from_value(spec).unwrap();
+        let mut held = Held::default();
+        for (kind, name, namespace) in [
+            ("Secret", "login", "a"),
+            ("Secret", "login", "puppet"),
+            ("Secret", "login", "z"),
+            ("Secret", "hook", "a"),
+            ("Secret", "hook", "z"),
+            ("Secret", "pull", "z"),
+            ("Secret", "ca", "z"),
+            ("ConfigMap", "ca", "b"),
+            ("ConfigMap", "keys", "b"),
+            ("Secret", "unused", "b"),
+        ] {
+            held.note(kind, name, namespace);
+        }
+        let found = |kind, name: &str, namespace: &str| Elsewhere {
+            kind,
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        let wanted =
+            [found("ConfigMap", "ca", "b"), found("Secret", "hook", "a"), found("Secret", "pull", "z")];
+        assert_eq!(held.elsewhere("puppet", &spec), wanted);
+    }
+}
