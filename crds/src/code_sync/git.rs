@@ -19,7 +19,7 @@ pub struct GitSource {
     pub revision: GitRevision,
     /// How to log in: a Secret with `username` and `password`, with `token`, with `ssh-privatekey` (or
     /// `identity`) and `known_hosts`, or of a GitHub App with `githubAppID`, `githubAppInstallationID` and
-    /// `githubAppPrivateKey`.
+    /// `githubAppPrivateKey` (and `githubAppBaseURL`, elsewhere than at github.com).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// A Secret with `ca.crt` (and, for client certificates, `tls.crt` and `tls.key`).

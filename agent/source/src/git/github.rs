@@ -2,15 +2,15 @@
 //!
 //! Protocol: "Generating a JSON Web Token (JWT) for a GitHub App" and "Create an installation access token for an app" of
 //! <https://docs.github.com/en/rest/apps/apps>. The token is a password for Git over https, and is kept by whoever
-//! asked for it. It comes from the host that it is for: nothing is signed for another one.
+//! asked for it. It comes from the host that it is for, and that the Secret of the App names: nothing is signed for another one.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, USER_AGENT},
+    header::{ACCEPT, HeaderMap, USER_AGENT},
 };
 use rustls::{
     SignatureScheme,
@@ -24,6 +24,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::{GitError, GitLogin, GitProblem, GitRemote, client, error::clean};
+use crate::pace::{Wish, wish};
 
 /// The user name that goes with a token.
 const USER: &str = "x-access-token";
@@ -33,6 +34,10 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 const STATEMENT_AGE: SignedDuration = SignedDuration::from_mins(8);
 /// How long before its end a token is no longer used: a fetch may take a while.
 const EARLY: SignedDuration = SignedDuration::from_mins(5);
+/// What GitHub says where it refuses with 403 because there are too many requests, and perhaps no header says so.
+const RATE_LIMIT: &str = "rate limit";
+/// How long it wants to be left alone then ("Rate limits for the REST API" of <https://docs.github.com/en/rest>).
+const RATE_LIMIT_REST: Duration = Duration::from_mins(1);
 /// The largest answer taken.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
@@ -45,7 +50,7 @@ pub struct GitHubApp {
     pub installation: u64,
     /// The RSA key that GitHub made for it, in PEM.
     pub private_key_pem: String,
-    /// Where the API is; none for that of the repository's host.
+    /// Where the API is; none for that of github.com.
     pub base_url: Option<String>,
 }
 
@@ -90,6 +95,12 @@ pub enum AppProblem {
     /// The API is elsewhere than the repository.
     #[error("`githubAppBaseURL` must be an https URL on the repository's host {0}, or on api.{0}")]
     BaseUrl(String),
+    /// The API is not said, and the repository is not at github.com.
+    #[error(
+        "the Secret does not say that its App is one of {0}: without `githubAppBaseURL` it is one of github.com. Put there \
+         where the API of that host is, mostly https://{0}/api/v3"
+    )]
+    NoBaseUrl(String),
     /// The key cannot sign.
     #[error(
         "`githubAppPrivateKey` is not an RSA private key in PEM: take the file that GitHub made for the App"
@@ -152,7 +163,7 @@ async fn ask(app: &GitHubApp, remote: &GitRemote, now: Timestamp) -> Result<Inst
     let answer = request.send().await;
     remote.traffic.exchanged(&address, &answer);
     let mut answer = answer.map_err(|error| client::problem_of(&error))?;
-    let status = answer.status();
+    let (status, headers) = (answer.status(), answer.headers().clone());
     let body = body(&mut answer).await?;
     if status == StatusCode::CREATED {
         let granted: Granted = serde_json::from_slice(&body)
@@ -161,12 +172,25 @@ async fn ask(app: &GitHubApp, remote: &GitRemote, now: Timestamp) -> Result<Inst
     }
     let said = serde_json::from_slice(&body)
         .map_or_else(|_| "no message".to_owned(), |refusal: Refusal| clean(&refusal.message));
-    Err(match status {
+    Err(refusal(status, &headers, said))
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, said: String) -> GitProblem {
+    let wish = match wish(status, headers) {
+        Wish::Nothing if status == StatusCode::FORBIDDEN && said.contains(RATE_LIMIT) => {
+            Wish::Rest(Some(RATE_LIMIT_REST))
+        }
+        wish => wish,
+    };
+    if let Wish::Rest(retry_after) = wish {
+        return GitProblem::AskLater { status: status.as_u16(), said: Some(said), retry_after };
+    }
+    match status {
         StatusCode::UNAUTHORIZED => AppProblem::Refused(said),
         StatusCode::NOT_FOUND => AppProblem::NoInstallation(said),
         _ => AppProblem::Answer(status.as_u16(), said),
     }
-    .into())
+    .into()
 }
 
 /// Where the tokens of an App are. A statement shown to another host could be changed there for a token of ours.
@@ -178,7 +202,8 @@ fn address(app: &GitHubApp, repository: &str) -> Result<Url, AppProblem> {
     let base = match (&app.base_url, host) {
         (Some(base), _) => Url::parse(base).map_err(|_| elsewhere())?,
         (None, "github.com") => Url::parse("https://api.github.com").map_err(|_| elsewhere())?,
-        (None, _) => repository.join("/api/v3").map_err(|_| elsewhere())?,
+        // Whoever may name a repository would choose who gets the statement.
+        (None, _) => return Err(AppProblem::NoBaseUrl(host.to_owned())),
     };
     let of_host = base.host_str().is_some_and(|base| base == host || base.strip_prefix("api.") == Some(host));
     if !is_https(&base) || !of_host || !base.username().is_empty() || base.password().is_some() {
@@ -216,67 +241,5 @@ async fn body(answer: &mut Response) -> Result<Vec<u8>, GitProblem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    fn app(base_url: Option<&str>) -> GitHubApp {
-        GitHubApp {
-            app: "12".to_owned(),
-            installation: 34,
-            private_key_pem: "hunter2".to_owned(),
-            base_url: base_url.map(str::to_owned),
-        }
-    }
-
-    #[rstest]
-    #[case("https://github.com/a/b.git", None, "https://api.github.com/app/installations/34/access_tokens")]
-    #[case(
-        "https://git.example:8443/a/b",
-        None,
-        "https://git.example:8443/api/v3/app/installations/34/access_tokens"
-    )]
-    #[case(
-        "https://x.ghe.com/a/b",
-        Some("https://api.x.ghe.com/"),
-        "https://api.x.ghe.com/app/installations/34/access_tokens"
-    )]
-    #[case(
-        "https://git.example/a/b",
-        Some("https://git.example/api/v3/"),
-        "https://git.example/api/v3/app/installations/34/access_tokens"
-    )]
-    fn where_tokens_are(#[case] repository: &str, #[case] base: Option<&str>, #[case] expected: &str) {
-        assert_eq!(address(&app(base), repository).unwrap().as_str(), expected);
-    }
-
-    #[rstest]
-    #[case("http://github.com/a/b.git", None)]
-    #[case("ssh://git@github.com/a/b.git", None)]
-    #[case("git@github.com:a/b.git", None)]
-    #[case("https://evil.example/a/b.git", Some("https://api.github.com"))]
-    #[case("https://github.com/a/b.git", Some("https://evil.example"))]
-    #[case("https://github.com/a/b.git", Some("http://api.github.com"))]
-    #[case("https://github.com/a/b.git", Some("https://u:p@api.github.com"))]
-    #[case("https://github.com/a/b.git", Some("api.github.com"))]
-    fn nothing_is_signed_for_another_host(#[case] repository: &str, #[case] base: Option<&str>) {
-        assert!(address(&app(base), repository).is_err());
-    }
-
-    #[test]
-    fn a_key_that_is_none_is_said_and_not_shown() {
-        let problem = statement(&app(None), Timestamp::UNIX_EPOCH).unwrap_err();
-        let shown = format!("{problem} {problem:?} {:?}", app(None));
-        assert!(shown.contains("not an RSA private key") && !shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn a_token_ends_early_and_shows_nothing() {
-        let expires = Timestamp::from_second(3600).unwrap();
-        let token = InstallationToken { token: "hunter2".to_owned(), expires };
-        let at = |second| Timestamp::from_second(second).unwrap();
-        assert!(token.is_good(at(3299)) && !token.is_good(at(3300)));
-        assert!(!format!("{token:?} {:?}", token.login()).contains("hunter2"));
-    }
-}
+#[path = "github_tests.rs"]
+mod tests;

@@ -12,13 +12,13 @@ fn installed() -> (GitHub, (GitRepository, GitServer), GitRemote, GitHubApp) {
     let authority = CertificateAuthority::create();
     let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
     let remote = GitRemote { ca_pem: Some(authority.pem()), ..remote(&server.url()) };
-    let secret = github.secret();
+    let secret = github.secret_at(&server.url());
     let text = |key: &str| secret[key].as_str().unwrap().to_owned();
     let app = GitHubApp {
         app: text("githubAppID"),
         installation: text("githubAppInstallationID").parse().unwrap(),
         private_key_pem: text("githubAppPrivateKey"),
-        base_url: None,
+        base_url: Some(text("githubAppBaseURL")),
     };
     (github, (repository, server), remote, app)
 }
@@ -76,6 +76,7 @@ async fn who_gets_no_token_is_told_why() {
     let answers = [
         (404, "no installation of this id (HTTP 404"),
         (403, "GitHub gives no token (HTTP 403"),
+        (429, "the server wants to be asked later (HTTP 429: no message)"),
         (201, "is not GitHub's API"),
         (302, "GitHub gives no token (HTTP 302"),
     ];
