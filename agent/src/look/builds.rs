@@ -8,7 +8,8 @@ use voxsync_promotion::SourceProblem;
 use voxsync_source::registry::{ManifestFacts, Subject, Wanted};
 
 use super::{
-    place::{Access, IMAGE_UNAVAILABLE, READING_BUILD_TIMES},
+    confirm::SILENT_TAGS_LIMIT,
+    place::{Access, BROKEN_IMAGE, IMAGE_UNAVAILABLE, OF_ONE_TAG, READING_BUILD_TIMES},
     tools::Tools,
 };
 
@@ -18,31 +19,40 @@ pub(super) const TAGS_A_LOOK: usize = 50;
 /// After how many looks what was not there is asked for again.
 const LOOKS_UNTIL_ASKED_AGAIN: u32 = 10;
 
+/// After how many tries in vain a tag counts as one that is not there, if its registry answered for others.
+const TRIES_UNTIL_MISSING: u32 = 5;
+
 /// What is known of the build times of a repository's tags.
 #[derive(Debug, Default)]
 pub(crate) struct Builds {
     /// None for an image that does not say when it was built, and for what is no image.
     known: HashMap<String, Option<Timestamp>>,
-    /// What was listed and not there. It holds up nobody, and is asked for again after some looks.
+    /// What was listed and not there, or cannot be read. It holds up nobody, and is asked for again after some looks.
     missing: HashSet<String>,
-    /// How many looks ago one of them was asked for.
+    /// How often the registry had no answer for one.
+    tries: HashMap<String, u32>,
+    /// How many looks ago the first of them was asked for.
     patience: u32,
     /// How many tags this look may still ask for.
     left: usize,
 }
 
 impl Builds {
-    /// Begins a look at a list of tags: those that are gone are forgotten.
-    pub(super) fn begin<'a>(&mut self, tags: impl Iterator<Item = &'a str>) {
+    /// Begins a look at a list of tags: those that are gone are forgotten. Says whether some of the others are to be asked
+    /// for again.
+    pub(super) fn begin<'a>(&mut self, tags: impl Iterator<Item = &'a str>) -> bool {
         self.left = TAGS_A_LOOK;
         self.patience = self.patience.saturating_add(1);
-        if self.patience >= LOOKS_UNTIL_ASKED_AGAIN {
+        let is_to_ask_again = self.patience >= LOOKS_UNTIL_ASKED_AGAIN && !self.missing.is_empty();
+        if is_to_ask_again {
             self.missing.clear();
         }
-        if !self.known.is_empty() {
+        if !(self.known.is_empty() && self.tries.is_empty()) {
             let present: HashSet<&str> = tags.collect();
             self.known.retain(|tag, _| present.contains(tag.as_str()));
+            self.tries.retain(|tag, _| present.contains(tag.as_str()));
         }
+        is_to_ask_again
     }
 
     /// When the image of a tag was built, if that is known.
@@ -71,21 +81,48 @@ impl Builds {
     ) -> Result<(), SourceProblem> {
         let access = access.of_any_image();
         let mut unknown: Vec<&str> = tags.iter().filter(|tag| !self.is_settled(tag)).copied().collect();
-        unknown.sort_unstable();
+        // What had no answer comes last: it keeps nobody from the others.
+        unknown.sort_unstable_by_key(|tag| (self.tries_of(tag), *tag));
         let later = unknown.split_off(unknown.len().min(self.left)).len();
         self.left -= unknown.len();
+        let (mut silent, mut unanswered, mut is_open) = (0, None, false);
         for tag in unknown {
-            let wanted = Wanted { created: true, ..Wanted::default() };
-            let question = tools.ask((repository, &access), Subject::Names, |client| async move {
-                client.resolve_for(tag, wanted).await
-            });
-            self.learn(tag, question.await)?;
+            if silent < SILENT_TAGS_LIMIT {
+                let wanted = Wanted { created: true, ..Wanted::default() };
+                let question = tools.ask((repository, &access), Subject::Names, |client| async move {
+                    client.resolve_for(tag, wanted).await
+                });
+                match self.learn(tag, question.await) {
+                    Ok(()) => silent = 0,
+                    Err(problem) if OF_ONE_TAG.contains(&problem.reason.as_str()) => {
+                        silent += 1;
+                        unanswered.get_or_insert(problem);
+                    }
+                    Err(problem) => return Err(problem),
+                }
+            }
+            is_open |= !self.is_settled(tag);
+        }
+        if let Some(problem) = unanswered.filter(|_| is_open) {
+            return Err(problem);
         }
         if later == 0 {
             return Ok(());
         }
         let message = format!("reading build times: {} of {} tags", tags.len() - later, tags.len());
         Err(SourceProblem { reason: READING_BUILD_TIMES.to_owned(), message, unreachable: false })
+    }
+
+    fn tries_of(&self, tag: &str) -> u32 {
+        self.tries.get(tag).copied().unwrap_or_default()
+    }
+
+    fn put_aside(&mut self, tag: &str) {
+        // The first of them says when: where one comes after the other, all are asked for again some time.
+        if self.missing.is_empty() {
+            self.patience = 0;
+        }
+        self.missing.insert(tag.to_owned());
     }
 
     fn learn(
@@ -95,14 +132,22 @@ impl Builds {
     ) -> Result<(), SourceProblem> {
         let built = match answer {
             Ok(facts) => facts.created,
+            Err(problem) if OF_ONE_TAG.contains(&problem.reason.as_str()) => {
+                let tries = self.tries_of(tag).saturating_add(1);
+                self.tries.insert(tag.to_owned(), tries);
+                if tries >= TRIES_UNTIL_MISSING && !self.known.is_empty() {
+                    self.put_aside(tag);
+                }
+                return Err(problem);
+            }
             Err(problem) if problem.unreachable => return Err(problem),
-            Err(problem) if problem.reason == IMAGE_UNAVAILABLE => {
-                self.missing.insert(tag.to_owned());
-                self.patience = 0;
+            Err(problem) if [IMAGE_UNAVAILABLE, BROKEN_IMAGE].contains(&problem.reason.as_str()) => {
+                self.put_aside(tag);
                 return Ok(());
             }
             Err(_) => None,
         };
+        self.tries.remove(tag);
         self.known.insert(tag.to_owned(), built);
         Ok(())
     }
@@ -121,16 +166,25 @@ mod tests {
         let mut builds = Builds::default();
         assert_eq!(builds.learn("chart", Err(problem("NotAnImage", false))), Ok(()));
         assert_eq!(builds.learn("gone", Err(problem(IMAGE_UNAVAILABLE, false))), Ok(()));
+        assert_eq!(builds.learn("broken", Err(problem(BROKEN_IMAGE, false))), Ok(()));
         let away = problem("Unreachable", true);
         assert_eq!(builds.learn("v1", Err(away.clone())), Err(away));
         let known: Vec<&String> = builds.known.keys().collect();
         assert_eq!(known, ["chart"]);
         assert!(builds.is_settled("gone") && !builds.is_settled("v1"), "it holds up nobody");
         for look in 1..=LOOKS_UNTIL_ASKED_AGAIN {
-            builds.begin(["v1", "gone", "chart"].into_iter());
-            assert_eq!(builds.is_settled("gone"), look < LOOKS_UNTIL_ASKED_AGAIN);
+            let is_to_ask_again = builds.begin(["v1", "gone", "broken", "chart"].into_iter());
+            assert_eq!(
+                is_to_ask_again,
+                look == LOOKS_UNTIL_ASKED_AGAIN,
+                "although others go missing meanwhile"
+            );
+            if !is_to_ask_again {
+                assert_eq!(builds.learn("v2", Err(problem(IMAGE_UNAVAILABLE, false))), Ok(()));
+            }
+            assert!(["gone", "broken"].iter().all(|tag| builds.is_settled(tag) != is_to_ask_again));
         }
-        builds.begin(["v1"].into_iter());
-        assert!(builds.known.is_empty(), "tags that are gone are forgotten");
+        assert!(!builds.begin(["v2"].into_iter()));
+        assert!(builds.known.is_empty() && builds.tries.is_empty(), "tags that are gone are forgotten");
     }
 }

@@ -9,13 +9,13 @@ use voxsync_source::registry::Subject;
 use super::{
     awaits::{Confirmed, Sought},
     memory::{ImageKey, Memory},
-    place::{Access, Place, Want},
+    place::{Access, BROKEN_IMAGE, Place, Want},
     tools::Tools,
     verify::access_of,
 };
 
 /// After so many tags of a repository that could not be asked for, the others are left to the next look.
-const SILENT_TAGS_LIMIT: usize = 3;
+pub(super) const SILENT_TAGS_LIMIT: usize = 3;
 
 /// The images that a look has to know of besides what it finds.
 pub(crate) fn keys(place: &Place, sought: &HashMap<Want, Sought>) -> HashSet<ImageKey> {
@@ -67,7 +67,8 @@ async fn ask_for(
         });
         match question.await {
             Ok(digest) => memory.confirm(key, Some(digest)),
-            Err(problem) if problem.unreachable => {
+            // What is broken says nothing of what the tag is.
+            Err(problem) if problem.unreachable || problem.reason == BROKEN_IMAGE => {
                 *silent.entry(reference.repository()).or_default() += 1;
                 lacking.get_or_insert(problem);
             }

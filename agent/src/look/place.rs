@@ -13,8 +13,8 @@ use voxsync_source::git::GitUrl;
 pub(crate) use access::{Access, SecretName};
 pub(crate) use finding::{Finding, Found, JudgedBy};
 pub(crate) use reason::{
-    BAD_CREDENTIALS, BAD_REFERENCE, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING, READING_BUILD_TIMES,
-    TOO_MANY_REQUESTS, UNAUTHORIZED, UNREACHABLE, problem, unusable,
+    BAD_CREDENTIALS, BAD_REFERENCE, BROKEN_IMAGE, IMAGE_UNAVAILABLE, NOT_FOUND, OF_ONE_TAG, PLATFORM_MISSING,
+    READING_BUILD_TIMES, TOO_MANY_REQUESTS, UNAUTHORIZED, UNREACHABLE, problem, unusable,
 };
 pub(crate) use want::{FieldQuery, TagQuery, Want};
 

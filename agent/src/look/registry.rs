@@ -11,9 +11,12 @@ use voxsync_source::registry::{Subject, TagList};
 use super::{
     awaits::Sought,
     builds::{Builds, TAGS_A_LOOK},
+    confirm::SILENT_TAGS_LIMIT,
     image::{found, resolve},
     memory::{Elected, Memory},
-    place::{Access, BAD_REFERENCE, Finding, Found, READING_BUILD_TIMES, TagQuery, Want, unusable},
+    place::{
+        Access, BAD_REFERENCE, Finding, Found, OF_ONE_TAG, READING_BUILD_TIMES, TagQuery, Want, unusable,
+    },
     tools::Tools,
 };
 
@@ -70,7 +73,9 @@ pub(crate) async fn listed(
     for _ in 0..=wanted.len() / TAGS_A_LOOK {
         match builds.read(tools, (repository, access), &wanted).await {
             Ok(()) => break,
-            Err(problem) if problem.reason == READING_BUILD_TIMES => builds.begin(tags.tags()),
+            Err(problem) if problem.reason == READING_BUILD_TIMES => {
+                builds.begin(tags.tags());
+            }
             Err(problem) => return Err(problem.message),
         }
     }
@@ -89,10 +94,10 @@ async fn list(
     let tags = tools
         .ask((repository, access), Subject::Names, |client| async move { client.list_tags(previous).await })
         .await?;
-    if !previous.is_some_and(|previous| tags.is_unchanged_since(previous)) {
+    let is_to_ask_again = memory.builds.begin(tags.tags());
+    if is_to_ask_again || !previous.is_some_and(|previous| tags.is_unchanged_since(previous)) {
         memory.elected.clear();
     }
-    memory.builds.begin(tags.tags());
     memory.tags = Some(tags.clone());
     Ok(tags)
 }
@@ -114,20 +119,29 @@ async fn best(
         },
     };
     memory.elected.insert(want.clone(), elected.clone());
-    let (mut images, mut problem): (Vec<Found>, Option<SourceProblem>) = (Vec::new(), None);
+    let (mut images, mut problem, mut silent) = (Vec::new(), None::<SourceProblem>, 0);
     for tag in &elected.tags {
         let Ok(reference) = CodeReference::new(repository, Some(tag), None) else { continue };
-        // A registry that gave one of them no answer is not asked for the others at once.
-        let is_silent = problem.as_ref().is_some_and(|problem| problem.unreachable);
-        if is_silent && !memory.knows(&(reference.clone(), access.clone())) {
+        let is_known = memory.knows(&(reference.clone(), access.clone()));
+        if silent >= SILENT_TAGS_LIMIT && !is_known {
             continue;
         }
         match resolve(tools, memory, want, &reference, access).await {
             Ok(facts) => {
+                silent = if is_known { silent } else { 0 };
                 images.push(Found { source_revision: Some(tag.clone()), ..found(&reference, &facts) });
             }
-            // What the best one lacks is said.
-            Err(lacking) => problem = problem.or(Some(lacking)),
+            Err(lacking) => {
+                silent += match lacking.reason.as_str() {
+                    reason if OF_ONE_TAG.contains(&reason) => 1,
+                    // It is the registry that has no answer, whatever the tag.
+                    _ if lacking.unreachable => SILENT_TAGS_LIMIT,
+                    _ => 0,
+                };
+                // What the best one lacks is said, unless the look did not come to all of them.
+                let is_said = |said: &SourceProblem| said.unreachable || !lacking.unreachable;
+                problem = problem.filter(is_said).or(Some(lacking));
+            }
         }
     }
     let mut images = images.into_iter();
@@ -188,3 +202,7 @@ async fn follow(
     };
     Ok(Finding { image: Some(image), revision: Some(tag.to_owned()), ..Finding::default() })
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -14,7 +14,7 @@ use super::{
     clients::Clients,
     github::AppTokens,
     place::{
-        Access, BAD_CREDENTIALS, BAD_REFERENCE, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING,
+        Access, BAD_CREDENTIALS, BAD_REFERENCE, BROKEN_IMAGE, IMAGE_UNAVAILABLE, NOT_FOUND, PLATFORM_MISSING,
         TOO_MANY_REQUESTS, UNAUTHORIZED, UNREACHABLE, problem, unusable,
     },
 };
@@ -186,6 +186,7 @@ fn sort(problem: &Problem) -> (&'static str, bool) {
         Problem::RepositoryNotFound => (NOT_FOUND, true),
         Problem::TagNotFound { .. } | Problem::DigestNotFound { .. } => (IMAGE_UNAVAILABLE, false),
         Problem::NotAnImage { .. } => ("NotAnImage", false),
+        Problem::BrokenContent { .. } | Problem::DigestMismatch { .. } => (BROKEN_IMAGE, false),
         Problem::PlatformMissing { .. } => (PLATFORM_MISSING, false),
         Problem::TooManyRequests { .. } => (TOO_MANY_REQUESTS, true),
         _ => (UNREACHABLE, true),

@@ -166,7 +166,8 @@ async fn a_github_that_gives_no_token_holds_up_nobody_who_has_a_login() {
     let commit = repository.commit("code", "127.0.0.1:1/code:v1", "one");
     let server = GitServer::http(&repository, guard, Transport::Plain);
     let login = json!({"username": "user", "password": "right"});
-    let secrets = [("login", login), ("app", GitHub::create().secret())];
+    let origin = format!("https://{}", silent.local_addr().unwrap());
+    let secrets = [("login", login), ("app", GitHub::create().secret_at(&origin))];
     let tools = tools(&secrets, Registries::default(), &folder).await;
 
     let place = |url: &str, secret| Place::Git {
@@ -176,7 +177,7 @@ async fn a_github_that_gives_no_token_holds_up_nobody_who_has_a_login() {
     };
     let field = FieldQuery { path: "code".to_owned(), ..FieldQuery::default() };
     let want = || Want::Named { field: field.clone(), image: access(None) };
-    let of_app = |number| place(&format!("https://{}/{number}.git", silent.local_addr().unwrap()), "app");
+    let of_app = |number| place(&format!("{origin}/{number}.git"), "app");
     let hung = join_all((0..MANY).map(|number| look(&tools, of_app(number), want().into())));
     let own = look(&tools, place(&server.url(), "login"), want().into());
     let found = while_they_hang(hung, own).await;

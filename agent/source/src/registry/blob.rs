@@ -29,7 +29,7 @@ impl RegistryClient {
             response = sent.map_err(|error| transport::problem(&error, &target))?;
         }
         let missing = Problem::DigestNotFound { digest: digest.to_owned() };
-        let bytes = body::read(accepted(response, missing).await?, limit_bytes).await?;
+        let bytes = body::content(accepted(response, missing).await?, limit_bytes).await?;
         let actual = sha256_digest(&bytes);
         if actual != digest {
             return Err(Problem::DigestMismatch { expected: digest.to_owned(), actual });

@@ -18,6 +18,16 @@ pub(super) async fn read(mut response: Response, limit_bytes: usize) -> Result<V
     Ok(body)
 }
 
+/// Reads what was pushed there: that it is too large is no fault of who gives it.
+pub(super) async fn content(response: Response, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
+    read(response, limit_bytes).await.map_err(|problem| match problem {
+        Problem::TooLarge { limit_bytes, .. } => {
+            Problem::BrokenContent { detail: format!("it has more than {limit_bytes} bytes") }
+        }
+        problem => problem,
+    })
+}
+
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 const MAX_CODE_CHARACTERS: usize = 40;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Platform, Problem, RegistryClient, transport};
+use super::{Platform, Problem, RegistryClient};
 
 const MAX_CONFIG_BYTES: usize = 4 << 20;
 /// Builders that make the same image from the same input set a time like the first second of 1970, which says nothing.
@@ -32,9 +32,8 @@ pub(super) fn build_time(text: &str) -> Option<Timestamp> {
 impl RegistryClient {
     pub(super) async fn config(&self, digest: &str) -> Result<Config, Problem> {
         let bytes = self.blob(digest, MAX_CONFIG_BYTES).await?;
-        serde_json::from_slice(&bytes).map_err(|_| Problem::InvalidAnswer {
-            host: transport::host_and_port(&self.base),
-            detail: "the configuration of the image is not JSON of the right shape".to_owned(),
+        serde_json::from_slice(&bytes).map_err(|_| Problem::BrokenContent {
+            detail: "its configuration is not JSON of the right shape".to_owned(),
         })
     }
 }

@@ -12,7 +12,6 @@ use super::{
     Attempt, Platform, Problem, RegistryClient, RegistryError, body,
     client::{Question, accepted},
     image::{self, ACCEPT_MANIFESTS, Content, Facts, Image, Member, NoImage, bounded},
-    transport,
 };
 
 const MAX_MANIFEST_BYTES: usize = 4 << 20;
@@ -98,13 +97,12 @@ impl RegistryClient {
     }
 
     async fn facts_of(&self, reference: &str, wanted: Wanted<'_>) -> Result<ManifestFacts, Problem> {
-        let Manifest { digest, body, content_type, address } = self.manifest(reference).await?;
-        let Image { media_type, content, facts } = read_image(&body, content_type.as_deref(), &address)?;
+        let Manifest { digest, body, content_type } = self.manifest(reference).await?;
+        let Image { media_type, content, facts } = read_image(&body, content_type.as_deref())?;
         let (config_digest, facts, is_index) = match content {
             Content::Image { config_digest } => (config_digest, facts, false),
             Content::Index { images } => {
-                let (config_digest, of_image) =
-                    self.member(&member(&images, wanted.platform)?.digest).await?;
+                let (config_digest, of_image) = self.of_index(&images, wanted.platform).await?;
                 (config_digest, facts.or(of_image), true)
             }
         };
@@ -113,16 +111,44 @@ impl RegistryClient {
         if platform.is_some() || (wanted.created && created.is_none()) {
             let config = self.config(&config_digest).await?;
             if let Some(platform) = platform.filter(|platform| !config.platform.is_what(platform)) {
-                return Err(platform_missing(platform, [&config.platform].into_iter()));
+                return Err(platform_missing(platform, &[config.platform]));
             }
             created = created.or(config.created());
         }
         Ok(ManifestFacts { digest, media_type, is_index, created, revision, source, version, config_digest })
     }
 
+    /// The image of an index that is for a platform, or its first. An index may leave open for what an image is: then the
+    /// configuration says it (as for containerd, `images/image.go`).
+    async fn of_index(
+        &self,
+        images: &[Member],
+        wanted: Option<&Platform>,
+    ) -> Result<(String, Facts), Problem> {
+        let Some(wanted) = wanted else {
+            let none = || Problem::NotAnImage { what: "an index without an image in it".to_owned() };
+            return self.member(&images.first().ok_or_else(none)?.digest).await;
+        };
+        let is_for = |member: &&Member| member.platform.as_ref().is_some_and(|it| it.is_what(wanted));
+        if let Some(member) = images.iter().find(is_for) {
+            return self.member(&member.digest).await;
+        }
+        let mut present: Vec<Platform> = images.iter().filter_map(|member| member.platform.clone()).collect();
+        let open = images.iter().filter(|member| member.platform.is_none());
+        for member in open.take(MAX_OPENED_IMAGES) {
+            let (config_digest, facts) = self.member(&member.digest).await?;
+            let platform = self.config(&config_digest).await?.platform;
+            if platform.is_what(wanted) {
+                return Ok((config_digest, facts));
+            }
+            present.push(platform);
+        }
+        Err(platform_missing(wanted, &present))
+    }
+
     async fn member(&self, digest: &str) -> Result<(String, Facts), Problem> {
-        let Manifest { body, content_type, address, .. } = self.manifest(digest).await?;
-        let image = read_image(&body, content_type.as_deref(), &address)?;
+        let Manifest { body, content_type, .. } = self.manifest(digest).await?;
+        let image = read_image(&body, content_type.as_deref())?;
         match image.content {
             Content::Image { config_digest } => Ok((config_digest, image.facts)),
             Content::Index { .. } => Err(Problem::NotAnImage { what: "an index of indexes".to_owned() }),
@@ -131,12 +157,8 @@ impl RegistryClient {
 
     pub(super) async fn manifest(&self, reference: &str) -> Result<Manifest, Problem> {
         let (address, missing) = self.manifest_address(reference)?;
-        let question = Question {
-            method: Method::GET,
-            address: address.clone(),
-            accept: ACCEPT_MANIFESTS,
-            if_none_match: None,
-        };
+        let question =
+            Question { method: Method::GET, address, accept: ACCEPT_MANIFESTS, if_none_match: None };
         let response = accepted(self.ask(&question).await?, missing).await?;
         let expected = if is_digest(reference) {
             Some(reference.to_owned())
@@ -146,11 +168,11 @@ impl RegistryClient {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type =
             content_type.and_then(|value| value.split(';').next()).map(|value| value.trim().to_owned());
-        let body = body::read(response, MAX_MANIFEST_BYTES).await?;
+        let body = body::content(response, MAX_MANIFEST_BYTES).await?;
         let digest = sha256_digest(&body);
         match expected {
             Some(expected) if expected != digest => Err(Problem::DigestMismatch { expected, actual: digest }),
-            _ => Ok(Manifest { digest, body, content_type, address }),
+            _ => Ok(Manifest { digest, body, content_type }),
         }
     }
 
@@ -171,39 +193,25 @@ impl RegistryClient {
 
 const MAX_SHOWN_CHARACTERS: usize = 150;
 const MAX_SHOWN_PLATFORMS: usize = 10;
+/// How many images of an index are opened to see for what they are.
+const MAX_OPENED_IMAGES: usize = 10;
 
 /// A manifest as it came, with its true digest.
 pub(super) struct Manifest {
     digest: String,
     pub(super) body: Vec<u8>,
     content_type: Option<String>,
-    address: Url,
 }
 
-fn member<'a>(images: &'a [Member], wanted: Option<&Platform>) -> Result<&'a Member, Problem> {
-    let is_wanted = |member: &&Member| {
-        wanted.is_none_or(|wanted| member.platform.as_ref().is_some_and(|platform| platform.is_what(wanted)))
-    };
-    match (images.iter().find(is_wanted), wanted) {
-        (Some(member), _) => Ok(member),
-        (None, Some(wanted)) => {
-            Err(platform_missing(wanted, images.iter().filter_map(|member| member.platform.as_ref())))
-        }
-        (None, None) => Err(Problem::NotAnImage { what: "an index without an image in it".to_owned() }),
-    }
-}
-
-fn platform_missing<'a>(wanted: &Platform, present: impl Iterator<Item = &'a Platform>) -> Problem {
-    let present: Vec<String> = present.take(MAX_SHOWN_PLATFORMS).map(ToString::to_string).collect();
+fn platform_missing(wanted: &Platform, present: &[Platform]) -> Problem {
+    let present: Vec<String> = present.iter().take(MAX_SHOWN_PLATFORMS).map(ToString::to_string).collect();
     Problem::PlatformMissing { wanted: wanted.to_string(), present: bounded(&present.join(", ")) }
 }
 
-fn read_image(body: &[u8], content_type: Option<&str>, address: &Url) -> Result<Image, Problem> {
+fn read_image(body: &[u8], content_type: Option<&str>) -> Result<Image, Problem> {
     image::read(body, content_type).map_err(|fault| match fault {
         NoImage::Other(what) => Problem::NotAnImage { what },
-        NoImage::Broken(detail) => {
-            Problem::InvalidAnswer { host: transport::host_and_port(address), detail: detail.to_owned() }
-        }
+        NoImage::Broken(detail) => Problem::BrokenContent { detail: detail.to_owned() },
     })
 }
 

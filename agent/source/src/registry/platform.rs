@@ -21,8 +21,10 @@ pub struct PlatformError(String);
 impl Platform {
     /// Whether an image for this platform is what somebody wants who may leave the variant open.
     pub(super) fn is_what(&self, wanted: &Self) -> bool {
-        let same = (&self.os, &self.architecture) == (&wanted.os, &wanted.architecture);
-        same && (wanted.variant.is_none() || wanted.variant() == self.variant())
+        let ((architecture, variant), (wanted_architecture, wanted_variant)) =
+            (self.machine(), wanted.machine());
+        (&self.os, architecture) == (&wanted.os, wanted_architecture)
+            && (wanted.variant.is_none() || variant == wanted_variant)
     }
 
     /// Attestations beside images have a platform that is none.
@@ -30,11 +32,18 @@ impl Platform {
         self.os == "unknown"
     }
 
-    /// Without those that say nothing (containerd, `platforms/database.go`).
-    fn variant(&self) -> Option<&str> {
-        match (self.architecture.as_str(), self.variant.as_deref()?) {
-            ("arm64", "v8") | ("amd64", "v1") | (_, "") => None,
-            (_, variant) => Some(variant),
+    /// Architecture and variant, whatever their spelling (containerd, `platforms/database.go`, `normalizeArch`).
+    fn machine(&self) -> (&str, &str) {
+        match (self.architecture.as_str(), self.variant.as_deref().unwrap_or_default()) {
+            ("arm64" | "aarch64", "" | "8" | "v8" | "v8.0") => ("arm64", ""),
+            ("aarch64", variant) => ("arm64", variant),
+            ("amd64", "v1") | ("x86_64" | "x86-64", _) => ("amd64", ""),
+            ("arm", "" | "7") | ("armhf", _) => ("arm", "v7"),
+            ("arm", "6") | ("armel", _) => ("arm", "v6"),
+            ("arm", "5") => ("arm", "v5"),
+            ("arm", "8") => ("arm", "v8"),
+            ("i386", _) => ("386", ""),
+            machine => machine,
         }
     }
 }
@@ -78,7 +87,15 @@ mod tests {
     #[case("linux/arm64", "linux/arm64/v8", true)]
     #[case("linux/arm/v6", "linux/arm/v7", false)]
     #[case("linux/arm/v7", "linux/arm", true)]
-    #[case("linux/arm", "linux/arm/v7", false)]
+    #[case("linux/arm", "linux/arm/v7", true)]
+    #[case("linux/arm/7", "linux/arm/v7", true)]
+    #[case("linux/arm/6", "linux/arm/v6", true)]
+    #[case("linux/arm", "linux/arm/v6", false)]
+    #[case("linux/armel", "linux/arm/v6", true)]
+    #[case("linux/arm64/8", "linux/arm64/v8", true)]
+    #[case("linux/aarch64", "linux/arm64", true)]
+    #[case("linux/amd64/v3", "linux/amd64/v1", false)]
+    #[case("linux/i386", "linux/386", true)]
     #[case("windows/amd64", "linux/amd64", false)]
     #[case("linux/arm64", "linux/amd64", false)]
     fn fitting(#[case] image: Platform, #[case] wanted: Platform, #[case] fits: bool) {

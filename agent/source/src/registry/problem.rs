@@ -199,6 +199,14 @@ pub enum Problem {
         /// Of what came.
         actual: String,
     },
+    /// A manifest or a blob that cannot be one. Who gives it may be well, and so may all else that is there.
+    #[error(
+        "what is there is broken ({detail}); push it again, or see what a proxy before the registry makes of it"
+    )]
+    BrokenContent {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// Something else than an image.
     #[error(
         "it is not an image but {what}; code images are built with `COPY environments/ /` and pushed as images"

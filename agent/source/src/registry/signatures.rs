@@ -87,9 +87,7 @@ impl RegistryClient {
         let hexadecimal = digest.strip_prefix("sha256:").filter(|_| is_digest(digest));
         let beside = format!("sha256-{}", hexadecimal.ok_or(Problem::NotAReference)?);
         let mut found = Found::default();
-        if let Some(bytes) = self.artifact(&format!("{beside}.sig")).await? {
-            self.add_layers(&bytes, &mut found).await?;
-        }
+        self.add_artifact(&format!("{beside}.sig"), &mut found).await?;
         let artifacts = match self.referrers(digest).await? {
             Some(artifacts) => artifacts,
             None => match self.artifact(&beside).await? {
@@ -98,13 +96,18 @@ impl RegistryClient {
             },
         };
         for artifact in artifacts.into_iter().take(ARTIFACTS_LIMIT) {
-            match self.artifact(&artifact.digest).await {
-                Ok(Some(bytes)) => self.add_layers(&bytes, &mut found).await?,
-                Ok(None) => {}
-                Err(problem) => found.add_unreadable(problem)?,
-            }
+            self.add_artifact(&artifact.digest, &mut found).await?;
         }
         Ok(found.signatures)
+    }
+
+    /// The signatures that an artifact holds, where there is one.
+    async fn add_artifact(&self, reference: &str, found: &mut Found) -> Result<(), Problem> {
+        match self.artifact(reference).await {
+            Ok(Some(manifest)) => self.add_layers(&manifest, found).await,
+            Ok(None) => Ok(()),
+            Err(problem) => found.add_unreadable(problem),
+        }
     }
 
     async fn add_layers(&self, manifest: &[u8], found: &mut Found) -> Result<(), Problem> {
@@ -254,7 +257,7 @@ impl Found {
     fn add_unreadable(&mut self, problem: Problem) -> Result<(), Problem> {
         match problem {
             Problem::DigestMismatch { .. }
-            | Problem::TooLarge { .. }
+            | Problem::BrokenContent { .. }
             | Problem::DigestNotFound { .. }
             | Problem::InvalidAnswer { .. } => {
                 self.add(0, FoundSignature::Unreadable(problem.to_string()));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{
-    Method, StatusCode, Url,
+    Method, Response, StatusCode, Url,
     header::{ETAG, HeaderValue, LINK},
 };
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub struct TagList {
     pages: Vec<Arc<Page>>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Page {
     address: Url,
     etag: Option<HeaderValue>,
@@ -40,7 +40,7 @@ struct Page {
 
 /// Tags in one text, each with a line of its own: a thousand repositories with hundreds of tags are half a million
 /// texts otherwise.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 struct Tags {
     lines: Box<str>,
     count: usize,
@@ -159,11 +159,16 @@ impl RegistryClient {
         };
         let response = self.ask(&question).await?;
         if let (StatusCode::NOT_MODIFIED, Some(known)) = (response.status(), known) {
-            return Ok(Arc::clone(known));
+            // The same tags may have got a page after them: what the headers say is news (RFC 9111, 4.3.4 and 3.2).
+            return Ok(match linked(address, &response)? {
+                Some(next) if known.next.as_ref() != Some(&next) => {
+                    Arc::new(Page { next: Some(next), ..Page::clone(known) })
+                }
+                _ => Arc::clone(known),
+            });
         }
         let response = accepted(response, Problem::RepositoryNotFound).await?;
-        let links = response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-        let next = next_page(address, links)?;
+        let next = linked(address, &response)?;
         let etag = response.headers().get(ETAG).cloned();
         let body = body::read(response, MAX_PAGE_BYTES).await?;
         let tags = Tags::read(&body).map_err(|_| Problem::InvalidAnswer {
@@ -173,6 +178,11 @@ impl RegistryClient {
         let page = Page { address: address.clone(), etag, next, tags };
         Ok(known.filter(|known| ***known == page).map_or_else(|| Arc::new(page), Arc::clone))
     }
+}
+
+/// Where a list goes on, as the headers of an answer say it.
+fn linked(address: &Url, answer: &Response) -> Result<Option<Url>, Problem> {
+    next_page(address, answer.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use voxsync_promotion::SourceProblem;
 pub(crate) const IMAGE_UNAVAILABLE: &str = SourceProblem::IMAGE_UNAVAILABLE;
 /// The reason of a problem: what is named is for other machines, until another image is pushed.
 pub(crate) const PLATFORM_MISSING: &str = "PlatformMissing";
+/// The reason of a problem: what is named is there, and cannot be an image.
+pub(crate) const BROKEN_IMAGE: &str = "BrokenImage";
 /// The reason of a problem: the login is refused.
 pub(crate) const UNAUTHORIZED: &str = "Unauthorized";
 /// The reason of a problem: there is no such repository.
@@ -19,8 +21,17 @@ pub(crate) const BAD_REFERENCE: &str = "BadReference";
 /// The reason of a problem: the login cannot be used.
 pub(crate) const BAD_CREDENTIALS: &str = "BadCredentials";
 /// Reasons for which an image that is named may be there at the next look.
-pub(super) const OF_AN_IMAGE: [&str; 6] =
-    [IMAGE_UNAVAILABLE, PLATFORM_MISSING, UNAUTHORIZED, BAD_CREDENTIALS, UNREACHABLE, TOO_MANY_REQUESTS];
+pub(super) const OF_AN_IMAGE: [&str; 7] = [
+    IMAGE_UNAVAILABLE,
+    PLATFORM_MISSING,
+    BROKEN_IMAGE,
+    UNAUTHORIZED,
+    BAD_CREDENTIALS,
+    UNREACHABLE,
+    TOO_MANY_REQUESTS,
+];
+/// Reasons for which one tag cannot be had, and others of a list that was read can.
+pub(crate) const OF_ONE_TAG: [&str; 2] = [UNREACHABLE, UNAUTHORIZED];
 /// The reason of a problem: the next look goes on where this one had to end.
 pub(crate) const READING_BUILD_TIMES: &str = SourceProblem::READING_BUILD_TIMES;
 

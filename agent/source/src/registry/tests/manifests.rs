@@ -154,6 +154,59 @@ async fn content_must_have_its_digest() {
     }
 }
 
+/// What is wrong with one image says nothing about its registry.
+#[rstest]
+#[case::digest(image(&json!({})).replace("sha256:", "sha512:"), "its manifest names a digest that is no sha256")]
+#[case::text("<html>".to_owned(), "its manifest is not JSON of the right shape")]
+#[case::configuration(image(&json!({})), "its configuration is not JSON of the right shape")]
+#[case::large(image(&json!({})).replace(&digest("config"), &digest("large")), "it has more than 4194304 bytes")]
+#[tokio::test]
+async fn broken_images(#[case] manifest: String, #[case] detail: &str) {
+    let registry = Registry::start(move |seen| match seen.path.rsplit_once('/').unwrap() {
+        (_, "v1") => answer(200, &[], manifest.clone()),
+        (_, name) if name == digest("large") => answer(200, &[], vec![b' '; 5 << 20]),
+        _ => answer(200, &[], "config"),
+    })
+    .await;
+    let wanted = Wanted { created: true, ..Wanted::default() };
+    let error = registry.client(Login::Anonymous).resolve_for("v1", wanted).await.unwrap_err();
+    assert_eq!(error.problem, Problem::BrokenContent { detail: detail.to_owned() });
+}
+
+/// As containerd takes them: an index need not say for what its images are.
+#[rstest]
+#[case("linux/arm64", Ok(1))]
+#[case("linux/amd64", Ok(0))]
+#[case("linux/s390x", Err("linux/amd64, linux/arm64"))]
+#[tokio::test]
+async fn the_configuration_says_for_what_an_image_is_where_its_index_does_not(
+    #[case] platform: Platform,
+    #[case] expected: Result<usize, &str>,
+) {
+    let configs = ["amd64", "arm64"]
+        .map(|architecture| json!({"os": "linux", "architecture": architecture}).to_string());
+    let images = configs.clone().map(|config| image(&json!({})).replace(&digest("config"), &digest(&config)));
+    let members =
+        images.clone().map(|image| json!({"mediaType": OCI_MANIFEST, "digest": digest(&image), "size": 1}));
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}).to_string();
+    let texts: Vec<String> = configs.iter().chain(&images).cloned().collect();
+    let registry = Registry::start(move |seen| match seen.path.rsplit_once('/').unwrap() {
+        (_, "v1") => answer(200, &[], index.clone()),
+        (_, name) => answer(200, &[], texts.iter().find(|text| digest(text) == name).unwrap().clone()),
+    })
+    .await;
+    let wanted = Wanted { platform: Some(&platform), ..Wanted::default() };
+    let found = registry.client(Login::Anonymous).resolve_for("v1", wanted).await;
+    match (found, expected) {
+        (Ok(facts), Ok(number)) => assert_eq!(facts.config_digest, digest(&configs[number])),
+        (Err(error), Err(present)) => {
+            let present = present.to_owned();
+            assert_eq!(error.problem, Problem::PlatformMissing { wanted: platform.to_string(), present });
+        }
+        (found, _) => panic!("{found:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_helm_chart_is_not_code() {
     let chart = image(&json!({}))

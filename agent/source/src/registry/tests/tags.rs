@@ -1,6 +1,6 @@
 //! Lists of tags over several pages.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rstest::rstest;
 
@@ -67,6 +67,34 @@ async fn an_unchanged_look_is_one_request_a_page_and_a_changed_page_is_seen() {
     assert_eq!(changed.tags().collect::<Vec<_>>(), ["v1.0.0", "v1.1.0", "v1.2.0", "newest", "v0.9.0"]);
     assert!(!changed.is_unchanged_since(&again));
     assert_eq!(registry.take().len(), 3);
+}
+
+/// A page that was full and the last one, and a tag that comes after it: the body of that page is as before.
+#[tokio::test]
+async fn an_unchanged_page_that_is_no_longer_the_last_is_seen() {
+    let has_more = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&has_more);
+    let registry = Registry::start(move |seen| {
+        if seen.path != FIRST {
+            return tags_answer(&["v9"], &[]);
+        }
+        let mut headers = vec![("etag", "\"1\"")];
+        headers.extend(now.load(Ordering::SeqCst).then_some(("link", "<?n=1000&last=v1>; rel=\"next\"")));
+        match seen.header("if-none-match") {
+            Some("\"1\"") => answer(304, &headers, ""),
+            _ => tags_answer(&["v1"], &headers),
+        }
+    })
+    .await;
+    let client = registry.client(Login::Anonymous);
+    let first = client.list_tags(None).await.unwrap();
+    has_more.store(true, Ordering::SeqCst);
+    let second = client.list_tags(Some(&first)).await.unwrap();
+    assert_eq!(second.tags().collect::<Vec<_>>(), ["v1", "v9"]);
+    registry.take();
+    let third = client.list_tags(Some(&second)).await.unwrap();
+    assert!(third.is_unchanged_since(&second) && !second.is_unchanged_since(&first));
+    assert_eq!(registry.take()[0].header("if-none-match"), Some("\"1\""), "its body is not sent again");
 }
 
 #[tokio::test]
