@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io,
+    io::{self, Read as _, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -38,14 +38,28 @@ const MAX_REPOSITORIES: usize = 256;
 const MAX_CACHE_BYTES_IN_ALL: u64 = 1024 * MIB;
 /// How often a lock that somebody else holds is tried again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+/// The longest text of a size.
+const MAX_SIZE_BYTES: u64 = 20;
 /// How the names of repositories and of their locks end.
 const REPOSITORY: &str = "git";
 const LOCK: &str = "lock";
 
 /// The cached repository of one remote, for as long as nobody else may use it.
+///
+/// Its lock holds how large it was when it was used last, so that nobody else has to look. There is nothing in it while
+/// the repository is used, nor after somebody died over it.
 pub(super) struct Cache {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        // Without it the size is unknown, and measured where it is needed.
+        if let Ok((bytes, _)) = size(&self.path) {
+            let _ = self.lock.write_all(bytes.to_string().as_bytes());
+        }
+    }
 }
 
 /// How every repository is opened: nothing but its own files, and bounds on what it may cost.
@@ -62,10 +76,10 @@ impl Cache {
         let path = folder.join(BASE64.encode(Sha256::digest(remote.url.as_str()))).with_extension(REPOSITORY);
         loop {
             if let Some(lock) = try_lock(&path.with_extension(LOCK)).map_err(unusable)? {
-                mark_used(&lock).map_err(unusable)?;
+                lock.set_len(0).and_then(|()| mark_used(&lock)).map_err(unusable)?;
                 let others = MAX_REPOSITORIES - usize::from(!path.exists());
                 make_room(folder, others, MAX_CACHE_BYTES_IN_ALL).map_err(unusable)?;
-                return Ok(Self { path, _lock: lock });
+                return Ok(Self { path, lock });
             }
             let pause = async {
                 tokio::time::sleep(LOCK_INTERVAL).await;
@@ -124,9 +138,10 @@ fn make_room(folder: &Path, most: usize, most_bytes: u64) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == REPOSITORY) {
-            let used = fs::metadata(path.with_extension(LOCK)).and_then(|lock| lock.modified()).ok();
+            let lock = path.with_extension(LOCK);
+            let used = fs::metadata(&lock).and_then(|lock| lock.modified()).ok();
             // In one that is in use, files come and go.
-            let bytes = size(&path).map_or(0, |(bytes, _)| bytes);
+            let bytes = known_size(&lock).or_else(|| Some(size(&path).ok()?.0)).unwrap_or_default();
             repositories.push((used, path, bytes));
         }
     }
@@ -150,6 +165,13 @@ fn make_room(folder: &Path, most: usize, most_bytes: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How many bytes the repository of a lock has, if that is known.
+fn known_size(lock: &Path) -> Option<u64> {
+    let mut text = String::new();
+    File::open(lock).ok()?.take(MAX_SIZE_BYTES).read_to_string(&mut text).ok()?;
+    text.parse().ok()
 }
 
 /// Whether a repository may go on growing.
@@ -220,6 +242,26 @@ mod tests {
         drop(in_use);
         make_room(folder.path(), 0, 0).unwrap();
         assert!(!paths[4].exists(), "nobody uses it any more");
+    }
+
+    #[test]
+    fn how_large_a_repository_is_is_measured_by_who_used_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = repository(folder.path(), 0, 0);
+        let lock = path.with_extension(LOCK);
+        let cache = Cache { path: path.clone(), lock: try_lock(&lock).unwrap().unwrap() };
+        assert_eq!(known_size(&lock), None);
+        fs::write(path.join("objects"), [0; 1_000]).unwrap();
+        drop(cache);
+        assert_eq!(known_size(&lock), Some(1_000));
+        // What came there in no use is not looked for.
+        fs::write(path.join("objects"), [0; 5_000]).unwrap();
+        make_room(folder.path(), 1, 1_000).unwrap();
+        assert!(path.exists());
+        // Nothing is known where somebody died.
+        fs::write(&lock, "").unwrap();
+        make_room(folder.path(), 1, 1_000).unwrap();
+        assert!(!path.exists());
     }
 
     #[test]

@@ -27,6 +27,23 @@ async fn many_may_read_at_once() {
     assert_eq!(read(&remote, &newest, &cache).await.unwrap().bytes, b"5");
 }
 
+#[tokio::test]
+async fn nothing_is_known_of_a_size_before_it_is_measured() {
+    let repository = GitRepository::create();
+    let (_server, remote) = serve("http", &repository);
+    let cache = tempfile::tempdir().unwrap();
+    let mut sizes = Vec::new();
+    for round in 0..2 {
+        repository.commit(FILE, &round.to_string(), "again");
+        let revision = look(&remote, &production()).await.unwrap();
+        read(&remote, &revision, &cache).await.unwrap();
+        let mut entries = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
+        let lock = entries.find(|path| path.is_file()).unwrap();
+        sizes.push(fs::read_to_string(lock).unwrap().parse::<u64>().unwrap());
+    }
+    assert!(sizes[0] < sizes[1], "each read leaves what it fetched: {sizes:?}");
+}
+
 #[rstest]
 #[case::no_repository("HEAD")]
 #[case::no_objects("objects")]
