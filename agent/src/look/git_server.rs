@@ -6,7 +6,10 @@ use voxsync_promotion::SourceProblem;
 use voxsync_source::git::{GitError, GitHubApp, GitLogin, GitProblem, GitRemote, GitUrl};
 
 use super::{
-    place::{Access, BAD_CREDENTIALS, BAD_REFERENCE, NOT_FOUND, UNAUTHORIZED, UNREACHABLE, problem},
+    place::{
+        Access, BAD_CREDENTIALS, BAD_REFERENCE, NOT_FOUND, TOO_MANY_REQUESTS, UNAUTHORIZED, UNREACHABLE,
+        problem,
+    },
     tools::{Tools, credential_problem},
 };
 use crate::credentials::{git_login, github_app};
@@ -55,9 +58,11 @@ impl Source<'_> {
             remote.login = self.tools.apps.login(app, &remote).await.map_err(|error| self.failure(&error))?;
         }
         // Who waits for a login holds up nobody.
-        let _admission = self.tools.git_pace.admit(self.url.host()).await;
+        let admission = self.tools.git_pace.admit(self.url.host()).await;
         let login = remote.login.clone();
-        let answer = question(remote).await.map_err(|error| self.failure(&error));
+        let answer = question(remote).await;
+        admission.end(&answer);
+        let answer = answer.map_err(|error| self.failure(&error));
         if let (Err(failure), Some(app)) = (&answer, &entry.app)
             && failure.problem.reason == UNAUTHORIZED
         {
@@ -140,6 +145,7 @@ fn sort(problem: &GitProblem) -> (&'static str, bool) {
         | GitProblem::FileTooLarge { .. }
         | GitProblem::FileRefused(_) => (BAD_REFERENCE, false),
         GitProblem::CertificateSecret(..) => (BAD_CREDENTIALS, true),
+        GitProblem::AskLater { status: 400..500, .. } => (TOO_MANY_REQUESTS, true),
         _ => (UNREACHABLE, true),
     }
 }

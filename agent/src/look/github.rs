@@ -61,8 +61,10 @@ impl AppTokens {
             Kept::Failure { count, .. } => *count,
             Kept::Token(_) | Kept::Nothing => 0,
         };
-        let _admission = self.pace.admit(remote.url.host()).await;
-        match git::github_token(app, remote, Timestamp::now()).await {
+        let admission = self.pace.admit(remote.url.host()).await;
+        let answer = git::github_token(app, remote, Timestamp::now()).await;
+        admission.end(&answer);
+        match answer {
             Ok(token) => {
                 let login = token.login();
                 *kept = Kept::Token(token);
@@ -102,7 +104,8 @@ impl AppTokens {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
-    use futures::future::join_all;
+    use futures::{FutureExt as _, future::join_all};
+    use rstest::rstest;
     use voxsync_fixtures::{CertificateAuthority, Fault, GitHub, GitRepository, GitServer, Transport};
 
     use super::*;
@@ -128,16 +131,17 @@ mod tests {
         }
     }
 
-    fn app(github: &GitHub) -> GitHubApp {
+    /// The App at the host of this URL.
+    fn app(github: &GitHub, url: &str) -> GitHubApp {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let secret = github.secret();
+        let secret = github.secret_at(url);
         let text = |key: &str| secret[key].as_str().unwrap().to_owned();
         GitHubApp {
             app: text("githubAppID"),
             installation: text("githubAppInstallationID").parse().unwrap(),
             private_key_pem: text("githubAppPrivateKey"),
-            base_url: None,
+            base_url: Some(text("githubAppBaseURL")),
         }
     }
 
@@ -146,16 +150,16 @@ mod tests {
         let (github, repository) = (GitHub::create(), GitRepository::create());
         let authority = CertificateAuthority::create();
         let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
-        let (tokens, app) = (AppTokens::default(), app(&github));
+        let tokens = AppTokens::default();
         // They take connections, and say nothing.
         let silent =
             (1..=SILENT_HOSTS).map(|number| TcpListener::bind((Ipv4Addr::new(127, 0, 1, number), 0)));
         let silent: Vec<TcpListener> = silent.map(Result::unwrap).collect();
         let hung = silent.iter().map(async |silent| {
             let url = format!("https://{}/code.git", silent.local_addr().unwrap());
-            tokens.login(&app, &remote(&url, &authority)).await
+            tokens.login(&app(&github, &url), &remote(&url, &authority)).await
         });
-        let well = remote(&server.url(), &authority);
+        let (app, well) = (app(&github, &server.url()), remote(&server.url(), &authority));
         tokio::select! {
             biased;
             _ = join_all(hung) => panic!("what hangs has ended"),
@@ -165,12 +169,42 @@ mod tests {
         }
     }
 
+    #[rstest]
+    #[case(429, Some("retry-after"), 60)]
+    #[case(403, Some("retry-after"), 60)]
+    #[case(429, None, 1)]
+    #[tokio::test]
+    async fn a_github_that_wants_to_be_asked_later_is(
+        #[case] status: u16,
+        #[case] header: Option<&'static str>,
+        #[case] seconds: u64,
+    ) {
+        let (github, repository) = (GitHub::create(), GitRepository::create());
+        let authority = CertificateAuthority::create();
+        let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
+        let (remote, app) = (remote(&server.url(), &authority), app(&github, &server.url()));
+        let tokens = AppTokens::default();
+        let headers = header.map(|name| (name, "60")).into_iter().collect();
+        server.answer(Fault { path: "access_tokens", status, headers, times: 1 });
+        let error = tokens.login(&app, &remote).await.unwrap_err();
+        assert!(
+            matches!(error.problem, GitProblem::AskLater { retry_after, .. }
+                if retry_after.map(|rest| rest.as_secs()) == header.map(|_| seconds)),
+            "{error}"
+        );
+        assert!(tokens.pace.is_resting(remote.url.host()));
+        // It is not asked for another App either.
+        let other = GitHubApp { installation: 1, ..app };
+        assert!(tokens.login(&other, &remote).now_or_never().is_none());
+        assert_eq!(server.requests().len(), 1);
+    }
+
     #[tokio::test]
     async fn a_failure_is_an_answer_for_a_while_and_a_token_until_it_is_refused() {
         let (github, repository) = (GitHub::create(), GitRepository::create());
         let authority = CertificateAuthority::create();
         let server = GitServer::github(&repository, &github, Transport::Tls(authority.issue()));
-        let (remote, app) = (remote(&server.url(), &authority), app(&github));
+        let (remote, app) = (remote(&server.url(), &authority), app(&github, &server.url()));
         let (tokens, asked) = (AppTokens::default(), || server.requests().len());
         server.answer(Fault { path: "access_tokens", status: 500, headers: vec![], times: 1 });
         let error = tokens.login(&app, &remote).await.unwrap_err();
@@ -183,7 +217,7 @@ mod tests {
         assert_eq!((error.url, asked()), (other.url, 1), "each is told of its own repository");
 
         // Another App has failures of its own: this one is a name of the same.
-        let again = GitHubApp { base_url: Some(format!("{}/api/v3", origin(&server))), ..app };
+        let again = GitHubApp { base_url: Some(format!("{}/api/v3/", origin(&server))), ..app };
         let first = tokens.login(&again, &remote).await.unwrap();
         tokens.forget(&again, &remote, &GitLogin::Anonymous);
         assert_eq!(tokens.login(&again, &remote).await.unwrap(), first);

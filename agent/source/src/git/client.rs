@@ -11,10 +11,10 @@ use super::{GitProblem, GitRemote, error::clean};
 pub(super) fn open(remote: &GitRemote) -> Result<Client, GitProblem> {
     let mut builder = Client::builder().redirect(redirect::Policy::none()).referer(false);
     if let Some(pem) = &remote.ca_pem {
-        let refused = |error: reqwest::Error| GitProblem::CertificateSecret("ca.crt", root_cause(&error));
+        let refused = |error: reqwest::Error| GitProblem::CertificateSecret("the CA", root_cause(&error));
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(refused)?;
         if certificates.is_empty() {
-            return Err(GitProblem::CertificateSecret("ca.crt", "no certificate in it".to_owned()));
+            return Err(GitProblem::CertificateSecret("the CA", "no certificate in it".to_owned()));
         }
         builder = builder.tls_certs_merge(certificates);
     }

@@ -3,6 +3,8 @@
 //! Texts that come from outside (a server's answer, ssh's words, names in a tree) are bounded and have their
 //! control characters taken out before they get here: see [`clean`].
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use super::{GitUrl, github::AppProblem};
@@ -48,6 +50,16 @@ pub enum GitProblem {
     /// The server redirects. Redirects are not followed: a login is for the host it was given for.
     #[error("the server redirects to {0}: if that is right, put it into `url`")]
     Redirected(String),
+    /// The server wants fewer requests.
+    #[error("the server wants to be asked later (HTTP {status}{})", said.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
+    AskLater {
+        /// The HTTP status.
+        status: u16,
+        /// What it said, if that is known.
+        said: Option<String>,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
     /// Another HTTP status than the protocol has.
     #[error("the server answers HTTP {0}")]
     HttpStatus(u16),

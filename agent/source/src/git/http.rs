@@ -22,7 +22,10 @@ use reqwest::{
 };
 
 use super::{GitLogin, GitProblem, GitRemote, client, error::clean, line::Line};
-use crate::Traffic;
+use crate::{
+    Traffic,
+    pace::{Wish, wish},
+};
 
 /// The most that is sent in one request: a list of wanted prefixes or commits.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -255,6 +258,9 @@ impl Read for ResponseHeaders {
 fn refusal(response: &Response, asked_with_login: bool) -> Option<GitProblem> {
     let status = response.status();
     let how = || format!("HTTP {}", status.as_u16());
+    if let Wish::Rest(retry_after) = wish(status, response.headers()) {
+        return Some(GitProblem::AskLater { status: status.as_u16(), said: None, retry_after });
+    }
     match status {
         StatusCode::OK => None,
         StatusCode::UNAUTHORIZED if asked_with_login => Some(GitProblem::LoginRefused(how())),

@@ -6,7 +6,7 @@
 //! follows no symlink, submodule or redirect, and reads no Git configuration of the user or machine.
 //!
 //! Reading order: `url`, `remote`, `image`, `error` (the values); `refs` (what a look decides); `line`, `client`, `http`, `ssh`, `github`,
-//! `connect`, `fetch` (how bytes get here); `cache`, `local`, `tree`, `read` (what is done with them).
+//! `connect`, `fetch` (how bytes get here); `manners` (when not to ask); `cache`, `local`, `tree`, `read` (what is done with them).
 
 mod cache;
 mod client;
@@ -20,6 +20,7 @@ mod http;
 mod image;
 mod line;
 mod local;
+mod manners;
 mod private_key;
 mod read;
 mod refs;

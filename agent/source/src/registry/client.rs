@@ -7,13 +7,12 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION},
 };
 
-use crate::{Pace, Traffic, lock::lock};
+use crate::{Pace, Traffic, lock::lock, pace::retry_after};
 
 use super::{
     Attempt, Login, Problem, RegistryError, Repository,
     body::{self, ErrorBody},
     line::Line,
-    retry_after::retry_after,
     transport,
 };
 

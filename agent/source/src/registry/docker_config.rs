@@ -15,22 +15,20 @@ const MAX_SECRET_BYTES: usize = 1 << 20;
 const MAX_STORE_CHARACTERS: usize = 64;
 const DOCKER_HUB_KEY_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
-/// A Secret that is no Docker configuration. Never quotes the Secret.
+/// A Docker configuration that is none, wherever it came from. Never quotes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DockerConfigError {
     /// Not JSON, or not of the right shape.
-    #[error(
-        "the Secret is not a Docker configuration; make one with `kubectl create secret docker-registry`"
-    )]
+    #[error("it is not a Docker configuration, which is JSON with logins in `auths`")]
     Shape,
     /// `auth` is not `base64(user:password)`.
-    #[error("the Secret's entry for {key:?} has an `auth` that is not base64 of user:password")]
+    #[error("its entry for {key:?} has an `auth` that is not base64 of user:password")]
     Auth {
         /// The entry.
         key: String,
     },
-    /// The Secret is larger than Kubernetes allows.
-    #[error("the Secret has {bytes} bytes, more than {MAX_SECRET_BYTES}")]
+    /// Larger than Kubernetes allows a Secret to be.
+    #[error("it has {bytes} bytes, more than {MAX_SECRET_BYTES}")]
     TooLarge {
         /// Its size.
         bytes: usize,

@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, Url, redirect};
 
-use super::{Problem, RegistryOptions, retry_after::retry_after, transport};
-use crate::{Pace, Traffic, traffic::host_and_port};
+use super::{Problem, RegistryOptions, transport};
+use crate::{
+    Pace, Traffic,
+    pace::{Wish, wish},
+    traffic::host_and_port,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than the usual interval between looks, so that the next one finds the connection open.
@@ -30,7 +34,7 @@ impl Line {
         let authorities = match ca_pem {
             Some(pem) => {
                 let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-                found.ok_or_else(|| unusable("`ca.crt` holds no PEM certificate"))?
+                found.ok_or_else(|| unusable("the CA holds no PEM certificate"))?
             }
             None => Vec::new(),
         };
@@ -68,11 +72,9 @@ impl Line {
         let mut sent = request.send().await;
         self.traffic.exchanged(address, &sent);
         if let Ok(response) = &mut sent {
-            let asked = retry_after(response.headers());
-            match response.status() {
-                StatusCode::TOO_MANY_REQUESTS => admission.refused(asked),
-                status if status.is_server_error() && asked.is_some() => admission.refused(asked),
-                _ => admission.answered(),
+            match wish(response.status(), response.headers()) {
+                Wish::Rest(asked) => admission.refused(asked),
+                Wish::Nothing => admission.answered(),
             }
             response.extensions_mut().insert(Arc::new(admission));
         }

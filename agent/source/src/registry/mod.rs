@@ -27,7 +27,6 @@ pub mod own_logins;
 mod platform;
 mod problem;
 mod repository;
-mod retry_after;
 mod signatures;
 mod tags;
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub enum OwnLoginError {
         reason: String,
     },
     /// A file holds something else.
-    #[error("{} is not a Docker configuration that can be used: {reason}", path.display())]
+    #[error("the Docker configuration {} cannot be used: {reason}", path.display())]
     DockerConfig {
         /// The file.
         path: PathBuf,

@@ -211,7 +211,8 @@ async fn a_docker_configuration_is_read_at_each_use_and_comes_first() {
     assert_eq!(login("two.example/code").await, Ok(Some(basic("AWS", "a token"))));
     fs::write(&path, "hunter2").unwrap();
     let message = login("one.example/code").await.unwrap_err().to_string();
-    assert!(message.contains("docker.json") && !message.contains("hunter2"), "{message}");
+    assert!(message.contains("docker.json cannot be used: it is not a Docker configuration"), "{message}");
+    assert!(!message.contains("hunter2") && !message.contains("Secret"), "{message}");
     fs::remove_file(&path).unwrap();
     assert!(login("one.example/code").await.unwrap_err().to_string().starts_with("cannot read "));
 }

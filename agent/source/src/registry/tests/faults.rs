@@ -51,6 +51,7 @@ async fn an_endless_body_is_cut_off() {
     let client = registry.client(Login::Anonymous);
     let expected = Problem::TooLarge { host: registry.host.clone(), limit_bytes: 4 << 20 };
     assert_eq!(client.list_tags(None).await.unwrap_err().problem, expected);
+    let expected = Problem::BrokenContent { detail: "it has more than 4194304 bytes".to_owned() };
     assert_eq!(client.resolve("v1").await.unwrap_err().problem, expected);
 }
 
@@ -107,7 +108,7 @@ async fn plain_http_where_tls_is_expected() {
 }
 
 #[rstest]
-#[case(Some("no certificate"), None, "`ca.crt` holds no PEM certificate")]
+#[case(Some("no certificate"), None, "the CA holds no PEM certificate")]
 #[case(
     Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
     None,

@@ -34,6 +34,9 @@ async fn logins_over_http() {
 #[case(403, None, "does not let this login read the repository (HTTP 403)")]
 #[case(404, None, "there is no such repository, or this login may not see it (HTTP 404)")]
 #[case(503, None, "the server answers HTTP 503")]
+#[case(503, Some(("retry-after", "7")), "the server wants to be asked later (HTTP 503)")]
+#[case(429, None, "the server wants to be asked later (HTTP 429)")]
+#[case(403, Some(("retry-after", "7")), "the server wants to be asked later (HTTP 403)")]
 #[case(200, None, "what answers there is not a Git server: it sends no content type")]
 #[case(200, Some(("content-type", "text/html")), "not a Git server: it sends text/html")]
 #[case(
@@ -70,7 +73,7 @@ async fn certificates_are_checked() {
     let other = GitRemote { ca_pem: Some(CertificateAuthority::create().pem()), ..good.clone() };
     assert_eq!(problem(&other).await, GitProblem::CertificateUnknownAuthority);
     let junk = GitRemote { ca_pem: Some("junk".to_owned()), ..good };
-    assert!(matches!(problem(&junk).await, GitProblem::CertificateSecret("ca.crt", _)));
+    assert!(matches!(problem(&junk).await, GitProblem::CertificateSecret("the CA", _)));
 }
 
 #[tokio::test]
