@@ -6,7 +6,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use voxsync_crds::code_sync::Webhook;
 use voxsync_source::{
     git::{GitHubApp, GitLogin, PRIVATE_KEY_NAMES, has_passphrase},
-    registry::{Login, Repository, docker_config},
+    registry::{
+        Login, Repository,
+        docker_config::{self, DockerConfigError},
+    },
 };
 
 use crate::look::place::SecretName;
@@ -187,7 +190,11 @@ pub(crate) fn registry_login(
 ) -> Result<Login, CredentialProblem> {
     if let Some(config) = DOCKER_CONFIG_KEYS.iter().find_map(|key| keys.bytes(key)) {
         let login = docker_config::login_for(config, repository).map_err(|error| {
-            CredentialProblem::Unusable { secret: keys.name.clone(), reason: error.to_string() }
+            let advice = match error {
+                DockerConfigError::Shape => "; make one with `kubectl create secret docker-registry`",
+                _ => "",
+            };
+            CredentialProblem::Unusable { secret: keys.name.clone(), reason: format!("{error}{advice}") }
         })?;
         return login.ok_or_else(|| CredentialProblem::NoLoginFor {
             secret: keys.name.clone(),
