@@ -44,10 +44,10 @@ impl Held {
 /// What a spec names: each field is called after what it names.
 fn collect(value: &Value, named: &mut BTreeSet<(&'static str, String)>) {
     for (field, member) in value.as_object().into_iter().flatten() {
-        let reference = match field.as_str() {
-            "imagePullSecret" => Some(("Secret", member)),
-            field if field.ends_with("ecretRef") => member.get("name").map(|name| ("Secret", name)),
-            field if field.ends_with("onfigMapRef") => member.get("name").map(|name| ("ConfigMap", name)),
+        let reference = match field.to_lowercase().as_str() {
+            "imagepullsecret" => Some(("Secret", member)),
+            field if field.ends_with("secretref") => member.get("name").map(|name| ("Secret", name)),
+            field if field.ends_with("configmapref") => member.get("name").map(|name| ("ConfigMap", name)),
             _ => None,
         };
         if let Some((kind, name)) = reference {
