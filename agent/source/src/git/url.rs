@@ -76,9 +76,7 @@ impl FromStr for GitUrl {
     type Err = GitUrlError;
 
     fn from_str(text: &str) -> Result<Self, GitUrlError> {
-        if text.len() > MAX_URL_BYTES {
-            return Err(GitUrlError::Malformed("it is longer than 2048 bytes"));
-        }
+        bounded(text)?;
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(GitUrlError::Malformed("it has a space or a control character in it"));
         }
@@ -123,8 +121,17 @@ impl FromStr for GitUrl {
             Place::Ssh { .. } => text.to_owned(),
             Place::Http | Place::Git { .. } | Place::File(_) => url.to_bstring().to_string(),
         };
+        // What is shown can be read again: some characters are longer in it.
+        bounded(&text)?;
         Ok(Self { text, host, place })
     }
+}
+
+fn bounded(text: &str) -> Result<(), GitUrlError> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(GitUrlError::Malformed("it is longer than 2048 bytes"));
+    }
+    Ok(())
 }
 
 /// The host, in characters that can be an argument of a program without being an option of it; an IPv6 address without
@@ -213,6 +220,16 @@ mod tests {
         let error = text.parse::<GitUrl>().unwrap_err().to_string();
         assert!(error.contains(reason), "{text}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_shown_is_refused() {
+        let written = |count| format!("https://git.example/{}", "ü".repeat(count));
+        let shown = written(300).parse::<GitUrl>().unwrap();
+        assert!(shown.as_str().len() > written(300).len() && shown.as_str().parse() == Ok(shown.clone()));
+        assert!(written(900).len() < MAX_URL_BYTES);
+        let error = written(900).parse::<GitUrl>().unwrap_err().to_string();
+        assert!(error.contains("longer than 2048 bytes"), "{error}");
     }
 
     #[test]
