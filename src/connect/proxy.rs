@@ -13,6 +13,10 @@ use kube::config::Kubeconfig;
 /// The protocols of proxies that are spoken.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
+/// Where SOCKS proxies are whose URL names no port, as Go has it.
+const SOCKS_PORT: &str = ":1080";
+const HTTPS_PORT: u16 = 443;
+
 /// A proxy, and who says that it is on the way. Shows no login.
 #[derive(Clone, Debug)]
 pub(super) struct Proxy {
@@ -22,8 +26,10 @@ pub(super) struct Proxy {
 
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.at.uri().to_string();
-        write!(formatter, "the proxy {} ({})", address.trim_end_matches('/'), self.said_by)
+        let (uri, said_by) = (self.at.uri(), self.said_by);
+        let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
+        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        write!(formatter, "the proxy {scheme}://{host}{port} ({said_by})")
     }
 }
 
@@ -45,7 +51,7 @@ pub(super) fn on_the_way(
     variable: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<Option<Proxy>> {
     if let Some(url) = of_kubeconfig {
-        let at = Matcher::builder().all(url).build().intercept(server);
+        let at = Matcher::builder().all(as_meant(url)).build().intercept(server);
         let Some(at) = at.filter(is_spoken) else {
             bail!(
                 "the `proxy-url` of the kubeconfig is not that of a proxy; for example http://proxy.example:3128 (or https, socks5)"
@@ -61,9 +67,50 @@ pub(super) fn on_the_way(
     };
     // Plain HTTP is for what runs on this machine, as `kubectl proxy` does.
     let https = first(["HTTPS_PROXY", "https_proxy"]);
-    let matcher = Matcher::builder().https(https).no(first(["NO_PROXY", "no_proxy"])).build();
+    let Some(exceptions) = exceptions(&first(["NO_PROXY", "no_proxy"]), server) else { return Ok(None) };
+    let matcher = Matcher::builder().https(as_meant(&https)).no(exceptions).build();
     let at = matcher.intercept(server).filter(is_spoken);
     Ok(at.map(|at| Proxy { at, said_by: "`HTTPS_PROXY`; `NO_PROXY` names hosts that need none" }))
+}
+
+/// The URL of a proxy, so that everybody reads it as Go does: the last `@` ends the login, and SOCKS has a port of its own.
+fn as_meant(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("http", url), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (login, address) = match authority.rsplit_once('@') {
+        Some((login, address)) => (login.replace('@', "%40") + "@", address),
+        None => (String::new(), authority),
+    };
+    let is_without_port = scheme.starts_with("socks5") && port_of(address).is_none();
+    let port = if is_without_port { SOCKS_PORT } else { "" };
+    format!("{scheme}://{login}{address}{port}{path}")
+}
+
+/// The hosts that `NO_PROXY` names as far as they are about the port of this server; none where it names all.
+fn exceptions(list: &str, server: &Uri) -> Option<String> {
+    let port = server.port_u16().unwrap_or(HTTPS_PORT).to_string();
+    let mut exceptions = Vec::new();
+    for entry in list.split(',').map(str::trim) {
+        let (host, is_meant) = match port_of(entry) {
+            Some(of_entry) => (entry.rsplit_once(':').map_or(entry, |(host, _)| host), of_entry == port),
+            None => (entry, true),
+        };
+        if host == "*" && is_meant {
+            return None;
+        }
+        let host = host.strip_prefix('*').filter(|domain| domain.starts_with('.')).unwrap_or(host);
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        exceptions.extend(is_meant.then_some(host));
+    }
+    Some(exceptions.join(","))
+}
+
+/// The port behind a host; an IPv6 address without brackets has none.
+fn port_of(address: &str) -> Option<&str> {
+    let (host, port) = address.rsplit_once(':')?;
+    let is_address = host.contains(':') && !host.ends_with(']');
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && !is_address).then_some(port)
 }
 
 fn is_spoken(at: &Intercept) -> bool {
@@ -104,12 +151,21 @@ mod tests {
     #[case::lower_case(AWAY, None, &[("https_proxy", "proxy.example:3128")], OF_ENVIRONMENT)]
     #[case::empty(AWAY, None, &[("HTTPS_PROXY", ""), ("https_proxy", PROXY.1)], OF_ENVIRONMENT)]
     #[case::socks(AWAY, None, &[("HTTPS_PROXY", "socks5://s.example:1080")], Some("socks5://s.example:1080/"))]
+    #[case::socks_without_port(AWAY, None, &[("HTTPS_PROXY", "socks5://s.example")], Some("socks5://s.example:1080/"))]
+    #[case::an_odd_password(AWAY, None, &[("HTTPS_PROXY", "http://u:a@hunter2@proxy.example:3128")], OF_ENVIRONMENT)]
     #[case::of_plain_http(AWAY, None, &[("HTTP_PROXY", PROXY.1), ("ALL_PROXY", PROXY.1)], None)]
     #[case::to_plain_http("http://api.example:8001", None, &[PROXY], None)]
     #[case::junk(AWAY, None, &[("HTTPS_PROXY", "gopher://proxy.example")], None)]
     #[case::itself(AWAY, None, &[PROXY, ("NO_PROXY", "api.example")], None)]
     #[case::its_domain(AWAY, None, &[PROXY, ("no_proxy", "other, .example,,")], None)]
     #[case::all(AWAY, None, &[PROXY, ("NO_PROXY", "*")], None)]
+    #[case::all_and_an_address("https://203.0.113.7:6443", None, &[PROXY, ("NO_PROXY", "*")], None)]
+    #[case::all_of_a_domain(AWAY, None, &[PROXY, ("NO_PROXY", "*.example")], None)]
+    #[case::with_its_port(AWAY, None, &[PROXY, ("NO_PROXY", "api.example:6443")], None)]
+    #[case::with_another_port(AWAY, None, &[PROXY, ("NO_PROXY", "api.example:443")], OF_ENVIRONMENT)]
+    #[case::an_address_with_its_port("https://10.0.0.1", None, &[PROXY, ("NO_PROXY", "10.0.0.1:443")], None)]
+    #[case::of_ipv6("https://[2001:db8::1]", None, &[PROXY, ("NO_PROXY", "2001:db8::1")], None)]
+    #[case::of_ipv6_with_its_port("https://[2001:db8::1]", None, &[PROXY, ("NO_PROXY", "[2001:db8::1]:443")], None)]
     #[case::its_network("https://10.96.0.1", None, &[PROXY, ("NO_PROXY", "10.0.0.0/8")], None)]
     #[case::the_proxy(AWAY, None, &[PROXY, ("NO_PROXY", "proxy.example")], OF_ENVIRONMENT)]
     #[case::localhost("https://localhost:6443", None, &[PROXY], None)]
@@ -126,6 +182,15 @@ mod tests {
         let proxy = on_the_way_to(server, of_kubeconfig, variables).unwrap();
         assert_eq!(proxy.as_ref().map(|proxy| proxy.at.uri().to_string()).as_deref(), wanted);
         assert!(!proxy.is_some_and(|proxy| format!("{proxy} {proxy:?}").contains("hunter2")));
+    }
+
+    #[test]
+    fn the_last_at_sign_ends_the_login() {
+        let proxy =
+            on_the_way_to(AWAY, Some("http://us%20er:a@b@proxy.example:3128/"), &[]).unwrap().unwrap();
+        assert_eq!(proxy.at.uri().to_string(), "http://proxy.example:3128/");
+        assert_eq!(proxy.at.basic_auth().unwrap(), "Basic dXMgZXI6YUBi");
+        assert_eq!(proxy.to_string(), "the proxy http://proxy.example:3128 (`proxy-url` of the kubeconfig)");
     }
 
     #[rstest]
