@@ -35,6 +35,9 @@ fn unreadable(error: &Error) -> anyhow::Error {
         Error::DuplicateMappingKey { key: Some(key), location } => {
             anyhow!("line {}: {key} is there twice", location.line())
         }
+        Error::NonFiniteFloat { location, .. } => {
+            anyhow!("line {}: a number that is too large: put it in quotes, if it is a text", location.line())
+        }
         other => anyhow!("it is not YAML: {other}"),
     }
 }
@@ -70,13 +73,14 @@ mod tests {
     #[case::more_levels(&"[".repeat(1_000_000), "it is not YAML: ")]
     #[case::twice("data:\n  password: hunter2\n  password: hunter2", "line 3: password is there twice")]
     #[case::no_yaml("data:\n  password: 'hunter2\n", "it is not YAML: ")]
+    #[case::a_token_like_a_number("data:\n  password: 72e8411907", "line 2: a number that is too large")]
     #[case::tabs("data:\n\tpassword: hunter2\n", "it is not YAML: ")]
     #[case::of_a_type("data: {password: !!int hunter2}", "it is not YAML: ")]
     #[case::of_a_second_value("password: \"hunter2\"hunter2", "it is not YAML: ")]
     #[case::without_a_colon("data:\n  password: a\n  hunter2\n  b: c", "it is not YAML: ")]
     fn what_is_not_read_is_said_without_what_is_in_it(#[case] text: &str, #[case] wanted: &str) {
         let said = objects(text).unwrap_err().to_string();
-        assert!(said.contains(wanted) && !said.contains("hunter2"), "{said}");
+        assert!(said.contains(wanted) && !said.contains("hunter2") && !said.contains("72e84"), "{said}");
         assert!(!said.contains("Options") && said.lines().count() == 1, "{said}");
     }
 }

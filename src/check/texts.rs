@@ -14,11 +14,15 @@ const PLACES: [(&str, &str, bool); 4] = [
 /// Takes the line breaks out of what is in base64, as the API server does.
 ///
 /// # Errors
-/// The key whose value is no text, or not in base64; never the value.
+/// The key whose value is no text, or not in base64, or what has no keys; never a value.
 pub fn tidy(kind: &str, object: &mut Value) -> Result<(), String> {
     for (_, place, is_encoded) in PLACES.into_iter().filter(|(of_kind, ..)| *of_kind == kind) {
-        let texts = object.get_mut(place).and_then(Value::as_object_mut);
-        for (key, value) in texts.into_iter().flatten() {
+        let texts = match object.get_mut(place) {
+            Some(Value::Object(texts)) => texts,
+            None | Some(Value::Null) => continue,
+            Some(_) => return Err(format!("{place}: not a map of keys and texts")),
+        };
+        for (key, value) in texts {
             let Value::String(text) = value else {
                 return Err(format!("key {key}: not a text: put it in quotes"));
             };
@@ -57,7 +61,9 @@ mod tests {
             ),
             ("Secret", json!({"stringData": {"pin": 1234}}), Err("key pin: not a text: put it in quotes")),
             ("CodeSync", json!({"data": 5}), Ok(())),
-            ("Secret", json!({"data": [5]}), Ok(())),
+            ("Secret", json!({"data": null}), Ok(())),
+            ("Secret", json!({"data": ["hunter2"]}), Err("data: not a map of keys and texts")),
+            ("Secret", json!({"stringData": "hunter2"}), Err("stringData: not a map of keys and texts")),
         ] {
             assert_eq!(tidy(kind, &mut object), wanted.map_err(str::to_owned), "{object}");
         }
