@@ -40,7 +40,7 @@ pub use look::{NextLook, next_look};
 pub use metrics::Metrics;
 pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
-pub use tags::{RepositoryTags, digest_of, tags};
+pub use tags::{NoAnswer, RepositoryTags, digest_of, tags};
 pub use voxsync_promotion::{Gatekeeper, ripe_at};
 pub use voxsync_source::pause;
 

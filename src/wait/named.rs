@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::Client;
 use tokio::time::{Instant, sleep_until};
-use voxsync_agent::pause;
+use voxsync_agent::{NoAnswer, pause};
 use voxsync_crds::{CodeSync, code_sync::CodeSyncStatus, reference::is_tag};
 
 use super::selector::Selector;
@@ -62,16 +62,18 @@ impl Registry {
         }
         let asked = Box::pin(voxsync_agent::digest_of(client, code_sync, tag, &self.look.options));
         let answer = tokio::time::timeout(CALL_LIMIT, asked).await;
-        match answer.unwrap_or_else(|_| Err(format!("no answer within {CALL_LIMIT:?}"))) {
+        let silence =
+            |_| Err(NoAnswer { why: format!("no answer within {CALL_LIMIT:?}"), rest: Duration::ZERO });
+        match answer.unwrap_or_else(silence) {
             Ok(digest) => {
                 (self.compared, self.failures, self.said) = (Some(digests), 0, None);
                 *names = digest;
                 Ok(true)
             }
-            Err(why) => {
+            Err(NoAnswer { why, rest }) => {
                 self.failures += 1;
                 let pause = pause(FIRST_PAUSE, self.failures, LONGEST_PAUSE);
-                self.rests_until = Some(Instant::now() + pause.max(self.look.options.registries.pace.rest()));
+                self.rests_until = Some(Instant::now() + pause.max(rest));
                 let why = format!("whether tag {tag} is another name of that image is not known: {why}");
                 if self.said.as_ref() == Some(&why) {
                     return Ok(false);

@@ -76,14 +76,13 @@ impl Pace {
 
     /// Whether a host asked to be left alone now.
     pub fn is_resting(&self, host: &str) -> bool {
-        lock(&self.0.gates).get(host).is_some_and(|gate| !lock(&gate.host).rest(Instant::now()).is_zero())
+        !self.rest_of(host).is_zero()
     }
 
-    /// How long the host that wants to be left alone longest still does; zero where none does.
-    pub fn rest(&self) -> Duration {
-        let now = Instant::now();
-        let gates = lock(&self.0.gates);
-        gates.values().map(|gate| lock(&gate.host).rest(now)).max().unwrap_or_default()
+    /// How long a host still wants to be left alone; zero where it does not.
+    pub fn rest_of(&self, host: &str) -> Duration {
+        let gate = lock(&self.0.gates).get(host).cloned();
+        gate.map(|gate| lock(&gate.host).rest(Instant::now())).unwrap_or_default()
     }
 
     /// Waits until a host may be asked. It counts as asked until what is given back is dropped.

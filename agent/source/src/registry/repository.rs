@@ -58,7 +58,7 @@ impl Repository {
     }
 
     /// The host that answers; Docker Hub's is not the one in its names.
-    pub(super) fn api_host(&self) -> &str {
+    pub fn api_host(&self) -> &str {
         if self.host == DOCKER_HUB { DOCKER_HUB_API } else { &self.host }
     }
 }
