@@ -25,7 +25,7 @@ impl Predecessor {
 impl Asked<'_> {
     /// What is to say where no record is about it.
     pub(super) fn unrecorded(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
-        let fits = |it: &Predecessor| self.question.selector.fits(&it.facts);
+        let fits = |it: &Predecessor| self.is_about(&it.facts);
         let Some(Predecessor { facts, was }) = self.predecessors(releases).into_iter().find(fits) else {
             return self.unknown(was_seen, None);
         };

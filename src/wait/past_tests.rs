@@ -120,6 +120,79 @@ fn what_a_commit_brought_is_deployed_as_long_as_its_code_is() {
     expect(&ask(commit("a1b2"), None, &found, &[released], false), Waiting, "1 of 2 pods ready");
 }
 
+#[test]
+fn an_older_image_by_a_tag_that_is_to_come_is_waited_for() {
+    let of_old = |tag: &str| Selector::Tag(tag.to_owned(), Some(digest("v1.0.0")));
+    let mut found = at_rest("v2.0.0");
+    let not_yet = "the source has not named tag v2.1.0 yet";
+    for outcome in ["Released", "Superseded", "Failed", "RolledBack"] {
+        let releases = [release("v1.0.0", outcome, AT), release("v1.5.0", "Released", LATER)];
+        for was_seen in [false, true] {
+            expect(&ask(of_old("v2.1.0"), None, &found, &releases, was_seen), Unseen, not_yet);
+        }
+    }
+    // It is the last promotion's, or was only found there.
+    let mut last = found.clone();
+    last["status"]["promotion"] = json!({
+        "id": "p-v1.0.0", "candidate": candidate("v1.0.0"), "trigger": "Source", "startedAt": AT, "outcome": "Superseded",
+    });
+    expect(&ask(of_old("v2.1.0"), None, &last, &[], false), Unseen, not_yet);
+    expect(&ask(of_old("v1.9.0"), None, &last, &[], false), Superseded, "v1.0.0 was superseded");
+    let mut next = release("v2.0.0", "Released", AT);
+    (next["fromName"], next["from"]) = (json!("v1.0.0"), candidate("v1.0.0")["reference"].clone());
+    expect(&ask(of_old("v2.1.0"), None, &found, &[next.clone()], false), Unseen, not_yet);
+    expect(&ask(of_old("v1.9.0"), None, &found, &[next], false), Superseded, "before v2.0.0");
+
+    // Lower, never to be taken, in no order, or while something is pinned.
+    let releases = [release("v1.0.0", "Released", AT)];
+    for other in ["v1.9.0", "v2.1.0-rc.1", "production"] {
+        let says = format!("tag {other} names this image: v1.0.0 was deployed in all stages at");
+        expect(&ask(of_old(other), None, &found, &releases, false), Superseded, &says);
+    }
+    let mut pinned = found.clone();
+    pinned["spec"]["pin"] = json!({"reference": "r.io/code:v2.0.0"});
+    pinned["status"]["candidate"]["sourceRevision"] = Value::Null;
+    expect(&ask(of_old("v2.1.0"), None, &pinned, &releases, false), Superseded, "v1.0.0 was deployed");
+
+    // It is seen, taken, and outdone.
+    found["status"]["source"] = json!({"summary": "r.io/code", "revision": "v2.1.0", "changedAt": AT});
+    for was_seen in [false, true] {
+        let seen = ask(of_old("v2.1.0"), None, &found, &releases, was_seen);
+        expect(&seen, Waiting, "the source names tag v2.1.0, which is no candidate yet");
+    }
+    let higher = at_rest("v2.2.0");
+    expect(&ask(of_old("v2.1.0"), None, &higher, &[], false), Superseded, "v2.2.0 is higher");
+    expect(&ask(of_old("v2.1.0"), None, &higher, &releases, true), Superseded, "v1.0.0 was deployed");
+}
+
+#[test]
+fn what_ripens_is_waited_for_however_often_it_was_seen() {
+    let row = json!({"reason": "MinimumAge", "message": "v2.1.0 is old enough at noon"});
+    let mut found = at_rest("v2.0.0");
+    found["status"]["source"] = json!({"summary": "r.io/code", "revision": "v2.2.0", "changedAt": AT});
+    found["status"]["ripening"] = json!([candidate("v2.2.0"), candidate("v2.1.0")]);
+    found["status"]["waiting"] = json!([row]);
+    let commit = candidate("v2.1.0")["commit"].as_str().unwrap().to_owned();
+    let file = unordered(found.clone(), &json!({"file": {"path": "v"}}));
+    for name in [tag("v2.1.0"), Selector::Digest(digest("v2.1.0")), Selector::Commit(commit)] {
+        for (found, was_seen) in [(&found, false), (&found, true), (&file, false), (&file, true)] {
+            let known = ask(name.clone(), None, found, &[], was_seen);
+            expect(&known, Waiting, ", which is no candidate yet: v2.1.0 is old enough at noon");
+        }
+    }
+    // It ran before.
+    let releases = [release("v2.1.0", "Released", AT)];
+    for name in [tag("v2.1.0"), Selector::Digest(digest("v2.1.0"))] {
+        expect(&ask(name, None, &file, &releases, true), Waiting, "no candidate yet");
+    }
+    // More ripen than the status keeps.
+    found["status"]["ripening"] = json!([candidate("v2.2.0")]);
+    expect(&ask(tag("v2.1.0"), None, &found, &[], true), Unseen, "it names v2.2.0");
+    // What is lower than the candidate is not taken, however old it gets.
+    found["status"]["ripening"] = json!([candidate("v1.9.0")]);
+    expect(&ask(tag("v1.9.0"), None, &found, &[], false), Superseded, "v2.0.0 is higher");
+}
+
 /// The same CodeSync with a source that may name any tag at any time.
 fn unordered(mut found: Value, source: &Value) -> Value {
     found["spec"]["source"] = source.clone();

@@ -1,7 +1,8 @@
 //! What the records of the past say of what is waited for. Pure.
 //!
 //! A record tells what was. Where a source may name the same tag or digest again at any time, only a failure is an
-//! answer to whether that is deployed; a commit is named once.
+//! answer to whether that is deployed; a commit is named once. What an image was by another tag is no answer as long as the
+//! tag that is asked for is to come.
 
 use voxsync_crds::{
     code_release::CodeReleaseSpec,
@@ -28,7 +29,7 @@ impl Asked<'_> {
     /// What is to say of something that is neither deployed nor the candidate.
     pub(super) fn past(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
         let records = self.records(releases);
-        let fits = |record: &&Record<'_>| self.question.selector.fits(&record.facts);
+        let fits = |record: &&Record<'_>| self.is_about(&record.facts);
         let Some(Record { facts, outcome, failure, ended_at }) = records.iter().find(fits) else {
             return self.unrecorded(releases, was_seen);
         };
@@ -71,7 +72,9 @@ impl Asked<'_> {
 
     /// Whether that something was deployed is an answer to whether it is.
     pub(super) fn proves(&self, was_seen: bool) -> bool {
-        was_seen || self.is_ordered() || matches!(self.question.selector, Selector::Commit(_))
+        was_seen && !self.is_to_come()
+            || self.is_ordered()
+            || matches!(self.question.selector, Selector::Commit(_))
     }
 
     /// All records, the newest first.

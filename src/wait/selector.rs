@@ -49,6 +49,15 @@ impl Selector {
         }
     }
 
+    /// Whether the record is about what is waited for by nothing but its image, which another tag may name, too.
+    pub fn fits_image_only(&self, facts: &Facts) -> bool {
+        match self {
+            Self::Present | Self::Commit(_) => false,
+            Self::Digest(_) => self.fits(facts),
+            Self::Tag(tag, _) => self.fits(facts) && !Self::Tag(tag.clone(), None).fits(facts),
+        }
+    }
+
     /// What to say where the first digits of a commit fit several of the commits that are known.
     pub fn ambiguity(&self, known: impl Iterator<Item = Facts>) -> Option<String> {
         let Self::Commit(wanted) = self else { return None };

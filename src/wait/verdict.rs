@@ -159,8 +159,11 @@ impl Asked<'_> {
                 candidate.is_some_and(|it| is_same_code(&it.reference, &promotion.candidate.reference))
             }
             selector => {
-                selector.fits(&Facts::from(&promotion.candidate))
-                    || self.is_named(&promotion.candidate.reference)
+                let facts = Facts::from(&promotion.candidate);
+                // That one is of the past already, though it is the last.
+                let is_past = promotion.outcome == Some(Outcome::Superseded);
+                let fits = if is_past { self.is_about(&facts) } else { selector.fits(&facts) };
+                fits || self.is_named(&promotion.candidate.reference)
             }
         }
     }
