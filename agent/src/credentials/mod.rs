@@ -4,6 +4,7 @@
 //! for a minute, and read again at once when a server refuses it. Values never get into messages or logs; names of
 //! keys do.
 
+mod problem;
 mod remembered;
 mod secret;
 
@@ -13,12 +14,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use tokio::time::Instant;
 
+pub(crate) use problem::CredentialProblem;
 use remembered::{Key, Remembered};
-pub(crate) use secret::{
-    CredentialProblem, SecretKeys, Tls, check_pull_secret, check_webhook_secret, git_login, github_app,
-    registry_login,
-};
 use secret::{Kind, authorities, tls};
+pub(crate) use secret::{
+    SecretKeys, Tls, check_pull_secret, check_webhook_secret, git_login, github_app, registry_login,
+};
 
 use crate::{
     call::call,

@@ -12,6 +12,7 @@ use voxsync_source::{
     },
 };
 
+use super::CredentialProblem;
 use crate::look::place::SecretName;
 
 const DOCKER_CONFIG_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
@@ -38,7 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn named(self, name: SecretName<'_>) -> String {
+    pub(super) fn named(self, name: SecretName<'_>) -> String {
         format!("{self:?} {}/{}", name.namespace, name.name)
     }
 }
@@ -65,11 +66,11 @@ impl SecretKeys {
     /// All keys that have a value.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let files = self.values.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        files.filter(|(_, value)| !value.is_empty())
+        files.filter(|(_, value)| !is_empty(value))
     }
 
     fn bytes(&self, key: &str) -> Option<&[u8]> {
-        self.values.get(key).map(Vec::as_slice).filter(|value| !value.is_empty())
+        self.values.get(key).map(Vec::as_slice).filter(|value| !is_empty(value))
     }
 
     /// A value as text, without the line break at its end that `echo` leaves.
@@ -91,10 +92,18 @@ impl SecretKeys {
     }
 }
 
-/// The Secret and the names of its keys.
+/// Whether a value has no more than the line break that `echo` leaves.
+fn is_empty(value: &[u8]) -> bool {
+    value.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+/// The Secret and the names of its keys, and which of them are empty.
 impl fmt::Display for SecretKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.values.keys().map(String::as_str).take(SHOWN_KEYS_LIMIT).collect();
+        let shown = |(name, value): (&String, &Vec<u8>)| {
+            if is_empty(value) { format!("{name} (is empty)") } else { name.clone() }
+        };
+        let names: Vec<String> = self.values.iter().map(shown).take(SHOWN_KEYS_LIMIT).collect();
         let names =
             if names.is_empty() { "no keys".to_owned() } else { format!("the keys {}", names.join(", ")) };
         write!(formatter, "{} has {names}", self.name)
@@ -104,81 +113,6 @@ impl fmt::Display for SecretKeys {
 impl fmt::Debug for SecretKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self}")
-    }
-}
-
-/// Why there are no credentials.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CredentialProblem {
-    /// No such Secret.
-    #[error("{secret} does not exist: create it, or correct the reference to it")]
-    Missing {
-        /// Kind, namespace and name.
-        secret: String,
-    },
-    /// The API server refuses or fails.
-    #[error("{secret} cannot be read: {reason}")]
-    Unreadable {
-        /// Kind, namespace and name.
-        secret: String,
-        /// What the API server says.
-        reason: String,
-    },
-    /// It has other keys.
-    #[error("{secret}; what is needed: {needed}")]
-    Keys {
-        /// The Secret with the names of its keys.
-        secret: String,
-        /// The keys that would do.
-        needed: &'static str,
-    },
-    /// A key holds something else.
-    #[error("{secret} cannot be used: {reason}")]
-    Unusable {
-        /// Kind, namespace and name.
-        secret: String,
-        /// What is wrong, without the value.
-        reason: String,
-    },
-    /// A login without a host, for an image whose host is named elsewhere.
-    #[error(
-        "{secret}; needed is .dockerconfigjson (kubectl create secret docker-registry): {repository} is named by a \
-         file or a pin, and gets a login only if that says that it is for its host"
-    )]
-    NotBound {
-        /// The Secret with the names of its keys.
-        secret: String,
-        /// Which repository.
-        repository: String,
-    },
-    /// A Docker configuration for other hosts.
-    #[error("{secret} has no login for {repository}: add one for its host")]
-    NoLoginFor {
-        /// Kind, namespace and name.
-        secret: String,
-        /// Which repository.
-        repository: String,
-    },
-}
-
-impl CredentialProblem {
-    pub(crate) fn of_api(kind: Kind, name: SecretName<'_>, error: &kube::Error) -> Self {
-        let secret = kind.named(name);
-        match error {
-            kube::Error::Api(status) if status.is_not_found() => Self::Missing { secret },
-            kube::Error::Api(status) if status.is_forbidden() => Self::Unreadable {
-                secret,
-                reason: format!(
-                    "this account may not get it; give it the verb get on {kind:?}s of this name"
-                ),
-            },
-            _ => Self::Unreadable { secret, reason: "the API server did not give it".to_owned() },
-        }
-    }
-
-    /// Whether it is as if no Secret was named, to those who take it so.
-    pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::NoLoginFor { .. })
     }
 }
 

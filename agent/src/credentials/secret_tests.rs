@@ -17,6 +17,8 @@ const DOCKER: &str = r#"{"auths": {"ghcr.io": {"username": "u", "password": "hun
 #[case::token(&[("token", "hunter2")], Ok(Login::Bearer("hunter2".into())))]
 #[case::half(&[("username", "u")], Err("Secret puppet/login has the keys username; what is needed: .dockerconfigjson, or username and password, or token"))]
 #[case::empty(&[], Err("Secret puppet/login has no keys; what is needed: .dockerconfigjson, or username and password, or token"))]
+#[case::empty_token(&[("token", "")], Err("Secret puppet/login has the keys token (is empty); what is needed: .dockerconfigjson, or username and password, or token"))]
+#[case::empty_line(&[("username", "u"), ("password", "\n")], Err("Secret puppet/login has the keys password (is empty), username; what is needed: .dockerconfigjson, or username and password, or token"))]
 #[case::not_json(&[(".dockerconfigjson", "-----BEGIN CERTIFICATE-----")], Err("Secret puppet/login cannot be used: it is not a Docker configuration, which is JSON with logins in `auths`; make one with `kubectl create secret docker-registry`"))]
 #[case::other_host(&[(".dockerconfigjson", r#"{"auths": {}}"#)], Err("Secret puppet/login has no login for ghcr.io/a/b: add one for its host"))]
 fn registries(#[case] pairs: &[(&str, &str)], #[case] wanted: Result<Login, &str>) {
