@@ -1,5 +1,7 @@
 //! One look for one CodeSync, for people who try it: nothing is written, whoever asks.
 
+mod targets;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -7,10 +9,13 @@ use kube::{Client, ResourceExt as _};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeSync,
-    code_sync::{CandidateStatus, PromotionFailure, TargetKey},
+    code_sync::{CandidateStatus, PromotionFailure},
     reference::short_digest,
 };
-use voxsync_promotion::{ImageProblem, SourceProblem, TargetProblem, is_same, taken_first};
+use voxsync_promotion::{ImageProblem, SourceProblem, is_same, taken_first};
+
+pub use targets::CheckedTarget;
+use targets::targets;
 
 use crate::{
     Options,
@@ -21,7 +26,6 @@ use crate::{
         plan,
     },
     observe::{first_target, pull_secret},
-    target::Target,
 };
 
 /// What a CodeSync would find now.
@@ -55,15 +59,6 @@ pub struct Fault {
     pub message: String,
     /// Whether it is not there at all.
     pub is_missing: bool,
-}
-
-/// A target, and what its code says.
-#[derive(Clone, Debug)]
-pub struct CheckedTarget {
-    /// Which it is.
-    pub key: TargetKey,
-    /// The image, none where there is no code; or why it could not be written.
-    pub image: Result<Option<String>, Fault>,
 }
 
 /// What one look found.
@@ -167,20 +162,6 @@ fn failed(code_sync: &CodeSync, best: &CandidateStatus, purpose: Purpose) -> Opt
     })
 }
 
-fn targets(snapshot: &Snapshot, namespace: &str, code_sync: &CodeSync) -> Vec<CheckedTarget> {
-    let keys = snapshot.stage_targets(namespace, &code_sync.spec).into_iter().flatten();
-    let checked = keys.map(|key| {
-        let live = Target::find(snapshot, namespace, &key)
-            .and_then(|target| target.live(key.entry.as_ref(), snapshot.shapes().of(key.kind)));
-        let image = live.map(|live| live.image).map_err(|problem| Fault {
-            is_missing: problem.reason == TargetProblem::MISSING,
-            message: problem.message,
-        });
-        CheckedTarget { key, image }
-    });
-    checked.collect()
-}
-
 async fn sight(tools: &Tools, order: Order, obstacles: impl Fn(&Found) -> Vec<ImageProblem>) -> Sighted {
     let Order { place, want, verify, cadence: _ } = order;
     let job = Job {
@@ -191,7 +172,7 @@ async fn sight(tools: &Tools, order: Order, obstacles: impl Fn(&Found) -> Vec<Im
         kept: Vec::new(),
         sought: HashMap::new(),
         begun: Timestamp::now(),
-        memory: Memory::default(),
+        memory: Memory::of_one_look(),
     };
     let report = carry_out(tools, job).await;
     report.findings.into_iter().next().map(|(_, finding)| Sighted::of(finding, obstacles)).unwrap_or_default()

@@ -16,7 +16,7 @@ Of an image, manifest and signatures are read, and no layer: whether it can be p
 its first stage. In a cluster, an image that failed there before is said to have.
 
 With --file there is no cluster: CodeSyncs, Secrets, ConfigMaps, Configs and Servers are taken from the files. A target,
-or a Secret that no look needs, that is not among them is not checked.
+or a Secret that no look needs, that is not among them is not checked. Of CodeSyncs with one target, the first has it.
 
 In a cluster, Secrets are read with your rights; this tells whether voxsync may read one:
   kubectl auth can-i get secret/NAME -n puppet --as=system:serviceaccount:puppet:voxsync

@@ -1,11 +1,13 @@
-//! Each Secret or ConfigMap that a CodeSync names and that is among the files in another namespace than its own. Pure.
+//! Each Secret, ConfigMap or target that a CodeSync names and that is among the files in another namespace than its
+//! own. Pure.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use voxsync_agent::CheckedTarget;
 use voxsync_crds::code_sync::CodeSyncSpec;
 
-/// Each Secret and ConfigMap of the files.
+/// Each object of the files.
 #[derive(Debug, Default)]
 pub struct Held {
     /// The kind, the name and the namespace of each.
@@ -31,13 +33,33 @@ impl Held {
         let mut named = BTreeSet::new();
         collect(&serde_json::to_value(spec).unwrap_or_default(), &mut named);
         let elsewhere = |(kind, name): (&'static str, String)| {
-            let of = |object: &&(String, String, String)| object.0 == kind && object.1 == name;
-            let mut places = self.objects.iter().filter(of).map(|(_, _, place)| place);
-            let first = places.next()?;
-            let is_here = first == namespace || places.any(|place| place == namespace);
-            (!is_here).then(|| Elsewhere { kind, name, namespace: first.clone() })
+            let other = self.other_place(kind, &name, namespace)?.to_owned();
+            Some(Elsewhere { kind, name, namespace: other })
         };
         named.into_iter().filter_map(elsewhere).collect()
+    }
+
+    /// Says of a target of a CodeSync of this namespace that only another namespace has it.
+    pub fn place(&self, namespace: &str, target: &mut CheckedTarget) {
+        let (Some(key), Err(fault)) = (&target.key, &mut target.image) else { return };
+        let kind = key.kind.as_str();
+        let other = self.other_place(kind, &key.name, namespace).filter(|_| fault.is_missing);
+        if let Some(other) = other {
+            fault.is_missing = false;
+            fault.message = format!(
+                "it is among the files in namespace {other} only; a CodeSync writes to its own namespace, {namespace}: \
+                 correct one of the two (-n says where objects without a namespace are)"
+            );
+        }
+    }
+
+    /// Another namespace that has an object, where this one has not.
+    fn other_place(&self, kind: &str, name: &str, namespace: &str) -> Option<&str> {
+        let of = |object: &&(String, String, String)| object.0 == kind && object.1 == name;
+        let mut places = self.objects.iter().filter(of).map(|(_, _, place)| place.as_str());
+        let first = places.next()?;
+        let is_here = first == namespace || places.any(|place| place == namespace);
+        (!is_here).then_some(first)
     }
 }
 

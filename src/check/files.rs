@@ -1,13 +1,22 @@
 //! Manifests from files, in a sandbox of their own.
 
-use std::{borrow::Cow, collections::BTreeSet, path::PathBuf};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use anyhow::{Context as _, anyhow, bail};
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 use voxsync_cluster::{Scope, Snapshot};
 use voxsync_crds::{CodeSync, Config, Server};
-use voxsync_sandbox::{InstallError, Sandbox, SandboxOptions};
+use voxsync_sandbox::{Clock, InstallError, Sandbox, SandboxOptions};
 
 use super::{Subjects, documents, elsewhere::Held, is_meant, report::Report, texts, words};
 use crate::{demo::DEFINITIONS, input};
@@ -23,7 +32,7 @@ pub async fn read(
     namespace: Option<&str>,
     name: Option<&str>,
 ) -> anyhow::Result<Subjects> {
-    let sandbox = Sandbox::new(SandboxOptions::default());
+    let sandbox = Sandbox::new(SandboxOptions { clock: one_by_one(), ..SandboxOptions::default() });
     sandbox.install_manifests(DEFINITIONS)?;
     for (_, definition) in voxsync_crds::yaml::definitions() {
         sandbox.install_manifests(&voxsync_crds::yaml::to_yaml(&definition)?)?;
@@ -71,6 +80,16 @@ pub async fn read(
     }
     let snapshot = Snapshot::fetch(client.clone(), &Scope::All).await?;
     Ok(Subjects { client, snapshot, code_syncs, refused, held: Some(held) })
+}
+
+/// A clock by which each object is older than the next: of two CodeSyncs, the older one has a target.
+fn one_by_one() -> Clock {
+    let begun = Timestamp::now();
+    let second = AtomicI64::new(0);
+    Arc::new(move || {
+        let later = SignedDuration::from_secs(second.fetch_add(1, Ordering::Relaxed));
+        begun.saturating_add(later).unwrap_or(begun)
+    })
 }
 
 /// An object that a check reads.

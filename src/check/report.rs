@@ -42,8 +42,11 @@ enum Mark {
 
 impl Report {
     /// Of a look.
-    pub fn of(code_sync: &CodeSync, held: Option<&Held>, checked: Result<Checked, String>) -> Self {
+    pub fn of(code_sync: &CodeSync, held: Option<&Held>, mut checked: Result<Checked, String>) -> Self {
         let namespace = code_sync.namespace().unwrap_or_default();
+        if let (Some(held), Ok(checked)) = (held, &mut checked) {
+            checked.targets.iter_mut().for_each(|target| held.place(&namespace, target));
+        }
         Self {
             name: code_sync.name_any(),
             spec: Some(code_sync.spec.clone()),
@@ -134,20 +137,16 @@ impl Report {
                     };
                     say(self.mark(state), "secret", &harmless(&text));
                 }
-                for target in checked.targets.iter().take(NAMED_TARGETS_LIMIT) {
-                    let CheckedTarget { key, image } = target;
-                    let text = match (self.mark(image), image) {
-                        (Mark::Open, _) => not_checked(&key.to_string()),
-                        (_, Ok(Some(image))) => format!("{key} has {}", short(image)),
-                        (_, Ok(None)) => format!("{key} has no code of its own"),
-                        (_, Err(fault)) => format!("{key}: {}", message(&fault.message)),
-                    };
-                    say(self.mark(image), "target", &harmless(&text));
+                let (bad, others): (Vec<_>, Vec<_>) =
+                    checked.targets.iter().partition(|target| self.mark(&target.image) == Mark::Bad);
+                let mut targets = bad.into_iter().chain(others);
+                for target in targets.by_ref().take(NAMED_TARGETS_LIMIT) {
+                    let mark = self.mark(&target.image);
+                    say(mark, "target", &harmless(&target_text(target, mark)));
                 }
-                if let Some(more) =
-                    checked.targets.len().checked_sub(NAMED_TARGETS_LIMIT).filter(|more| *more > 0)
-                {
-                    say(Mark::Good, "target", &format!("and {more} more"));
+                if let Some(next) = targets.next() {
+                    let more = targets.count() + 1;
+                    say(self.mark(&next.image), "target", &format!("and {more} more"));
                 }
             }
         }
@@ -171,9 +170,10 @@ impl Report {
                     json!({"kind": kind, "name": name, "namespace": namespace})
                 });
                 report["elsewhere"] = elsewhere.collect();
-                let targets = checked.targets.iter().map(|CheckedTarget { key, image }| {
+                let targets = checked.targets.iter().map(|CheckedTarget { stage, key, image }| {
+                    let target = key.as_ref().map(ToString::to_string);
                     let known = image.as_ref().ok();
-                    self.with_state(json!({"target": key.to_string(), "image": known}), image)
+                    self.with_state(json!({"stage": stage, "target": target, "image": known}), image)
                 });
                 report["targets"] = targets.collect();
             }
@@ -187,6 +187,20 @@ impl Report {
             row["problem"] = json!(fault.message);
         }
         row
+    }
+}
+
+fn target_text(target: &CheckedTarget, mark: Mark) -> String {
+    let CheckedTarget { stage, key, image } = target;
+    let what = key.as_ref().map_or_else(|| format!("stage {stage}"), ToString::to_string);
+    match (mark, image) {
+        (Mark::Open, _) if key.is_none() => not_checked(&format!("what {what} selects")),
+        (Mark::Open, _) => not_checked(&what),
+        (_, Ok(_)) if key.is_none() => format!("{what} selects nothing now, and may (allowEmpty)"),
+        (_, Ok(Some(image))) => format!("{what} has {}", short(image)),
+        (_, Ok(None)) => format!("{what} has no code of its own"),
+        (_, Err(fault)) if fault.message.starts_with(&what) => message(&fault.message),
+        (_, Err(fault)) => format!("{what}: {}", message(&fault.message)),
     }
 }
 

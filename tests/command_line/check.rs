@@ -181,6 +181,52 @@ fn what_is_wrong_with_a_secret_of_a_file_is_said_with_its_key() {
 }
 
 #[test]
+fn targets_that_a_code_sync_would_not_get_are_crossed() {
+    let of = |name: &str, namespace: &str, target: Value| {
+        let mut code_sync = code_sync(&json!({"file": {"path": "/nowhere"}}), &json!({"target": target}));
+        code_sync["metadata"] = json!({"name": name, "namespace": namespace});
+        code_sync
+    };
+    let production = json!({"kind": "Config", "name": "production"});
+    let late = json!({"kind": "Config", "selector": {"matchLabels": {"ring": "late"}}});
+    let config = json!({
+        "apiVersion": "openvox.voxpupuli.org/v1alpha1", "kind": "Config", "metadata": {"name": "production", "namespace": "puppet"}, "spec": {},
+    });
+    let objects = [
+        of("first", "puppet", production.clone()),
+        of("another", "puppet", production.clone()),
+        of("selects", "puppet", late.clone()),
+        of("selects", "other", late),
+        of("astray", "other", production),
+        config,
+    ];
+    let said = text(&check(&list(&objects), &[]).stdout);
+    let target = |name: &str| {
+        let report = said.split("\n\n").find(|report| report.starts_with(&format!("{name}  ·")));
+        let row = report.and_then(|report| report.lines().find(|line| line.contains(" target ")));
+        row.unwrap_or_else(|| panic!("{name}: {said}")).trim().to_owned()
+    };
+    for (name, wanted) in [
+        ("puppet/first", "✔ target     Config/production has no code of its own"),
+        (
+            "puppet/another",
+            "✘ target     Config/production belongs to CodeSync first, which names it too: take it out of one of the two",
+        ),
+        (
+            "puppet/selects",
+            "✘ target     stage default: its selectors match no Config and no Server: label one, or correct the selector",
+        ),
+        ("other/selects", "– target     what stage default selects is not among the files: not checked"),
+        (
+            "other/astray",
+            "✘ target     Config/production: it is among the files in namespace puppet only; a CodeSync writes to its own namespace, other: correct one of the two (-n says where objects without a namespace are)",
+        ),
+    ] {
+        assert_eq!(target(name), wanted);
+    }
+}
+
+#[test]
 fn a_file_that_is_too_much_is_not_read_to_its_end() {
     let endless = voxsync(&["check", "-f", "/dev/zero"]);
     let said = text(&endless.stderr);

@@ -232,6 +232,8 @@ pub struct TargetProblem {
 impl TargetProblem {
     /// There is no such object.
     pub const MISSING: &str = "TargetMissing";
+    /// What is said of a stage without any target.
+    pub const NOTHING_SELECTED: &str = "its selectors match no Config and no Server";
 }
 
 /// A write that the API server refused, for a reason that may last.
@@ -251,6 +253,16 @@ pub type Claims = Option<ClaimedBy>;
 pub struct ClaimedBy {
     /// Its name.
     pub code_sync: String,
+}
+
+impl ClaimedBy {
+    /// Why another CodeSync does not get the target.
+    pub fn refusal(&self, target: &TargetKey) -> String {
+        format!(
+            "{target} belongs to CodeSync {}, which names it too: take it out of one of the two",
+            self.code_sync
+        )
+    }
 }
 
 /// Who last wrote a target's code.

@@ -4,7 +4,7 @@ use voxsync_crds::code_sync::{PromotionFailure, Stage};
 use voxsync_rollout::state::{Progress, RolloutState, StuckImage};
 
 use crate::{
-    observed::{ObservedTarget, ServerRollout},
+    observed::{ObservedTarget, ServerRollout, TargetProblem},
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, names},
 };
 
@@ -115,7 +115,7 @@ fn why_nothing(targets: &[&ObservedTarget]) -> String {
     let servers: Vec<_> = targets.iter().flat_map(|target| &target.servers).collect();
     let servers_named = || names(servers.iter().map(|server| server.name.as_str()));
     if targets.is_empty() {
-        "its selectors match no Config and no Server".to_owned()
+        TargetProblem::NOTHING_SELECTED.to_owned()
     } else if servers.is_empty() {
         let targets: Vec<_> = targets.iter().map(|target| target.key.to_string()).collect();
         format!(

@@ -111,11 +111,7 @@ pub(crate) fn judge(
         }
     };
     if let Some(owner) = &target.claims {
-        let message = format!(
-            "{} belongs to CodeSync {}, which names it too: take it out of one of the two",
-            target.key, owner.code_sync
-        );
-        return blocked("Claimed", message, BlockerKind::Specification);
+        return blocked("Claimed", owner.refusal(&target.key), BlockerKind::Specification);
     }
     if let Some(claim) = &live.claim {
         let message = format!(

@@ -163,7 +163,8 @@ pub(crate) fn order(release: &ReleaseFact) -> (jiff::Timestamp, jiff::Timestamp,
     (release.created, release.ended_at, &release.name)
 }
 
-fn observe_target(
+/// What a CodeSync sees of one target; `refused` says why its last write was refused.
+pub(crate) fn observe_target(
     snapshot: &Snapshot,
     code_sync: &CodeSync,
     key: TargetKey,
@@ -199,7 +200,7 @@ fn observe_target(
 
 /// Whose a target is, if not this CodeSync's: of those that exist and name it, the one that wrote it last, or else
 /// (adoption writes nothing) the oldest.
-fn claims(
+pub(crate) fn claims(
     snapshot: &Snapshot,
     code_sync: &CodeSync,
     key: &TargetKey,
