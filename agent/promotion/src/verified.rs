@@ -126,7 +126,8 @@ pub(crate) fn doubt<'d>(view: &View<'d>, candidate: &'d CandidateStatus) -> Opti
 pub(crate) fn row(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Row> {
     let active = after.promotion.as_ref().filter(|it| it.outcome.is_none() && it.ending.is_none());
     let promoted = active.and_then(|promotion| doubt(view, &promotion.candidate));
-    let is_under_way = active.is_some() && promoted.is_none();
+    // A pin that may not run yet stops what is under way.
+    let is_under_way = active.is_some() && promoted.is_none() && view.spec.pin.is_none();
     let wanted = || doubt(view, &sight.wanted()?.candidate);
     let doubt = promoted.or_else(wanted)?;
     let (weight, reason) = match doubt.needs_somebody() {

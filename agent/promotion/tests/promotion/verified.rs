@@ -228,6 +228,24 @@ fn other_keys_count_for_what_is_pinned() {
     assert_eq!(world.writes, ["Config/production=v1.5.0"]);
 }
 
+#[rstest]
+#[case::not_judged(&[], "True Waiting", "Signature")]
+#[case::refused(&[unverified("v1.4.2", Unverified::REFUSED)], "False NotVerified", "NotVerified")]
+fn a_pin_that_is_not_verified_stops_what_is_under_way_and_says_so(
+    #[case] said: &[Unverified],
+    #[case] ready: &str,
+    #[case] reason: &str,
+) {
+    let mut world = half_way();
+    world.pins("v1.4.2");
+    world.observed.unverified = said.to_vec();
+    world.passes(600);
+    world.settle();
+    assert!(world.writes.is_empty() && world.status.promotion.is_some(), "{:?}", world.writes);
+    assert_eq!(world.condition("Ready"), ready);
+    assert!(world.reasons().contains(&reason), "{:?}", world.reasons());
+}
+
 #[test]
 fn a_verdict_of_before_the_upgrade_counts_until_the_first_look() {
     let mut world = World::promoted();
