@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use voxsync_crds::{
     CodeReference,
     annotations::Gate,
-    code_sync::{CandidateStatus, CodeSyncStatus, PromotionStatus, StagePhase},
+    code_sync::{CandidateStatus, CodeSyncStatus, PromotionStatus, StagePhase, StageStatus},
     reference::is_same_code,
 };
 use voxsync_promotion::{Action, ObservedTarget, ServerRollout, Step, TargetWrite, step};
@@ -126,7 +126,7 @@ impl Simulation {
                         || stored.stages.iter().any(|stage| stage.promotion.as_ref() == Some(id));
                     assert!(known, "a write before its promotion is stored");
                     self.check_gated(snapshot, write);
-                    self.check_verified(snapshot, write);
+                    self.check_verified(snapshot, taken, write);
                 }
                 Action::Finalizer(wanted) => assert_ne!(*wanted, snapshot.observed.has_finalizer),
                 Action::Record(_) => {}
@@ -233,7 +233,7 @@ impl Simulation {
         let deployment = &self.deployments[&name];
         let spec = &self.world.spec.stages.as_ref().unwrap()[place.stage];
         let Some(code) = deployment.newest.as_deref() else { return };
-        if deployment.is_excused || spec.allow_unordered {
+        if deployment.is_excused || deployment.excused_template.is_some() || spec.allow_unordered {
             return;
         }
         let others: Vec<Place> = self
@@ -248,8 +248,15 @@ impl Simulation {
             assert!(stage_ran, "the authority {name} starts {code}, which nobody of its stage has run");
         }
         let promotion = self.world.status.promotion.as_ref();
+        // Nothing is held back for a part of a stage: who joins one that passed, or whose turn is to come, keeps no order.
+        let is_its_turn = |it: &PromotionStatus| {
+            let has_passed = |stage: &StageStatus| stage.promotion.as_ref() == Some(&it.id);
+            let open = self.world.status.stages.iter().position(|stage| !has_passed(stage));
+            open == Some(place.stage)
+        };
         let is_candidate = promotion.is_some_and(|it| {
-            it.outcome.or(it.ending).is_none() && is_same_code(&it.candidate.reference, code)
+            let is_open = it.outcome.or(it.ending).is_none() && is_its_turn(it);
+            is_open && is_same_code(&it.candidate.reference, code)
         });
         if let Some(most) = self.most(place.stage).filter(|_| is_candidate) {
             let starts = |other: &&Place| {

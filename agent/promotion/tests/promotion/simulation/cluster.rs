@@ -36,6 +36,8 @@ pub(super) struct Deployment {
     pub pulled: BTreeSet<String>,
     /// Somebody meddled with it since the leader wrote its code: its order is nobody's fault.
     pub is_excused: bool,
+    /// What its template still has from then: the leader wrote other code, which is not in there yet.
+    pub excused_template: Option<String>,
 }
 
 impl Deployment {
@@ -55,6 +57,14 @@ impl Deployment {
             }),
             () => RolloutState::Progressing(progress(0)),
         }
+    }
+
+    /// The leader writes its code.
+    pub(super) fn is_written(&mut self, code: Option<&str>, is_excused: bool) {
+        let was_excused = self.is_excused || self.excused_template.is_some();
+        let template = self.template.clone().filter(|template| Some(template.as_str()) != code);
+        self.excused_template = template.filter(|_| was_excused);
+        self.is_excused = is_excused;
     }
 
     pub(super) fn is_gated(&self) -> bool {

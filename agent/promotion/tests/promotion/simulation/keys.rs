@@ -7,7 +7,7 @@ use voxsync_crds::{
     code_sync::{CandidateStatus, VerifiedStatus, Verify},
     reference::is_same_code,
 };
-use voxsync_promotion::{TargetWrite, Unverified, verify_rules};
+use voxsync_promotion::{Step, TargetWrite, Unverified, verify_rules};
 
 use super::{Simulation, Snapshot};
 
@@ -76,16 +76,18 @@ impl Simulation {
     }
 
     /// What the promotion brings is by the keys that the last look read; all else ran before.
-    pub(super) fn check_verified(&mut self, snapshot: &Snapshot, write: &TargetWrite) {
+    pub(super) fn check_verified(&mut self, snapshot: &Snapshot, taken: &Step, write: &TargetWrite) {
         let Some(reference) = write.applied.reference.as_deref().filter(|_| snapshot.spec.verify.is_some())
         else {
             return;
         };
         let status = &snapshot.status;
-        let promoted = status.promotion.as_ref().filter(|it| it.outcome.or(it.ending).is_none());
+        // Once this step ended it, what its stages passed with is what ran.
+        let promoted = taken.status.promotion.as_ref().filter(|it| it.outcome.or(it.ending).is_none());
         let promoted = promoted.map(|it| &it.candidate).filter(|it| is_same_code(&it.reference, reference));
         if let Some(promoted) = promoted.filter(|_| write.applied.previous.as_deref() != Some(reference)) {
-            let kept = promoted.verified.as_ref().map(|verified| &verified.keys);
+            let before = status.promotion.as_ref().and_then(|before| before.candidate.verified.as_ref());
+            let kept = before.map(|verified| &verified.keys);
             let keys = snapshot.observed.keys.as_ref().or(kept);
             let is_signed = keys.is_some_and(|keys| trusts(keys, &promoted.digest));
             assert!(is_signed, "{} is written, by none of {keys:?}", promoted.name);

@@ -15,8 +15,10 @@ const LIMIT: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Patience {
     /// When nothing could be decided, the last time.
     stood_still: Timestamp,
-    /// Since when the promotion ends, and may write.
+    /// Since when the promotion ends, and may write, at the latest: a stage counts from the first step that found it so.
     ends_since: Option<Timestamp>,
+    /// Since when it does at the earliest: the stage that failed counts from the step that said so.
+    ended_first: Option<Timestamp>,
     /// The promotions, with the stages, for which the leader saw something held back.
     gated: BTreeSet<(String, String)>,
 }
@@ -25,7 +27,7 @@ impl Patience {
     /// Somebody else decided: what is known of time is void.
     pub(super) fn forget(&mut self, now: Timestamp) {
         self.stood_still = now;
-        self.ends_since = None;
+        (self.ended_first, self.ends_since) = (None, None);
     }
 }
 
@@ -37,25 +39,27 @@ impl Simulation {
             self.patience.stood_still = now;
         }
         let Some(before) = snapshot.status.promotion.as_ref().filter(|it| it.outcome.is_none()) else {
-            self.patience.ends_since = None;
+            (self.patience.ended_first, self.patience.ends_since) = (None, None);
             return;
         };
         let Some(after) = taken.status.promotion.as_ref().filter(|after| after.id == before.id) else {
             return;
         };
         if before.ending.is_none() {
-            self.patience.ends_since = after.ending.map(|_| now);
+            (self.patience.ended_first, self.patience.ends_since) = (after.ending.map(|_| now), None);
             self.check_failure(snapshot, before, after);
             return;
         }
         if is_suspended {
-            self.patience.ends_since = None;
+            (self.patience.ended_first, self.patience.ends_since) = (Some(now), None);
             return;
         }
         let lasted = now.duration_since(*self.patience.ends_since.get_or_insert(now));
+        // Where an old leader decided that it ends, nobody here knows since when.
+        let may_last = self.patience.ended_first.is_some_and(|first| now.duration_since(first) < LIMIT);
         if after.outcome.is_none() {
             assert!(lasted < LIMIT, "it ends for {lasted:?}: {:#?}", taken.status);
-        } else if lasted < LIMIT {
+        } else if may_last {
             let ending = snapshot.status.stages.iter().zip(&observed.stages);
             let ending = ending.filter(|(last, _)| last.phase == StagePhase::RollingBack);
             for target in ending.flat_map(|(_, targets)| targets) {

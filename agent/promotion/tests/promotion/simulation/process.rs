@@ -128,6 +128,7 @@ impl Simulation {
         self.tell("the process starts again");
         self.world.observed.source.looked = false;
         self.world.observed.source.candidate = None;
+        self.world.observed.source.next_best.clear();
         self.world.observed.keys = None;
         self.world.observed.judged.clear();
         self.world.observed.unverified.clear();
@@ -160,7 +161,7 @@ impl Simulation {
             // Where somebody meddled before, and the Server may still go over to what it was given then.
             let deployment = self.deployment(&name);
             let was_meddled_with = ((same || is_back) && deployment.is_excused) || (is_back && !has_run);
-            deployment.is_excused = !is_leader || was_meddled_with;
+            deployment.is_written(code, !is_leader || was_meddled_with);
         }
         self.show();
         self.count.writes += 1;

@@ -42,6 +42,7 @@ impl Simulation {
             return false;
         }
         deployment.template = live;
+        deployment.excused_template = None;
         true
     }
 
