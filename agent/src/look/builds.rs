@@ -19,40 +19,64 @@ pub(super) const TAGS_A_LOOK: usize = 50;
 /// After how many looks what was not there is asked for again.
 const LOOKS_UNTIL_ASKED_AGAIN: u32 = 10;
 
-/// After how many tries in vain a tag counts as one that is not there, if its registry answered for others.
-const TRIES_UNTIL_MISSING: u32 = 5;
+/// After how many tries in vain a tag is put aside, if its registry answers for others.
+const TRIES_UNTIL_PUT_ASIDE: u32 = 5;
 
 /// What is known of the build times of a repository's tags.
 #[derive(Debug, Default)]
 pub(crate) struct Builds {
     /// None for an image that does not say when it was built, and for what is no image.
     known: HashMap<String, Option<Timestamp>>,
-    /// What was listed and not there, or cannot be read. It holds up nobody, and is asked for again after some looks.
-    missing: HashSet<String>,
-    /// How often the registry had no answer for one.
-    tries: HashMap<String, u32>,
-    /// How many looks ago the first of them was asked for.
-    patience: u32,
+    /// What was asked for in vain.
+    lacking: HashMap<String, Lack>,
+    /// What was put aside and is to be asked for again, after all else: it holds up nobody.
+    again: HashSet<String>,
+    /// How many looks there were.
+    looks: u32,
     /// How many tags this look may still ask for.
     left: usize,
+    /// How many of those that were put aside this look asked for in vain.
+    vain: usize,
+    /// Whether there is no look after this one, so that one try must do.
+    is_of_one_look: bool,
+}
+
+/// Why nothing is known of a tag that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lack {
+    /// It was listed and not there.
+    Missing,
+    /// So often there was no answer for it, or none that can be read.
+    Unanswered(u32),
 }
 
 impl Builds {
+    /// For one who looks only once.
+    pub(super) fn of_one_look() -> Self {
+        Self { is_of_one_look: true, ..Self::default() }
+    }
+
     /// Begins a look at a list of tags: those that are gone are forgotten. Says whether some of the others are to be asked
     /// for again.
     pub(super) fn begin<'a>(&mut self, tags: impl Iterator<Item = &'a str>) -> bool {
-        self.left = TAGS_A_LOOK;
-        self.patience = self.patience.saturating_add(1);
-        let is_to_ask_again = self.patience >= LOOKS_UNTIL_ASKED_AGAIN && !self.missing.is_empty();
-        if is_to_ask_again {
-            self.missing.clear();
-        }
-        if !(self.known.is_empty() && self.tries.is_empty()) {
+        (self.left, self.vain, self.looks) = (TAGS_A_LOOK, 0, self.looks.wrapping_add(1));
+        if !(self.known.is_empty() && self.lacking.is_empty()) {
             let present: HashSet<&str> = tags.collect();
             self.known.retain(|tag, _| present.contains(tag.as_str()));
-            self.tries.retain(|tag, _| present.contains(tag.as_str()));
+            self.lacking.retain(|tag, _| present.contains(tag.as_str()));
         }
-        is_to_ask_again
+        if self.looks.is_multiple_of(LOOKS_UNTIL_ASKED_AGAIN) {
+            self.ask_for_all_again();
+        }
+        let unanswered = self.lacking.iter().filter(|(_, lack)| **lack != Lack::Missing);
+        let again = unanswered.filter(|(tag, _)| self.is_put_aside(tag)).map(|(tag, _)| tag.clone());
+        self.again = again.chain(self.again.iter().filter(|tag| self.is_put_aside(tag)).cloned()).collect();
+        !self.again.is_empty()
+    }
+
+    /// Has all asked for again that was put aside: somebody says that there is news.
+    pub(super) fn ask_for_all_again(&mut self) {
+        self.again = self.lacking.keys().cloned().collect();
     }
 
     /// When the image of a tag was built, if that is known.
@@ -66,7 +90,25 @@ impl Builds {
     }
 
     fn is_settled(&self, tag: &str) -> bool {
-        self.known.contains_key(tag) || self.missing.contains(tag)
+        self.known.contains_key(tag) || self.is_put_aside(tag)
+    }
+
+    fn is_put_aside(&self, tag: &str) -> bool {
+        self.lacking.get(tag).is_some_and(|lack| match lack {
+            Lack::Missing => true,
+            Lack::Unanswered(tries) => *tries >= self.enough_tries(),
+        })
+    }
+
+    fn enough_tries(&self) -> u32 {
+        if self.is_of_one_look { 1 } else { TRIES_UNTIL_PUT_ASIDE }
+    }
+
+    fn tries_of(&self, tag: &str) -> u32 {
+        match self.lacking.get(tag) {
+            Some(Lack::Unanswered(tries)) => *tries,
+            _ => 0,
+        }
     }
 
     /// Reads the times of tags that were not seen before.
@@ -80,49 +122,92 @@ impl Builds {
         tags: &HashSet<&str>,
     ) -> Result<(), SourceProblem> {
         let access = access.of_any_image();
-        let mut unknown: Vec<&str> = tags.iter().filter(|tag| !self.is_settled(tag)).copied().collect();
-        // What had no answer comes last: it keeps nobody from the others.
-        unknown.sort_unstable_by_key(|tag| (self.tries_of(tag), *tag));
-        let later = unknown.split_off(unknown.len().min(self.left)).len();
-        self.left -= unknown.len();
-        let (mut silent, mut unanswered, mut is_open) = (0, None, false);
-        for tag in unknown {
-            if silent < SILENT_TAGS_LIMIT {
-                let wanted = Wanted { created: true, ..Wanted::default() };
-                let question = tools.ask((repository, &access), Subject::Names, |client| async move {
-                    client.resolve_for(tag, wanted).await
-                });
-                match self.learn(tag, question.await) {
-                    Ok(()) => silent = 0,
-                    Err(problem) if OF_ONE_TAG.contains(&problem.reason.as_str()) => {
-                        silent += 1;
-                        unanswered.get_or_insert(problem);
-                    }
-                    Err(problem) => return Err(problem),
-                }
+        let place = (repository, &access);
+        let mut open = self.in_order(tags.iter().filter(|tag| !self.is_settled(tag)).copied());
+        let later = open.split_off(open.len().min(self.left)).len();
+        self.left -= open.len();
+        let (mut silent, mut in_vain, mut unanswered, mut is_answering) = (0, Vec::new(), None, false);
+        for tag in &open {
+            if silent >= SILENT_TAGS_LIMIT {
+                break;
             }
-            is_open |= !self.is_settled(tag);
+            match self.learn(tag, ask(tools, place, tag).await) {
+                Ok(()) => {
+                    silent = 0;
+                    is_answering |= self.known.contains_key(*tag);
+                }
+                Err(problem) if OF_ONE_TAG.contains(&problem.reason.as_str()) => {
+                    silent += 1;
+                    in_vain.push(*tag);
+                    unanswered.get_or_insert(problem);
+                }
+                Err(problem) => return Err(problem),
+            }
         }
-        if let Some(problem) = unanswered.filter(|_| is_open) {
+        let is_enough = |tag: &&str| self.tries_of(tag) + 1 >= self.enough_tries();
+        if !is_answering && in_vain.iter().any(is_enough) {
+            is_answering = self.is_answering(tools, place).await;
+        }
+        for tag in in_vain {
+            self.count_try(tag, is_answering);
+        }
+        if let Some(problem) = unanswered.filter(|_| open.iter().any(|tag| !self.is_settled(tag))) {
             return Err(problem);
         }
-        if later == 0 {
-            return Ok(());
+        if later > 0 {
+            let message = format!("reading build times: {} of {} tags", tags.len() - later, tags.len());
+            return Err(SourceProblem {
+                reason: READING_BUILD_TIMES.to_owned(),
+                message,
+                unreachable: false,
+            });
         }
-        let message = format!("reading build times: {} of {} tags", tags.len() - later, tags.len());
-        Err(SourceProblem { reason: READING_BUILD_TIMES.to_owned(), message, unreachable: false })
+        self.read_again(tools, place, tags).await;
+        Ok(())
     }
 
-    fn tries_of(&self, tag: &str) -> u32 {
-        self.tries.get(tag).copied().unwrap_or_default()
+    /// Asks for what was put aside. That it is so still is no problem of the look.
+    async fn read_again(&mut self, tools: &Tools, place: (&str, &Access), tags: &HashSet<&str>) {
+        for tag in self.in_order(tags.iter().filter(|tag| self.again.contains(**tag)).copied()) {
+            if self.left == 0 || self.vain >= SILENT_TAGS_LIMIT {
+                break;
+            }
+            self.left -= 1;
+            match self.learn(tag, ask(tools, place, tag).await) {
+                Ok(()) => self.vain += usize::from(self.tries_of(tag) > 0),
+                Err(problem) if OF_ONE_TAG.contains(&problem.reason.as_str()) => {
+                    self.vain += 1;
+                    self.count_try(tag, true);
+                }
+                // It wants to be left alone.
+                Err(_) => self.vain = SILENT_TAGS_LIMIT,
+            }
+        }
     }
 
-    fn put_aside(&mut self, tag: &str) {
-        // The first of them says when: where one comes after the other, all are asked for again some time.
-        if self.missing.is_empty() {
-            self.patience = 0;
+    /// What had no answer comes last: it keeps nobody from the others.
+    fn in_order<'a>(&self, tags: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let mut tags: Vec<&str> = tags.collect();
+        tags.sort_unstable_by_key(|tag| (self.lacking.get(*tag).copied(), *tag));
+        tags
+    }
+
+    /// Whether the registry still has answers for tags that it had some for.
+    async fn is_answering(&self, tools: &Tools, place: (&str, &Access)) -> bool {
+        let known = self.known.iter().filter(|(_, built)| built.is_some());
+        for (tag, _) in known.take(SILENT_TAGS_LIMIT) {
+            if ask(tools, place, tag).await.is_ok() {
+                return true;
+            }
         }
-        self.missing.insert(tag.to_owned());
+        false
+    }
+
+    /// One more try in vain. While the registry answers for no other, nothing is put aside.
+    fn count_try(&mut self, tag: &str, is_answering: bool) {
+        let most = if is_answering { u32::MAX } else { self.enough_tries() - 1 };
+        let tries = self.tries_of(tag).saturating_add(1).min(most);
+        self.lacking.insert(tag.to_owned(), Lack::Unanswered(tries));
     }
 
     fn learn(
@@ -130,27 +215,32 @@ impl Builds {
         tag: &str,
         answer: Result<ManifestFacts, SourceProblem>,
     ) -> Result<(), SourceProblem> {
+        self.again.remove(tag);
         let built = match answer {
             Ok(facts) => facts.created,
-            Err(problem) if OF_ONE_TAG.contains(&problem.reason.as_str()) => {
-                let tries = self.tries_of(tag).saturating_add(1);
-                self.tries.insert(tag.to_owned(), tries);
-                if tries >= TRIES_UNTIL_MISSING && !self.known.is_empty() {
-                    self.put_aside(tag);
-                }
-                return Err(problem);
-            }
             Err(problem) if problem.unreachable => return Err(problem),
-            Err(problem) if [IMAGE_UNAVAILABLE, BROKEN_IMAGE].contains(&problem.reason.as_str()) => {
-                self.put_aside(tag);
+            Err(problem) if problem.reason == IMAGE_UNAVAILABLE => {
+                self.lacking.insert(tag.to_owned(), Lack::Missing);
+                return Ok(());
+            }
+            Err(problem) if problem.reason == BROKEN_IMAGE => {
+                let tries = self.tries_of(tag).saturating_add(1).max(TRIES_UNTIL_PUT_ASIDE);
+                self.lacking.insert(tag.to_owned(), Lack::Unanswered(tries));
                 return Ok(());
             }
             Err(_) => None,
         };
-        self.tries.remove(tag);
+        self.lacking.remove(tag);
         self.known.insert(tag.to_owned(), built);
         Ok(())
     }
+}
+
+async fn ask(tools: &Tools, place: (&str, &Access), tag: &str) -> Result<ManifestFacts, SourceProblem> {
+    let wanted = Wanted { created: true, ..Wanted::default() };
+    let question =
+        tools.ask(place, Subject::Names, |client| async move { client.resolve_for(tag, wanted).await });
+    question.await
 }
 
 #[cfg(test)]
@@ -162,29 +252,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_not_asked_for_again_and_what_is_not_there_yet_is_later() {
+    fn what_is_no_image_is_not_asked_for_again_and_what_is_broken_or_not_there_yet_is() {
         let mut builds = Builds::default();
         assert_eq!(builds.learn("chart", Err(problem("NotAnImage", false))), Ok(()));
-        assert_eq!(builds.learn("gone", Err(problem(IMAGE_UNAVAILABLE, false))), Ok(()));
-        assert_eq!(builds.learn("broken", Err(problem(BROKEN_IMAGE, false))), Ok(()));
         let away = problem("Unreachable", true);
         assert_eq!(builds.learn("v1", Err(away.clone())), Err(away));
         let known: Vec<&String> = builds.known.keys().collect();
         assert_eq!(known, ["chart"]);
-        assert!(builds.is_settled("gone") && !builds.is_settled("v1"), "it holds up nobody");
-        for look in 1..=LOOKS_UNTIL_ASKED_AGAIN {
-            let is_to_ask_again = builds.begin(["v1", "gone", "broken", "chart"].into_iter());
-            assert_eq!(
-                is_to_ask_again,
-                look == LOOKS_UNTIL_ASKED_AGAIN,
-                "although others go missing meanwhile"
-            );
-            if !is_to_ask_again {
-                assert_eq!(builds.learn("v2", Err(problem(IMAGE_UNAVAILABLE, false))), Ok(()));
-            }
-            assert!(["gone", "broken"].iter().all(|tag| builds.is_settled(tag) != is_to_ask_again));
+        for look in 1..=2 * LOOKS_UNTIL_ASKED_AGAIN {
+            assert_eq!(builds.learn("gone", Err(problem(IMAGE_UNAVAILABLE, false))), Ok(()));
+            assert_eq!(builds.learn("broken", Err(problem(BROKEN_IMAGE, false))), Ok(()));
+            assert!(["gone", "broken"].iter().all(|tag| builds.is_settled(tag)), "they hold up nobody");
+            assert!(builds.begin(["v1", "gone", "broken", "chart"].into_iter()));
+            let again: HashSet<&str> = builds.again.iter().map(String::as_str).collect();
+            let is_turn = look % LOOKS_UNTIL_ASKED_AGAIN == 0;
+            assert_eq!(again, ["broken"].into_iter().chain(is_turn.then_some("gone")).collect());
         }
+        assert!(!builds.is_settled("v1"));
         assert!(!builds.begin(["v2"].into_iter()));
-        assert!(builds.known.is_empty() && builds.tries.is_empty(), "tags that are gone are forgotten");
+        assert!(builds.known.is_empty() && builds.lacking.is_empty(), "tags that are gone are forgotten");
     }
 }

@@ -55,7 +55,7 @@ async fn look(tools: &Tools, job: Job) -> Report {
     let Job { id, place, asked, is_afresh, kept, sought, begun, mut memory } = job;
     if is_afresh {
         forget_secrets(tools, &place, asked.iter());
-        memory.forget_refusals();
+        memory.hear_news();
     }
     memory.begin(begun, confirm::keys(&place, &sought));
     let unasked = Box::pin(confirm::ask_again(tools, &mut memory, &place, &sought)).await;

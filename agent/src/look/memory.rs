@@ -69,6 +69,11 @@ pub(crate) struct Elected {
 }
 
 impl Memory {
+    /// For one who looks only once.
+    pub(crate) fn of_one_look() -> Self {
+        Self { builds: Builds::of_one_look(), ..Self::default() }
+    }
+
     /// Begins a look, with the images that somebody waits for.
     pub(crate) fn begin(&mut self, now: Timestamp, sought: HashSet<ImageKey>) {
         self.now = now;
@@ -145,9 +150,10 @@ impl Memory {
         self.refusals.insert(judged, (refusal, self.now));
     }
 
-    /// Believes no refusal any longer: somebody says that there is news.
-    pub(crate) fn forget_refusals(&mut self) {
+    /// Believes no refusal any longer, nor that something is not there: somebody says that there is news.
+    pub(crate) fn hear_news(&mut self) {
         self.refusals.clear();
+        self.builds.ask_for_all_again();
     }
 
     /// Whether the keys of this name can be used, or what is wrong with them; none where that is not known.

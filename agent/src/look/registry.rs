@@ -69,15 +69,15 @@ pub(crate) async fn listed(
         return Ok((tags, HashMap::new()));
     }
     let wanted: HashSet<&str> = tags.tags().filter(|tag| policy.wants(tag)).collect();
-    // Each look reads some; one that cannot be read now is asked for again, but not for ever.
-    for _ in 0..=wanted.len() / TAGS_A_LOOK {
-        match builds.read(tools, (repository, access), &wanted).await {
-            Ok(()) => break,
-            Err(problem) if problem.reason == READING_BUILD_TIMES => {
-                builds.begin(tags.tags());
-            }
-            Err(problem) => return Err(problem.message),
+    // Each look reads some; what has no answer is left out if others have one.
+    let mut further_looks = 0..=wanted.len() / TAGS_A_LOOK;
+    while let Err(problem) = builds.read(tools, (repository, access), &wanted).await {
+        let reason = problem.reason.as_str();
+        let is_to_go_on = reason == READING_BUILD_TIMES || OF_ONE_TAG.contains(&reason);
+        if !is_to_go_on || further_looks.next().is_none() {
+            return Err(problem.message);
         }
+        builds.begin(tags.tags());
     }
     let times = wanted.iter().filter_map(|tag| Some(((*tag).to_owned(), builds.time(tag)?))).collect();
     Ok((tags, times))

@@ -126,8 +126,7 @@ impl RegistryClient {
         wanted: Option<&Platform>,
     ) -> Result<(String, Facts), Problem> {
         let Some(wanted) = wanted else {
-            let none = || Problem::NotAnImage { what: "an index without an image in it".to_owned() };
-            return self.member(&images.first().ok_or_else(none)?.digest).await;
+            return self.member(&images.first().ok_or_else(no_image_in_it)?.digest).await;
         };
         let is_for = |member: &&Member| member.platform.as_ref().is_some_and(|it| it.is_what(wanted));
         if let Some(member) = images.iter().find(is_for) {
@@ -135,15 +134,37 @@ impl RegistryClient {
         }
         let mut present: Vec<Platform> = images.iter().filter_map(|member| member.platform.clone()).collect();
         let open = images.iter().filter(|member| member.platform.is_none());
+        let mut unread = None;
         for member in open.take(MAX_OPENED_IMAGES) {
-            let (config_digest, facts) = self.member(&member.digest).await?;
-            let platform = self.config(&config_digest).await?.platform;
-            if platform.is_what(wanted) {
-                return Ok((config_digest, facts));
+            match self.open_member(&member.digest).await {
+                Ok((platform, config_digest, facts)) if platform.is_what(wanted) => {
+                    return Ok((config_digest, facts));
+                }
+                Ok((platform, ..)) => present.push(platform),
+                // A signature or a list of what is in an image may be listed as one.
+                Err(Problem::NotAnImage { .. }) => {}
+                Err(
+                    problem @ (Problem::BrokenContent { .. }
+                    | Problem::DigestMismatch { .. }
+                    | Problem::DigestNotFound { .. }),
+                ) => {
+                    unread.get_or_insert(problem);
+                }
+                Err(problem) => return Err(problem),
             }
-            present.push(platform);
         }
-        Err(platform_missing(wanted, &present))
+        // One that could not be read may be for it.
+        Err(match unread {
+            Some(problem) => problem,
+            None if present.is_empty() => no_image_in_it(),
+            None => platform_missing(wanted, &present),
+        })
+    }
+
+    /// For what an image of an index is, by its configuration.
+    async fn open_member(&self, digest: &str) -> Result<(Platform, String, Facts), Problem> {
+        let (config_digest, facts) = self.member(digest).await?;
+        Ok((self.config(&config_digest).await?.platform, config_digest, facts))
     }
 
     async fn member(&self, digest: &str) -> Result<(String, Facts), Problem> {
@@ -206,6 +227,10 @@ pub(super) struct Manifest {
 fn platform_missing(wanted: &Platform, present: &[Platform]) -> Problem {
     let present: Vec<String> = present.iter().take(MAX_SHOWN_PLATFORMS).map(ToString::to_string).collect();
     Problem::PlatformMissing { wanted: wanted.to_string(), present: bounded(&present.join(", ")) }
+}
+
+fn no_image_in_it() -> Problem {
+    Problem::NotAnImage { what: "an index without an image in it".to_owned() }
 }
 
 fn read_image(body: &[u8], content_type: Option<&str>) -> Result<Image, Problem> {

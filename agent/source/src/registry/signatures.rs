@@ -13,12 +13,11 @@ use voxsync_crds::reference::is_digest;
 use super::{
     Attempt, Problem, RegistryClient, RegistryError, body,
     client::{Question, accepted},
+    found::{Found, FoundSignature},
     link::next_page,
     transport,
 };
 
-/// How many signatures of one image are read. Who may push may put any number there.
-const SIGNATURES_LIMIT: usize = 64;
 /// How many artifacts beside an image are opened to look for them.
 const ARTIFACTS_LIMIT: usize = 64;
 /// The largest signature: a bundle with its proofs has about 10 KiB.
@@ -27,8 +26,6 @@ const SIGNATURE_LIMIT_BYTES: usize = 1 << 20;
 const PAGE_LIMIT_BYTES: usize = 4 << 20;
 /// How many of its pages are read; some registries give a hundred entries a page.
 const PAGES_LIMIT: usize = 50;
-/// What all signatures of an image take together.
-const SIGNATURES_LIMIT_BYTES: usize = 8 << 20;
 const SIMPLE_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIMPLE_ARTIFACT: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 /// Bundles of all versions: `application/vnd.dev.sigstore.bundle.v0.3+json`, `…bundle+json;version=0.1`.
@@ -36,22 +33,6 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-/// A signature as it is beside an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FoundSignature {
-    /// The old form of cosign.
-    Simple {
-        /// What is signed.
-        payload: Vec<u8>,
-        /// The annotations of its layer, with the signature.
-        annotations: BTreeMap<String, String>,
-    },
-    /// A Sigstore bundle.
-    Bundle(Vec<u8>),
-    /// Something that is listed as a signature and cannot be read; why.
-    Unreadable(String),
-}
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -106,13 +87,19 @@ impl RegistryClient {
         match self.artifact(reference).await {
             Ok(Some(manifest)) => self.add_layers(&manifest, found).await,
             Ok(None) => Ok(()),
+            // No registry takes a broken manifest: what came was made on the way.
+            Err(problem @ Problem::BrokenContent { .. }) => {
+                found.add(0, FoundSignature::Damaged(problem.to_string()));
+                Ok(())
+            }
             Err(problem) => found.add_unreadable(problem),
         }
     }
 
     async fn add_layers(&self, manifest: &[u8], found: &mut Found) -> Result<(), Problem> {
         let Ok(Manifest { layers, annotations }) = serde_json::from_slice(manifest) else {
-            return found.add_unreadable(self.no_manifest());
+            found.add(0, FoundSignature::Damaged(self.no_manifest().to_string()));
+            return Ok(());
         };
         if !is_approval(annotations.as_ref()) {
             return Ok(());
@@ -232,40 +219,6 @@ fn is_signature(descriptor: &Descriptor) -> bool {
 fn is_approval(annotations: Option<&BTreeMap<String, String>>) -> bool {
     let predicate = annotations.and_then(|annotations| annotations.get(PREDICATE));
     predicate.is_none_or(|predicate| predicate == SIGNATURE_PREDICATE)
-}
-
-/// What was found, within its bounds.
-#[derive(Default)]
-struct Found {
-    signatures: Vec<FoundSignature>,
-    size_bytes: usize,
-}
-
-impl Found {
-    fn is_full(&self) -> bool {
-        self.signatures.len() >= SIGNATURES_LIMIT || self.size_bytes >= SIGNATURES_LIMIT_BYTES
-    }
-
-    fn add(&mut self, size_bytes: usize, signature: FoundSignature) {
-        if !self.is_full() {
-            self.size_bytes += size_bytes;
-            self.signatures.push(signature);
-        }
-    }
-
-    /// A signature that is not as it must be; another one may be good. What is wrong with the registry itself is passed on.
-    fn add_unreadable(&mut self, problem: Problem) -> Result<(), Problem> {
-        match problem {
-            Problem::DigestMismatch { .. }
-            | Problem::BrokenContent { .. }
-            | Problem::DigestNotFound { .. }
-            | Problem::InvalidAnswer { .. } => {
-                self.add(0, FoundSignature::Unreadable(problem.to_string()));
-                Ok(())
-            }
-            problem => Err(problem),
-        }
-    }
 }
 
 #[cfg(test)]

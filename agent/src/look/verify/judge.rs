@@ -20,7 +20,7 @@ use super::{
 use crate::look::{
     git_server::Source,
     memory::Memory,
-    place::{Access, Place},
+    place::{Access, Place, UNREACHABLE, problem},
     tools::Tools,
 };
 
@@ -158,10 +158,19 @@ impl Judge<'_> {
             client.signatures(digest).await
         });
         let found = Box::pin(question).await.map_err(NoVerdict::Failed)?;
-        let signatures: Vec<ImageSignature> = found.into_iter().map(signature).collect();
-        let by = match judge_image(rules, digest, &signatures) {
-            Ok(by) => by,
-            Err(refusal) => {
+        let damaged = found.iter().find_map(|signature| match signature {
+            FoundSignature::Damaged(why) => Some(why.clone()),
+            _ => None,
+        });
+        let signatures: Vec<ImageSignature> = found.into_iter().filter_map(signature).collect();
+        let by = match (judge_image(rules, digest, &signatures), damaged) {
+            (Ok(by), _) => by,
+            // It may be the good one.
+            (Err(_), Some(why)) => {
+                let message = format!("cannot read the signatures of {repository}@{digest}: {why}");
+                return Err(NoVerdict::Failed(problem(UNREACHABLE, message, true)));
+            }
+            (Err(refusal), None) => {
                 memory.refused(judged, refusal.clone());
                 return Err(refusal.into());
             }
@@ -238,12 +247,13 @@ pub(super) fn revision(objects: &GitObjects) -> Revision {
     Revision { commit, reference, tag, tag_object }
 }
 
-fn signature(found: FoundSignature) -> ImageSignature {
-    match found {
+fn signature(found: FoundSignature) -> Option<ImageSignature> {
+    Some(match found {
         FoundSignature::Simple { payload, annotations } => {
             ImageSignature::Simple(SimpleSignature { payload, annotations })
         }
         FoundSignature::Bundle(bundle) => ImageSignature::Bundle(bundle),
         FoundSignature::Unreadable(why) => ImageSignature::Unreadable(why),
-    }
+        FoundSignature::Damaged(_) => return None,
+    })
 }

@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use voxsync_crds::code_sync::{GitObjects, GitTag};
 use voxsync_fixtures::{
-    Access as Guard, CodeImage, CosignKey, GitRepository, GitServer, GitSigner, Registry, Transport,
+    Access as Guard, CodeImage, CosignKey, Fault, GitRepository, GitServer, GitSigner, Registry, Transport,
 };
 
 use super::*;
@@ -19,7 +19,7 @@ use crate::{
     Registries,
     look::{
         Job, carry_out,
-        place::{FieldQuery, Found, GitFollow},
+        place::{FieldQuery, Found, GitFollow, UNREACHABLE},
         tools::tests::tools,
     },
 };
@@ -125,6 +125,20 @@ async fn an_image_is_judged_by_other_keys_after_the_source_has_moved_on() {
     let refused = verdict(&found).unwrap_err();
     let is_of_it = refused.what.as_ref() == Some(&world.kept.digest);
     assert!(is_of_it && refused.overrules && refused.reason == Unverified::REFUSED, "{refused:?}");
+}
+
+/// As a proxy has it that wants to be logged in to.
+#[tokio::test]
+async fn a_signature_that_arrives_broken_says_nothing() {
+    let (mut world, registry, [first, second]) = world_of_images().await;
+    registry.answer(Fault { path: ".sig", status: 200, headers: Vec::new(), times: usize::MAX });
+    let found = world.look(holding(&[&first])).await;
+    let open = verdict(&found).unwrap_err();
+    assert!(!open.overrules && open.reason == UNREACHABLE && found.is_failure(), "{open:?}");
+    registry.end_faults();
+    verdict(&world.look(holding(&[&first])).await).unwrap();
+    let refused = world.look(holding(&[&second])).await;
+    assert!(verdict(&refused).unwrap_err().overrules, "{refused:?}");
 }
 
 #[rstest]

@@ -207,11 +207,54 @@ async fn the_configuration_says_for_what_an_image_is_where_its_index_does_not(
     }
 }
 
+#[rstest]
+#[case::no_image("chart", "linux/arm64", Ok(()))]
+#[case::broken("[]", "linux/arm64", Ok(()))]
+#[case::not_there_yet("", "linux/arm64", Ok(()))]
+#[case::no_image_can_be_the_wanted_one(
+    "chart",
+    "linux/amd64",
+    Err("it is not for linux/amd64 but for linux/arm64")
+)]
+#[case::what_is_broken_can("[]", "linux/amd64", Err("what is there is broken"))]
+#[case::what_is_not_there_yet_can("", "linux/amd64", Err("is not there (404)"))]
+#[tokio::test]
+async fn what_cannot_be_read_in_an_index_hides_no_image(
+    #[case] first: &str,
+    #[case] platform: Platform,
+    #[case] expected: Result<(), &str>,
+) {
+    let config = json!({"os": "linux", "architecture": "arm64"}).to_string();
+    let code = image(&json!({})).replace(&digest("config"), &digest(&config));
+    let first = if first == "chart" { chart() } else { first.to_owned() };
+    let members =
+        [&first, &code].map(|image| json!({"mediaType": OCI_MANIFEST, "digest": digest(image), "size": 1}));
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}).to_string();
+    let texts = [first, code, config];
+    let registry = Registry::start(move |seen| match seen.path.rsplit_once('/').unwrap() {
+        (_, "v1") => answer(200, &[], index.clone()),
+        (_, name) => match texts.iter().find(|text| !text.is_empty() && digest(text) == name) {
+            Some(text) => answer(200, &[], text.clone()),
+            None => answer(404, &[], "{}"),
+        },
+    })
+    .await;
+    let wanted = Wanted { platform: Some(&platform), ..Wanted::default() };
+    match (registry.client(Login::Anonymous).resolve_for("v1", wanted).await, expected) {
+        (Ok(_), Ok(())) => {}
+        (Err(error), Err(said)) => assert!(error.to_string().contains(said), "{error}"),
+        (found, _) => panic!("{found:?}"),
+    }
+}
+
+fn chart() -> String {
+    image(&json!({}))
+        .replace("application/vnd.oci.image.config.v1+json", "application/vnd.cncf.helm.config.v1+json")
+}
+
 #[tokio::test]
 async fn a_helm_chart_is_not_code() {
-    let chart = image(&json!({}))
-        .replace("application/vnd.oci.image.config.v1+json", "application/vnd.cncf.helm.config.v1+json");
-    let registry = with_manifests(vec![chart]).await;
+    let registry = with_manifests(vec![chart()]).await;
     let error = registry.client(Login::Anonymous).resolve("v1").await.unwrap_err();
     assert_eq!(error.problem, Problem::NotAnImage { what: "a Helm chart".to_owned() });
 }

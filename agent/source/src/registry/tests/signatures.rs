@@ -131,7 +131,7 @@ async fn one_that_cannot_be_read_hides_no_other() {
     let registry = with(&[manifest_at(&format!("{BESIDE}.sig"), &all), changed, blob("good")]).await;
     let found = signatures(&registry).await.unwrap();
     let [
-        FoundSignature::Unreadable(one),
+        FoundSignature::Damaged(one),
         FoundSignature::Unreadable(two),
         FoundSignature::Simple { payload, .. },
     ] = found.as_slice()
@@ -142,7 +142,7 @@ async fn one_that_cannot_be_read_hides_no_other() {
 }
 
 #[tokio::test]
-async fn a_manifest_of_another_digest_is_unreadable() {
+async fn a_manifest_of_another_digest_is_damaged() {
     let (claimed, actual) = (manifest(&[layer(BUNDLE, "bundle")]), manifest(&[layer(BUNDLE, "evil")]));
     let listed = index(&[entry(BUNDLE, &claimed)]);
     let registry = with(&[
@@ -153,7 +153,24 @@ async fn a_manifest_of_another_digest_is_unreadable() {
     ])
     .await;
     let found = signatures(&registry).await.unwrap();
-    assert!(matches!(found.as_slice(), [FoundSignature::Unreadable(_)]), "{found:?}");
+    assert!(matches!(found.as_slice(), [FoundSignature::Damaged(_)]), "{found:?}");
+}
+
+/// As a proxy has them that wants to be logged in to.
+#[tokio::test]
+async fn a_page_in_the_place_of_a_manifest_is_damaged_and_hides_no_other() {
+    let bundle = manifest(&[layer(BUNDLE, "bundle")]);
+    let registry = with(&[
+        manifest_at(&format!("{BESIDE}.sig"), "<html>"),
+        (format!("referrers/{IMAGE}"), index(&[entry(BUNDLE, &bundle)])),
+        manifest_at(&digest(&bundle), &bundle),
+        blob("bundle"),
+    ])
+    .await;
+    let found = signatures(&registry).await.unwrap();
+    let [FoundSignature::Damaged(_), FoundSignature::Bundle(_)] = found.as_slice() else {
+        panic!("{found:?}")
+    };
 }
 
 #[tokio::test]
