@@ -185,6 +185,21 @@ async fn a_repository_is_asked() {
     assert!(text(&output.stdout).starts_with("v3.0.0 is chosen by *\n"), "{}", text(&output.stderr));
 }
 
+#[test]
+fn a_proxy_that_is_not_there_is_not_taken_for_the_registry() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voxsync"));
+    for name in ["https_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
+    command.env("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
+    let output = command.args(["tags", "registry.example/code", "--semver", "*"]).output().unwrap();
+    let said = text(&output.stderr);
+    for wanted in ["the proxy http://127.0.0.1:1 (`HTTPS_PROXY`", "lead to registry.example: it refuses"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_may_have_an_authority_of_a_file() {
     let [authority, other] = [(); 2].map(|()| CertificateAuthority::create());

@@ -132,9 +132,10 @@ async fn servers_behind_a_proxy_are_reached(cluster: &Cluster) {
     {
         let url = proxy.url_without_login();
         let _process = start(cluster, &[], &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]);
-        for name in ["plain", "secure"] {
+        for (name, variable) in [("plain", "HTTP_PROXY"), ("secure", "HTTPS_PROXY"), ("git", "HTTPS_PROXY")] {
             let status = cluster.condition(name, "SourceReady", "False", "Unreachable").await;
-            assert_says(text(&condition(&status, "SourceReady")["message"]), &["the proxy before", "407"]);
+            let proxy = format!("the proxy {url} (`{variable}`");
+            assert_says(text(&condition(&status, "SourceReady")["message"]), &[&proxy, "a login", "407"]);
         }
     }
     let url = proxy.url();

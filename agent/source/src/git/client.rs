@@ -1,11 +1,13 @@
 //! The HTTP client of a remote, and what its errors mean.
 
-use std::{error::Error as StdError, io};
-
 use reqwest::{Client, redirect};
 use rustls::{CertificateError, InvalidMessage};
 
 use super::{GitProblem, GitRemote, error::clean};
+use crate::{
+    NoWay,
+    causes::{causes, innermost_reason},
+};
 
 /// A client that trusts whom the remote trusts, and follows nothing. It takes the proxies of its environment.
 pub(super) fn open(remote: &GitRemote) -> Result<Client, GitProblem> {
@@ -28,7 +30,10 @@ pub(super) fn open(remote: &GitRemote) -> Result<Client, GitProblem> {
 
 /// What an error of the client means.
 pub(super) fn problem_of(error: &reqwest::Error) -> GitProblem {
-    match tls_error(error) {
+    if let Some(no_way) = NoWay::of_failure(error) {
+        return GitProblem::Proxy(no_way);
+    }
+    match causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         )) => GitProblem::CertificateExpired,
@@ -42,26 +47,7 @@ pub(super) fn problem_of(error: &reqwest::Error) -> GitProblem {
     }
 }
 
-/// The TLS error inside of an HTTP error. I/O errors hide what they wrap from `source`, so they are opened.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 /// The innermost words: the outer ones repeat the URL and say little.
 fn root_cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn StdError = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    clean(&innermost.to_string())
+    clean(&innermost_reason(error))
 }

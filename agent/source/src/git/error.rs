@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{GitUrl, github::AppProblem};
-use crate::Advice;
+use crate::{Advice, NoWay};
 
 /// The most bytes of a foreign text in one message.
 const MAX_FOREIGN_TEXT_BYTES: usize = 300;
@@ -29,6 +29,9 @@ pub enum GitProblem {
     /// No connection: name not found, refused, no route.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
+    /// The proxy on the way does not let us through, or is not there.
+    #[error("{0}")]
+    Proxy(NoWay),
     /// The time for one look or read was over.
     #[error("no complete answer within {0} seconds")]
     TimedOut(u64),

@@ -23,7 +23,7 @@ use reqwest::{
 
 use super::{GitLogin, GitProblem, GitRemote, client, error::clean, line::Line};
 use crate::{
-    Traffic,
+    NoWay, Traffic,
     pace::{Wish, wish},
 };
 
@@ -268,7 +268,9 @@ fn refusal(response: &Response, asked_with_login: bool) -> Option<GitProblem> {
         StatusCode::FORBIDDEN => Some(GitProblem::Forbidden),
         StatusCode::NOT_FOUND => Some(GitProblem::RepositoryMissing(how())),
         _ if status.is_redirection() => Some(GitProblem::Redirected(destination(response))),
-        _ => Some(GitProblem::HttpStatus(status.as_u16())),
+        _ => Some(
+            NoWay::of_answer(response).map_or(GitProblem::HttpStatus(status.as_u16()), GitProblem::Proxy),
+        ),
     }
 }
 

@@ -21,6 +21,7 @@ fn is_said_by_server(problem: &GitProblem) -> bool {
     !matches!(
         problem,
         GitProblem::Unreachable(_)
+            | GitProblem::Proxy(_)
             | GitProblem::TimedOut(_)
             | GitProblem::LoginMismatch(_)
             | GitProblem::CertificateExpired

@@ -89,10 +89,13 @@ impl RegistryClient {
         };
         let sent = self.line.send(request, &realm).await;
         let response = sent.map_err(|error| transport::problem(&error, &realm))?;
-        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        if response.status() == StatusCode::UNAUTHORIZED {
             return Err(self.login_problem(&realm));
         }
-        let response = accepted(response, no_token(&realm)).await?;
+        let response = match accepted(response, no_token(&realm)).await {
+            Err(Problem::Forbidden) => return Err(self.login_problem(&realm)),
+            answer => answer?,
+        };
         let answer = body::read(response, MAX_TOKEN_BODY_BYTES).await?;
         let answer: TokenAnswer = serde_json::from_slice(&answer).map_err(|_| no_token(&realm))?;
         let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());

@@ -7,7 +7,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION},
 };
 
-use crate::{Pace, Traffic, lock::lock, pace::retry_after};
+use crate::{NoWay, Pace, Traffic, lock::lock, pace::retry_after};
 
 use super::{
     Attempt, Login, Problem, RegistryError, Repository,
@@ -217,6 +217,9 @@ fn not_prepared(repository: &Repository, problem: Problem) -> RegistryError {
 
 /// Lets a good answer through. `missing` is what a 404 means, unless the registry says that the repository is unknown.
 pub(super) async fn accepted(response: Response, missing: Problem) -> Result<Response, Problem> {
+    if let Some(no_way) = NoWay::of_answer(&response) {
+        return Err(Problem::Proxy(no_way));
+    }
     let status = response.status();
     let retry_after = retry_after(response.headers());
     Err(match status {
@@ -232,15 +235,14 @@ pub(super) async fn accepted(response: Response, missing: Problem) -> Result<Res
                 ErrorBody::Other => Problem::Status { host, status: status.as_u16(), code: None },
             }
         }
-        StatusCode::FORBIDDEN => Problem::Forbidden,
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            Problem::ProxyLogin { host: transport::host_and_port(response.url()) }
-        }
+        StatusCode::FORBIDDEN if retry_after.is_none() => Problem::Forbidden,
         StatusCode::NOT_FOUND => match body::error_code(response).await.as_deref() {
             Some("NAME_UNKNOWN") => Problem::RepositoryNotFound,
             _ => missing,
         },
-        StatusCode::TOO_MANY_REQUESTS => Problem::TooManyRequests { retry_after },
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN => {
+            Problem::TooManyRequests { status: status.as_u16(), retry_after }
+        }
         StatusCode::INTERNAL_SERVER_ERROR
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE

@@ -44,7 +44,7 @@ impl RegistryError {
     /// How long the registry asks to be left alone, if it does. At most one hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.problem {
-            Problem::TooManyRequests { retry_after } | Problem::Unavailable { retry_after, .. } => {
+            Problem::TooManyRequests { retry_after, .. } | Problem::Unavailable { retry_after, .. } => {
                 retry_after
             }
             _ => None,

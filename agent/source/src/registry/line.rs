@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, Url, redirect};
 
-use super::{Problem, RegistryOptions, transport};
+use super::{Problem, RegistryOptions};
 use crate::{
     Pace, Traffic,
+    causes::innermost_reason,
     pace::{Wish, wish},
     traffic::host_and_port,
 };
@@ -52,7 +53,7 @@ impl Line {
                 .tls_certs_merge(authorities.clone());
             let builder = identity.into_iter().fold(builder, reqwest::ClientBuilder::identity);
             builder.build().map_err(|error| {
-                let reason = transport::innermost_reason(&error);
+                let reason = innermost_reason(&error);
                 unusable(&format!("the certificates cannot be used ({reason})"))
             })
         };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::Advice;
+use crate::{Advice, NoWay};
 
 /// Why a look failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +40,11 @@ pub enum Problem {
         /// The digest.
         digest: String,
     },
-    /// 429.
-    #[error("too many requests (429); voxsync asks again later")]
+    /// 429; or 403 with a time, as of a registry that counts what one address asks.
+    #[error("too many requests ({status}); voxsync asks again later")]
     TooManyRequests {
+        /// The status.
+        status: u16,
         /// What the registry asks for.
         retry_after: Option<Duration>,
     },
@@ -223,14 +225,9 @@ pub enum Problem {
         /// What is there.
         present: String,
     },
-    /// 407, or the proxy does not let us through.
-    #[error(
-        "the proxy before {host} wants a login (407); put it into `HTTPS_PROXY`, as http://user:password@host:port"
-    )]
-    ProxyLogin {
-        /// Who was to be reached.
-        host: String,
-    },
+    /// The proxy on the way does not let us through, or is not there.
+    #[error("{0}")]
+    Proxy(NoWay),
     /// An answer that the protocol does not know.
     #[error("{host} gives an answer that is none ({detail}); is it a registry?")]
     InvalidAnswer {

@@ -1,17 +1,17 @@
 //! From the errors of the HTTP and TLS libraries to problems that a person can do something about.
-//!
-//! The reason of a failed connection is several errors deep, and in the middle of the chain are `io::Error`s that hide
-//! the one that they wrap; so the chain is walked here, once.
 
-use std::{error::Error, io};
+use std::io;
 
 use reqwest::Url;
 use rustls::{CertificateError, InvalidMessage};
 
 use super::Problem;
 pub(super) use crate::traffic::host_and_port;
+use crate::{
+    NoWay,
+    causes::{causes, innermost_reason},
+};
 
-const MAX_CAUSES: usize = 16;
 const MAX_REASON_CHARACTERS: usize = 200;
 /// What a server says that wants a client certificate, or another one (RFC 8446, 6.2).
 const CLIENT_CERTIFICATE_ALERTS: [&str; 5] =
@@ -19,6 +19,9 @@ const CLIENT_CERTIFICATE_ALERTS: [&str; 5] =
 
 /// Why a request to this address had no answer.
 pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
+    if let Some(no_way) = NoWay::of_failure(error) {
+        return Problem::Proxy(no_way);
+    }
     let host = host_and_port(address);
     for cause in causes(error) {
         // After the handshake an alert comes as a text only.
@@ -32,10 +35,7 @@ pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
         if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
             return Problem::ConnectionRefused { host };
         }
-        // The library has no types for these.
-        if detail.ends_with("proxy authorization required") {
-            return Problem::ProxyLogin { host };
-        }
+        // The library has no type for it.
         if detail.starts_with("dns error") {
             return Problem::NameNotResolved { host };
         }
@@ -46,23 +46,6 @@ pub(super) fn problem(error: &reqwest::Error, address: &Url) -> Problem {
     // In TLS 1.3 a server refuses the client after the handshake, and the connection may end before its reason is read.
     let after_handshake = address.scheme() == "https" && !error.is_connect();
     Problem::Connection { host, reason: innermost_reason(error), after_handshake }
-}
-
-/// What the deepest error says. Those have no addresses in them, and so no credentials either.
-pub(super) fn innermost_reason(error: &reqwest::Error) -> String {
-    let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    innermost.chars().take(MAX_REASON_CHARACTERS).collect()
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause| cause_of(*cause)).take(MAX_CAUSES)
-}
-
-fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
 }
 
 fn tls_problem(error: &rustls::Error, host: String) -> Problem {

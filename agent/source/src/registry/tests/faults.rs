@@ -8,8 +8,9 @@ use super::*;
 use crate::Advice;
 
 #[rstest]
-#[case(429, Some("30"), Problem::TooManyRequests { retry_after: Some(Duration::from_secs(30)) })]
-#[case(429, None, Problem::TooManyRequests { retry_after: None })]
+#[case(429, Some("30"), Problem::TooManyRequests { status: 429, retry_after: Some(Duration::from_secs(30)) })]
+#[case(429, None, Problem::TooManyRequests { status: 429, retry_after: None })]
+#[case(403, Some("30"), Problem::TooManyRequests { status: 403, retry_after: Some(Duration::from_secs(30)) })]
 #[case(503, Some("5"), Problem::Unavailable { status: 503, retry_after: Some(Duration::from_secs(5)) })]
 #[case(500, None, Problem::Unavailable { status: 500, retry_after: None })]
 #[case(403, None, Problem::Forbidden)]
