@@ -66,12 +66,22 @@ pub(crate) async fn kind<K: Indexed>(cluster: &Cluster, client: Client, scope: &
                 listed.clear();
             }
             Err(error) => {
-                warn!(kind = %K::KIND, %error, "the watch broke off and is tried again");
+                if is_expired(&error) {
+                    debug!(kind = %K::KIND, %error, "the watch is too old and begins anew");
+                } else {
+                    warn!(kind = %K::KIND, %error, "the watch broke off and is tried again");
+                }
                 listed.clear();
                 older.clear();
             }
         }
     }
+}
+
+/// Whether the API server has forgotten what came since, as it does from time to time: nothing is wrong.
+fn is_expired(error: &watcher::Error) -> bool {
+    let watcher::Error::WatchError(status) = error else { return false };
+    status.code == 410
 }
 
 /// Keeps the shapes up to date.
