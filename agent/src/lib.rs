@@ -42,7 +42,7 @@ pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLo
 pub use state::register_state;
 pub use tags::{NoAnswer, RepositoryTags, digest_of, tags};
 pub use voxsync_promotion::{Gatekeeper, ripe_at};
-pub use voxsync_source::pause;
+pub use voxsync_source::{pause, proxy_address};
 
 /// How the agent is run.
 #[derive(Clone, Debug)]

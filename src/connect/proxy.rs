@@ -9,6 +9,7 @@ use anyhow::bail;
 use axum::http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use kube::config::Kubeconfig;
+use voxsync_agent::proxy_address;
 
 /// The protocols of proxies that are spoken.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
@@ -26,10 +27,7 @@ pub(super) struct Proxy {
 
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (uri, said_by) = (self.at.uri(), self.said_by);
-        let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
-        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-        write!(formatter, "the proxy {scheme}://{host}{port} ({said_by})")
+        write!(formatter, "the proxy {} ({})", proxy_address(&self.at).unwrap_or_default(), self.said_by)
     }
 }
 

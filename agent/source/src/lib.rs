@@ -17,5 +17,5 @@ mod traffic;
 pub use advice::Advice;
 pub use pace::{Admission, DEFAULT_REQUESTS_PER_SECOND, Pace};
 pub use pause::pause;
-pub use proxy::NoWay;
+pub use proxy::{NoWay, proxy_address};
 pub use traffic::{Exchange, Quota, Traffic};

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{Response, StatusCode, Url};
 
 use crate::{
@@ -62,14 +62,19 @@ fn failed(error: &reqwest::Error, proxies: &Matcher) -> Option<NoWay> {
 
 fn no_way(address: &Url, proxies: &Matcher, fault: &Fault) -> Option<NoWay> {
     let proxy = proxies.intercept(&address.as_str().parse().ok()?)?;
-    // A login with an `@` in it is in the middle of the rest.
-    let (scheme, host) = (proxy.uri().scheme_str()?, proxy.uri().host()?);
-    let port = proxy.uri().port().map(|port| format!(":{port}")).unwrap_or_default();
+    let proxy = proxy_address(&proxy)?;
     let variable = if address.scheme() == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" };
     let server = host_and_port(address);
     Some(NoWay(format!(
-        "the proxy {scheme}://{host}{port} (`{variable}` or `ALL_PROXY`; `NO_PROXY` names hosts that need none) does not lead to {server}: {fault}"
+        "the proxy {proxy} (`{variable}` or `ALL_PROXY`; `NO_PROXY` names hosts that need none) does not lead to {server}: {fault}"
     )))
+}
+
+/// The address of a proxy as it may be shown: a login with an `@` in it would be in the middle of the rest.
+pub fn proxy_address(proxy: &Intercept) -> Option<String> {
+    let (scheme, host) = (proxy.uri().scheme_str()?, proxy.uri().host()?);
+    let port = proxy.uri().port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{scheme}://{host}{port}"))
 }
 
 /// What is wrong with the proxy, if there is one. Behind its tunnel, the faults are those of the server.
