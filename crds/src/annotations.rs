@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::time::Time;
+use crate::{
+    code_sync::{CodeSyncStatus, Outcome, PromotionStatus},
+    reference::is_same_code,
+    time::Time,
+};
 
 /// On a CodeSync: look and decide now. Any new value; echoed in `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "voxsync.dev/requestedAt";
@@ -13,6 +17,17 @@ pub const REQUESTED_AT: &str = "voxsync.dev/requestedAt";
 pub const HOOKED_AT: &str = "voxsync.dev/hookedAt";
 /// On a CodeSync: go on after a hold or a failure. Any new value; echoed in `status.lastHandledResume`.
 pub const RESUME: &str = "voxsync.dev/resume";
+/// On a CodeSync: a person approves a digest. `<digest>` for all stages, `<digest>/<stage>` for one, and any other word behind
+/// it to say it once more; what was read is echoed in `status.lastHandledApprove`.
+pub const APPROVE: &str = "voxsync.dev/approve";
+/// On a CodeSync: who approves. The shipped admission policy lets only one's own name through.
+pub const APPROVED_BY: &str = "voxsync.dev/approved-by";
+/// On a CodeSync: go back to the last good release. Any new first word; then, perhaps, the word `no-quarantine`; the rest is
+/// the reason. Echoed in `status.lastHandledRollback`.
+pub const ROLLBACK: &str = "voxsync.dev/rollback";
+/// On a CodeSync: a digest may be taken again. `<digest>`, and any other word behind it to say it once more; echoed in
+/// `status.lastHandledReleaseQuarantine`.
+pub const RELEASE_QUARANTINE: &str = "voxsync.dev/release-quarantine";
 /// On a Config or Server: what voxsync wrote there, see [`AppliedRecords`].
 pub const APPLIED: &str = "voxsync.dev/applied";
 /// On a Server: the reference that the reconciler asks the operator to bring into the pod template.
@@ -71,6 +86,52 @@ pub struct Applied {
     /// What was there before; none if there was no code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
+    /// What stood beside `previous`, where voxsync changed that, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+}
+
+impl Applied {
+    /// Whether a promotion gave the target its candidate, and something else was there before.
+    pub fn gives_back(&self, promotion: &PromotionStatus, status: &CodeSyncStatus) -> bool {
+        let is_candidate = |reference: Option<&String>| {
+            reference.is_some_and(|reference| is_same_code(reference, &promotion.candidate.reference))
+        };
+        self.is_of(promotion, status)
+            && is_candidate(self.reference.as_ref())
+            && !is_candidate(self.previous.as_ref())
+    }
+
+    /// Whether a promotion answers for what was written: it wrote it, or found it there from one that brought the same and
+    /// was not released. What is deployed is nobody's to give back.
+    pub fn is_of(&self, promotion: &PromotionStatus, status: &CodeSyncStatus) -> bool {
+        let candidate = &promotion.candidate.reference;
+        let is_same = |other: &str| is_same_code(other, candidate);
+        let is_other_deployed =
+            || status.deployed.as_ref().is_some_and(|deployed| !is_same(&deployed.reference));
+        let mut ended = status.history.iter().filter(|ended| ended.id == self.promotion);
+        self.promotion == promotion.id
+            || (self.reference.as_deref().is_some_and(is_same)
+                && is_other_deployed()
+                && ended.any(|ended| ended.outcome != Outcome::Released))
+    }
+
+    /// Whether what was there before may run again: it is not in quarantine.
+    pub fn may_go_back(&self, status: &CodeSyncStatus) -> bool {
+        self.previous.as_deref().is_none_or(|previous| !status.bans(previous))
+    }
+}
+
+/// What stands beside an image in `spec.code`, and is given back with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beside {
+    /// The `imagePullSecret`, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_secret: Option<String>,
+    /// The `imagePullPolicy`, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_policy: Option<String>,
 }
 
 /// The longest annotation value that is read, in bytes; a longer one is not ours.

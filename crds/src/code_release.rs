@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    code_sync::{CandidateStatus, Outcome, PromotionFailure, Trigger},
+    code_sync::{ApprovalStatus, CandidateStatus, Outcome, PromotionFailure, Trigger},
     time::Time,
 };
 
@@ -47,6 +47,13 @@ pub struct CodeReleaseSpec {
     /// The reason that a person gave with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// A person said that it waits for nothing that can be skipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
+    /// Who approved it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub approvals: Vec<ApprovalStatus>,
     /// What was promoted.
     pub candidate: CandidateStatus,
     /// The short name of what was deployed before.

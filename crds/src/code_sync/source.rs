@@ -15,7 +15,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(has(self.registry) ? 1 : 0) + (has(self.git) ? 1 : 0) + (has(self.file) ? 1 : 0) == 1").message("give exactly one of registry, git and file"),
+    validation = Rule::new("(has(self.registry) ? 1 : 0) + (has(self.git) ? 1 : 0) + (has(self.file) ? 1 : 0) + (has(self.codeSync) ? 1 : 0) == 1").message("give exactly one of registry, git, file and codeSync"),
+    validation = Rule::new("!has(self.codeSync) || !(has(self.interval) || has(self.schedule) || has(self.webhook))").message("interval, schedule and webhook are for places outside: what another CodeSync releases is seen at once"),
     validation = Rule::new("!(has(self.interval) && has(self.schedule))").message("give interval or schedule, not both"),
     validation = within("interval", "1s", "720h")
 )]
@@ -38,6 +39,9 @@ pub struct Source {
     /// A file that voxsync can read itself (a mounted ConfigMap, for instance) and that names the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileSource>,
+    /// Another CodeSync of the same namespace: what it has released is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_sync: Option<CodeSyncSource>,
 }
 
 /// Looks at fixed times.
@@ -51,6 +55,18 @@ pub struct Schedule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
+}
+
+/// Another CodeSync, whose releases are candidates here: environments that follow one another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CodeSyncSource {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// One of its stages, whose code is taken as soon as that has passed; without it, what all of its stages run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub stage: Option<String>,
 }
 
 /// A Secret in the CodeSync's namespace.
@@ -87,6 +103,10 @@ impl Source {
             let commit = git.revision.commit.as_deref().map(short_commit);
             let followed = git.revision.branch.as_deref().or(tag).or(commit).unwrap_or_default();
             return format!("git {name}@{followed}");
+        }
+        if let Some(CodeSyncSource { name, stage }) = &self.code_sync {
+            let stage = stage.as_ref().map_or_else(String::new, |stage| format!("/{stage}"));
+            return format!("codesync {name}{stage}");
         }
         self.file.as_ref().map_or_else(String::new, |file| format!("file {}", file.path))
     }

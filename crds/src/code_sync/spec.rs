@@ -6,7 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CodeSyncStatus, DEFAULT_STAGE, LocalReference, Source, Verify, source::Entry};
+use super::{
+    Check, CodeSyncStatus, DEFAULT_STAGE, LocalReference, Notification, Rollback, Source, Verify, Window,
+    source::Entry,
+};
 use crate::duration::{DurationText, within};
 
 /// A CodeSync keeps the Puppet code of Servers and Configs equal to what a source says it should be.
@@ -79,13 +82,26 @@ pub struct CodeSyncSpec {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
     pub stages: Option<Vec<Stage>>,
+    /// When stages may start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub windows: Vec<Window>,
+    /// What is done where a stage cannot run the candidate, or one of its checks fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+    /// Who is told of what happens, besides the Kubernetes Events that are always there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub notifications: Vec<Notification>,
     /// How many CodeReleases are kept, and for how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
 }
 
 /// A reference that a person chose.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.emergency) || !self.emergency || has(self.reason)").message("an emergency needs a reason"))]
 pub struct Pin {
     /// The reference: with a tag, a digest, or both.
     #[schemars(length(min = 1, max = 512))]
@@ -94,6 +110,10 @@ pub struct Pin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub reason: Option<String>,
+    /// It waits for no window, soak time, age, check or approval. Signatures, the order of the stages, and that certificate
+    /// authorities come last, hold all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
 }
 
 /// How to look at the registry where the source is not a registry itself.
@@ -171,7 +191,7 @@ pub enum Adopt {
 }
 
 /// One step of a promotion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stage {
     /// Its name, unique in the CodeSync.
@@ -183,6 +203,18 @@ pub struct Stage {
     /// How long the stage must have run the candidate, healthy, before the next one starts (default 0s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<DurationText>,
+    /// Whether a person must say that it may start (default Automatic).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// The names of the windows in `windows` that it keeps to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
+    pub windows: Vec<String>,
+    /// What must be true after its rollout and during its soak.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub checks: Vec<Check>,
     /// Let the stage pass even if no pod of it runs the candidate. Without it such a stage waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
@@ -195,6 +227,16 @@ pub struct Stage {
     /// cannot hold a Deployment back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_unordered: bool,
+}
+
+/// Whether a person must say that a stage may start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Approval {
+    /// Nobody has to.
+    #[default]
+    Automatic,
+    /// Somebody approves the candidate's digest.
+    Manual,
 }
 
 /// What gets the code: Servers or Configs in the CodeSync's own namespace.
@@ -320,10 +362,7 @@ impl CodeSyncSpec {
             (None, Some(target)) => Cow::Owned(vec![Stage {
                 name: DEFAULT_STAGE.to_owned(),
                 targets: vec![target.clone()],
-                soak: None,
-                allow_empty: false,
-                max_concurrent: None,
-                allow_unordered: false,
+                ..Stage::default()
             }]),
             (None, None) => Cow::Borrowed(&[]),
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::Condition;
+use super::{condition::Condition, failure::PromotionFailure};
 use crate::time::Time;
 
 /// What voxsync says about a CodeSync.
@@ -19,6 +19,15 @@ pub struct CodeSyncStatus {
     /// The last value of the annotation `voxsync.dev/resume` that was carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_resume: Option<String>,
+    /// The last value of the annotation `voxsync.dev/approve` that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_approve: Option<String>,
+    /// The last value of the annotation `voxsync.dev/rollback` that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_rollback: Option<String>,
+    /// The last value of the annotation `voxsync.dev/release-quarantine` that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_release_quarantine: Option<String>,
     /// The stage in which something happens or is waited for; the last one if nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
@@ -53,6 +62,17 @@ pub struct CodeSyncStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub holds: Vec<Hold>,
+    /// What people approved, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub approvals: Vec<ApprovalStatus>,
+    /// What is not taken again until a person releases it, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub quarantine: Vec<Quarantined>,
+    /// A person went back to an earlier release: it stays until they resume, whatever the source says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackStatus>,
     /// The release that all stages run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployed: Option<DeployedStatus>,
@@ -165,7 +185,7 @@ pub struct Waiting {
     /// The stage that waits; none where the whole promotion does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// A word for programs: Soak, Rollout, NothingToProve, Held, Suspended, Source, Paused, ….
+    /// A word for programs: Approval, Window, Rollout, Checking, Check, Soak, NothingToProve, Held, Suspended, Source, ….
     pub reason: String,
     /// A sentence for people.
     #[schemars(length(max = 1024))]
@@ -188,6 +208,9 @@ pub struct PromotionStatus {
     /// The reason that a person gave with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// A person said that it waits for nothing that can be skipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
     /// The short name of what was deployed when it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_name: Option<String>,
@@ -223,6 +246,8 @@ pub enum Trigger {
     Pin,
     /// A person asked to go on after a failure or a hold.
     Resume,
+    /// A person went back to an earlier release.
+    Rollback,
 }
 
 /// How a promotion ended.
@@ -247,21 +272,6 @@ impl Outcome {
     }
 }
 
-/// Why a promotion failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PromotionFailure {
-    /// In which stage.
-    pub stage: String,
-    /// Which Server could not run it.
-    pub server: String,
-    /// The pod's own reason, for instance ImagePullBackOff.
-    pub reason: String,
-    /// The pod's own message.
-    #[schemars(length(max = 1024))]
-    pub message: String,
-}
-
 /// Where a stage is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StagePhase {
@@ -274,6 +284,8 @@ pub enum StagePhase {
     Writing,
     /// Its Deployments go from the old pod template to the new one.
     Rolling,
+    /// It runs the candidate, healthy, and its checks have not all passed yet.
+    Checking,
     /// It runs the candidate, healthy, and waits for its soak time to pass.
     Soaking,
     /// It runs the candidate.
@@ -303,12 +315,26 @@ pub struct StageStatus {
     /// The promotion that it passed in; none if it was adopted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promotion: Option<String>,
+    /// The last promotion that began to change it, stored before its first gate or write: from then on neither windows nor
+    /// approvals hold that one back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
     /// Since when it is in this phase; Writing and Rolling count as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
     /// How many of its Deployments are held back, until it passes; none where none were in its promotion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gates: Option<GatesStatus>,
+    /// Since when all of its Servers run the candidate, where it has checks; none while they do not, and once it passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_since: Option<Time>,
+    /// What its checks said when that last changed, until it passed; a check that said nothing yet is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub checks: Vec<CheckStatus>,
+    /// When its rollout last got further; none while it does not roll.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progressed_at: Option<Time>,
     /// How many pods run the reference and are ready.
     #[schemars(extend("format" = "int32"))]
     pub ready: u32,
@@ -331,6 +357,103 @@ pub struct GatesStatus {
     /// of a suspended CodeSync.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+}
+
+/// What a check of a stage said when that last changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it holds.
+    pub standing: CheckStanding,
+    /// Since when.
+    pub since: Time,
+    /// A sentence for people, as it was then.
+    #[schemars(length(max = 256))]
+    pub message: String,
+}
+
+/// Whether a check holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CheckStanding {
+    /// It does.
+    Passed,
+    /// It does not.
+    Failed,
+    /// It was asked, or is being asked, and cannot tell yet: too few nodes reported, no data, a Job that runs.
+    Unknown,
+    /// It could not be asked: nobody answers, or what answers is not what was asked for.
+    Unreachable,
+}
+
+/// What a person approved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalStatus {
+    /// The digest.
+    pub digest: String,
+    /// The stage that it is for; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Who, if the API server vouches for it; `unauthenticated` otherwise.
+    #[schemars(length(max = 256))]
+    pub approver: String,
+    /// When it was read.
+    pub at: Time,
+}
+
+/// A digest that is not taken again until a person releases it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Quarantined {
+    /// The digest; or the reference, where no digest is known.
+    pub digest: String,
+    /// The short name that it had.
+    pub name: String,
+    /// Why, with the pod's own message where there is one.
+    #[schemars(length(max = 512))]
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+impl CodeSyncStatus {
+    /// Whether a reference names what is in quarantine.
+    pub fn bans(&self, reference: &str) -> bool {
+        self.quarantine.iter().any(|quarantined| quarantined.bans(reference))
+    }
+}
+
+impl Quarantined {
+    /// Whether a reference names it.
+    pub fn bans(&self, reference: &str) -> bool {
+        let (name, digest) =
+            reference.split_once('@').map_or((reference, None), |(name, digest)| (name, Some(digest)));
+        name == self.digest || digest == Some(&self.digest)
+    }
+}
+
+/// An earlier release that a person went back to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackStatus {
+    /// What they went back to.
+    pub candidate: CandidateStatus,
+    /// The short name of what they left.
+    pub from_name: String,
+    /// The reference of what they left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reason: Option<String>,
+    /// When.
+    pub at: Time,
+    /// What names the `spec.pin` that was there then: another one is chosen anew, and ends the rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 /// A target that somebody else changed: voxsync does not write it until told.
@@ -391,6 +514,15 @@ pub struct ReleaseSummary {
     pub name: String,
     /// The reference.
     pub reference: String,
+    /// Its digest, where the reference does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The reference that was deployed when it started: what it replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The digest of that, where its reference does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_digest: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// When it ended.

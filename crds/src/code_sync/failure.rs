@@ -1,0 +1,91 @@
+//! Why a promotion failed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why a promotion failed: a Server could not run it, or a check did not hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionFailure {
+    /// In which stage.
+    pub stage: String,
+    /// Which Server could not run it; none where a check failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Which check of the stage failed; none where a Server could not run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// The pod's own reason, for instance ImagePullBackOff; `CheckFailed` of a check.
+    pub reason: String,
+    /// The pod's own message, or what the check found.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+impl PromotionFailure {
+    /// The reason where a check failed.
+    pub const CHECK: &str = "CheckFailed";
+
+    /// What failed: `Server compile-1`, or `check nodes`.
+    pub fn culprit(&self) -> String {
+        match (&self.server, &self.check) {
+            (_, Some(check)) => format!("check {check}"),
+            (Some(server), None) => format!("Server {server}"),
+            (None, None) => "a Server".to_owned(),
+        }
+    }
+
+    /// What failed and why, without the stage: `Server compile-1: ImagePullBackOff: …`, or `check nodes: …`.
+    pub fn cause(&self) -> String {
+        let Self { reason, message, .. } = self;
+        match &self.check {
+            Some(_) => format!("{}: {message}", self.culprit()),
+            None => format!("{}: {reason}: {message}", self.culprit()),
+        }
+    }
+
+    /// All of it in a clause.
+    pub fn clause(&self) -> String {
+        let Self { stage, reason, message, .. } = self;
+        match &self.check {
+            Some(check) => format!("check {check} of stage {stage} failed: {message}"),
+            None => format!("{} of stage {stage} cannot run it: {reason}: {message}", self.culprit()),
+        }
+    }
+
+    /// A few words: `canary ImagePullBackOff`, or `canary check nodes`.
+    pub fn brief(&self) -> String {
+        match &self.check {
+            Some(check) => format!("{} check {check}", self.stage),
+            None => format!("{} {}", self.stage, self.reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(server: Option<&str>, check: Option<&str>) -> PromotionFailure {
+        PromotionFailure {
+            stage: "canary".into(),
+            server: server.map(str::to_owned),
+            check: check.map(str::to_owned),
+            reason: check.map_or("ImagePullBackOff", |_| PromotionFailure::CHECK).into(),
+            message: "no".into(),
+        }
+    }
+
+    #[test]
+    fn says_what_failed() {
+        let of_server = failure(Some("one"), None);
+        assert_eq!(of_server.clause(), "Server one of stage canary cannot run it: ImagePullBackOff: no");
+        assert_eq!(
+            [of_server.cause(), of_server.brief()],
+            ["Server one: ImagePullBackOff: no", "canary ImagePullBackOff"]
+        );
+        let of_check = failure(None, Some("nodes"));
+        assert_eq!(of_check.clause(), "check nodes of stage canary failed: no");
+        assert_eq!([of_check.cause(), of_check.brief()], ["check nodes: no", "canary check nodes"]);
+    }
+}
