@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use croner::{
-    Cron,
-    parser::{CronParser, Seconds, Year},
-};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use voxsync_crds::code_sync::{Schedule, Source};
 use voxsync_promotion::{SourceProblem, Unverified};
 use voxsync_source::pause;
+use voxsync_window::Recurrence;
 
 use super::{
     place::{BAD_CREDENTIALS, IMAGE_UNAVAILABLE, PLATFORM_MISSING, READING_BUILD_TIMES, UNAUTHORIZED},
@@ -28,16 +25,13 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// The part of a pause that is left to chance, so that looks spread out.
 const JITTER: f64 = 0.1;
 
-/// How much of a text a message quotes.
-const QUOTED_CHARACTERS: usize = 100;
-
 /// When looks are due.
 #[derive(Clone, Debug)]
 pub(crate) enum Cadence {
     /// So long after the last one.
     Interval(Duration),
     /// At fixed times.
-    Cron(Box<Cron>, TimeZone),
+    Cron(Box<Recurrence>),
     /// Until something was found, which then is true for ever.
     UntilFound,
 }
@@ -48,6 +42,9 @@ impl Cadence {
     /// # Errors
     /// A sentence that names the field and says what would be right.
     pub(crate) fn of(source: &Source) -> Result<Self, String> {
+        if source.code_sync.is_some() {
+            return Ok(Self::UntilFound);
+        }
         if let Some(schedule) = &source.schedule {
             return cron(schedule);
         }
@@ -63,7 +60,7 @@ impl Cadence {
     pub(crate) fn next(&self, last: Timestamp, tries: Tries, chance: f64) -> Option<Timestamp> {
         let failures = match self {
             Self::Interval(_) => tries.failures(),
-            Self::Cron(..) | Self::UntilFound => tries.incomplete,
+            Self::Cron(_) | Self::UntilFound => tries.incomplete,
         };
         let is_search = tries.is_search(last);
         let regular = match self {
@@ -71,7 +68,7 @@ impl Cadence {
                 Some(after(last, spread((*interval).min(LONGEST_RETRY), chance)))
             }
             Self::Interval(interval) => Some(after(last, spread(*interval, chance))),
-            Self::Cron(cron, zone) => next_match(cron, zone, last),
+            Self::Cron(times) => times.next_after(last),
             Self::UntilFound => None,
         };
         if failures == 0 {
@@ -85,7 +82,7 @@ impl Cadence {
                 regular.max(Some(retry))
             }
             Self::Interval(_) | Self::UntilFound => Some(retry),
-            Self::Cron(..) => Some(regular.map_or(retry, |regular| regular.min(retry))),
+            Self::Cron(_) => Some(regular.map_or(retry, |regular| regular.min(retry))),
         }
     }
 
@@ -99,7 +96,7 @@ impl Cadence {
             _ if problem.unreachable => return problem,
             _ => match self {
                 Self::Interval(interval) => format!("looked at again {}", every(*interval)),
-                Self::Cron(..) => "looked at again by the schedule of the source".to_owned(),
+                Self::Cron(_) => "looked at again by the schedule of the source".to_owned(),
                 Self::UntilFound => format!("looked at again {}", every(LONGEST_RETRY)),
             },
         };
@@ -115,7 +112,7 @@ impl Cadence {
             Self::Interval(interval) => {
                 format!("looked for again {} for an hour, then {}", every(LONGEST_RETRY), every(*interval))
             }
-            Self::Cron(..) | Self::UntilFound => format!("looked for again {}", every(LONGEST_RETRY)),
+            Self::Cron(_) | Self::UntilFound => format!("looked for again {}", every(LONGEST_RETRY)),
         }
     }
 
@@ -123,7 +120,7 @@ impl Cadence {
     pub(crate) fn first_after_start(&self, now: Timestamp, chance: f64) -> Timestamp {
         let span = match self {
             Self::Interval(interval) => (*interval).min(LONGEST_RETRY),
-            Self::Cron(..) | Self::UntilFound => FIRST_RETRY,
+            Self::Cron(_) | Self::UntilFound => FIRST_RETRY,
         };
         after(now, span.mul_f64(chance))
     }
@@ -131,7 +128,7 @@ impl Cadence {
     fn longest_retry(&self) -> Duration {
         match self {
             Self::Interval(interval) => (*interval).max(LONGEST_RETRY),
-            Self::Cron(..) | Self::UntilFound => LONGEST_RETRY,
+            Self::Cron(_) | Self::UntilFound => LONGEST_RETRY,
         }
     }
 }
@@ -159,26 +156,14 @@ pub enum NextLook {
 pub fn next_look(source: &Source, now: Timestamp) -> Option<NextLook> {
     match Cadence::of(source).ok()? {
         Cadence::Interval(interval) => Some(NextLook::Every(every(interval))),
-        Cadence::Cron(cron, zone) => next_match(&cron, &zone, now).map(NextLook::At),
+        Cadence::Cron(times) => times.next_after(now).map(NextLook::At),
         Cadence::UntilFound => None,
     }
 }
 
 fn cron(schedule: &Schedule) -> Result<Cadence, String> {
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(&schedule.cron).map_err(|error| {
-        format!(
-            "source.schedule.cron: {:?} is not a schedule of five fields ({}); for example \"*/5 * * * *\"",
-            start_of(&schedule.cron),
-            start_of(&error.to_string())
-        )
-    })?;
-    let name = schedule.time_zone.as_deref().unwrap_or("UTC");
-    let zone = TimeZone::get(name).map_err(|_| {
-        let name = start_of(name);
-        format!("source.schedule.timeZone: {name:?} is not an IANA time zone; for example \"Europe/Berlin\"")
-    })?;
-    Ok(Cadence::Cron(Box::new(cron), zone))
+    let times = Recurrence::of(&schedule.cron, schedule.time_zone.as_deref());
+    Ok(Cadence::Cron(Box::new(times.map_err(|error| format!("source.schedule.{error}"))?)))
 }
 
 fn every(pause: Duration) -> String {
@@ -187,16 +172,6 @@ fn every(pause: Duration) -> String {
         Ok(pause) => format!("every {pause:#}"),
         Err(_) => "never".to_owned(),
     }
-}
-
-/// What a message quotes of a text.
-fn start_of(text: &str) -> String {
-    text.chars().take(QUOTED_CHARACTERS).collect()
-}
-
-fn next_match(cron: &Cron, zone: &TimeZone, last: Timestamp) -> Option<Timestamp> {
-    let next = cron.find_next_occurrence(&last.to_zoned(zone.clone()), false).ok()?;
-    Some(next.timestamp())
 }
 
 fn spread(pause: Duration, chance: f64) -> Duration {
