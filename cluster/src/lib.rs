@@ -35,7 +35,7 @@ pub use kind::{Kind, Object, Scope, Unreadable};
 pub use release::ReleaseFact;
 pub use shape::Shapes;
 pub use snapshot::Snapshot;
-pub use stage::{Work, has_finalizer};
+pub use stage::{Heading, Work, has_finalizer};
 pub use targets::is_named_by;
 pub use writer::Writer;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use voxsync_crds::{CodeRelease, code_release::CodeReleaseSpec};
+use voxsync_crds::{CodeReference, CodeRelease, code_release::CodeReleaseSpec, code_sync::Outcome};
 
 /// What is kept of a CodeRelease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct ReleaseFact {
     pub ended_at: Timestamp,
     /// When it was created, by the clock of the API server, in whole seconds.
     pub created: Timestamp,
+    /// What it released, with its digest; none where it did not end so.
+    pub released: Option<Box<str>>,
     /// SHA-256 of its `spec`, in hexadecimal: what the next release calls `previousHash`.
     pub hash: String,
 }
@@ -32,9 +34,17 @@ impl ReleaseFact {
                 Some(created) => created.0,
                 None => release.spec.ended_at.timestamp(),
             },
+            released: released(&release.spec).map(Into::into),
             hash: hash(&release.spec),
         }
     }
+}
+
+/// What a release brought everywhere; whatever the form that it was written in, the digest is in it.
+fn released(spec: &CodeReleaseSpec) -> Option<String> {
+    let candidate = Some(&spec.candidate).filter(|_| spec.outcome == Outcome::Released)?;
+    let (tag, digest) = (candidate.tag.as_deref(), Some(candidate.digest.as_str()));
+    CodeReference::new(&candidate.repository, tag, digest).ok().map(|reference| reference.to_string())
 }
 
 /// SHA-256 of a release's `spec` as JSON without spaces, with sorted members, in hexadecimal.

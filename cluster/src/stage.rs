@@ -1,4 +1,5 @@
-//! The stage that a promotion works on: its Servers, and where each of them is on the way to the candidate.
+//! The stage that a promotion works on: its Servers, and where each of them is on the way to the candidate; or, where the
+//! promotion ends, on the way back from it.
 //!
 //! The reconciler asks it whom to hold back, and whose turn it is. Both answers are [`voxsync_rollout::order`]'s; here
 //! is only what the cluster says.
@@ -11,7 +12,7 @@ use std::{
 use voxsync_crds::{
     Code, CodeSync, Server,
     annotations::{Applied, GATES_FINALIZER, Gate, applied_records},
-    code_sync::{Adopt, PromotionStatus, StagePhase, TargetKey, TargetKind},
+    code_sync::{Adopt, PromotionStatus, Stage, StagePhase, TargetKey, TargetKind, Trigger},
     reference::{is_only_tag, is_same_code},
 };
 use voxsync_rollout::{
@@ -26,8 +27,10 @@ use crate::{Snapshot, targets::takes_from};
 pub struct Work<'a> {
     /// Whose it is.
     pub code_sync: &'a CodeSync,
-    /// The promotion: neither ended nor ending.
+    /// The promotion, which has not ended.
     pub promotion: &'a PromotionStatus,
+    /// Whether the stage is given the candidate, or gives it back.
+    pub heading: Heading,
     /// Where the stage is.
     pub phase: StagePhase,
     /// Whether all of the stage may roll at once.
@@ -36,16 +39,30 @@ pub struct Work<'a> {
     targets: Vec<TargetKey>,
 }
 
-/// Servers by name, and whether each has been given the candidate.
+/// Which way a stage goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heading {
+    /// It is given the candidate.
+    Forth,
+    /// It gives the candidate back: its targets get what they had.
+    Back,
+}
+
+/// Servers by name, and whether each has been given what its stage goes to.
 type Servers<'a> = BTreeMap<&'a str, (&'a Server, bool)>;
 
 impl Work<'_> {
     /// Whether Deployments are held back for it now. Once its references are written, none is any more: what a person
     /// lets go then is not fought over.
     pub fn places_gates(&self) -> bool {
-        self.phase == StagePhase::Gating
+        let asks = match self.heading {
+            Heading::Forth => StagePhase::Gating,
+            Heading::Back => StagePhase::RollingBack,
+        };
+        let is_leaving = self.code_sync.metadata.deletion_timestamp.is_some();
+        self.phase == asks
             && !self.allows_any_order
-            && !self.code_sync.spec.suspend
+            && (!self.code_sync.spec.suspend || is_leaving)
             && has_finalizer(self.code_sync)
     }
 
@@ -60,24 +77,37 @@ impl Work<'_> {
 }
 
 impl Snapshot {
-    /// What a CodeSync's promotion works on; `None` where no promotion is under way, or it is given up.
+    /// What a CodeSync's promotion works on; `None` where none is under way.
+    ///
+    /// Of a promotion that ends, it is the stage that is given back: the agent says which, one after the other.
     pub fn work_of<'a>(&self, code_sync: &'a CodeSync) -> Option<Work<'a>> {
-        let metadata = &code_sync.metadata;
-        let status = code_sync.status.as_ref().filter(|_| metadata.deletion_timestamp.is_none())?;
-        let promotion = status.promotion.as_ref()?;
-        if promotion.outcome.is_some() || promotion.ending.is_some() {
+        let status = code_sync.status.as_ref()?;
+        let promotion = status.promotion.as_ref().filter(|promotion| promotion.outcome.is_none())?;
+        let heading = if promotion.ending.is_some() { Heading::Back } else { Heading::Forth };
+        let is_leaving = code_sync.metadata.deletion_timestamp.is_some();
+        if is_leaving && heading == Heading::Forth {
             return None;
         }
         let stages = code_sync.spec.ordered_stages();
         let last = |name: &str| status.stages.iter().find(|last| last.name == name);
-        let is_passed = |name: &str| last(name)?.promotion.as_ref().map(|passed| *passed == promotion.id);
-        let place = stages.iter().position(|stage| is_passed(&stage.name) != Some(true))?;
+        let phase = |name: &str| last(name).map(|last| last.phase).unwrap_or_default();
+        let is_open =
+            |stage: &Stage| last(&stage.name).and_then(|last| last.promotion.as_ref()) != Some(&promotion.id);
+        let place = match (heading, promotion.trigger) {
+            (Heading::Back, _) => {
+                stages.iter().position(|stage| phase(&stage.name) == StagePhase::RollingBack)
+            }
+            // What runs in production matters most: a rollback begins there.
+            (Heading::Forth, Trigger::Rollback) => stages.iter().rposition(is_open),
+            (Heading::Forth, _) => stages.iter().position(is_open),
+        }?;
         let stage = stages.get(place)?;
-        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
         Some(Work {
             code_sync,
             promotion,
-            phase: last(&stage.name).map(|last| last.phase).unwrap_or_default(),
+            heading,
+            phase: phase(&stage.name),
             allows_any_order: stage.allow_unordered,
             max_concurrent: stage.max_concurrent.and_then(NonZeroU32::new),
             targets: self.stage_targets(namespace, &code_sync.spec).into_iter().nth(place)?,
@@ -91,14 +121,15 @@ impl Snapshot {
         holding.filter_map(|code_sync| self.work_of(code_sync)).filter(Work::places_gates)
     }
 
-    /// Whose Deployments are to be held back before the candidate is written.
+    /// Whose Deployments are to be held back before the stage is written.
     pub fn to_gate(&self, work: &Work<'_>) -> BTreeSet<&str> {
-        // Only who has the candidate already counts, wherever its pods are.
+        // Only who has been given it already counts, wherever its pods are.
         let servers = self.servers_of_stage(work).into_iter();
         let members = servers.filter(|(_, (server, _))| self.has_deployment(server)).map(
-            |(name, (server, has_candidate))| {
-                let way = if has_candidate { Way::Under } else { Way::Before };
+            |(name, (server, is_given))| {
                 let namespace = work.namespace();
+                let goes_by_itself = is_given || self.goes_back_at_once(work, name);
+                let way = if goes_by_itself { Way::Under } else { Way::Before };
                 let has_pods =
                     self.is_to_have_pods(namespace, name) && self.code_of(namespace, server).is_ok();
                 Member { name, is_authority: server.spec.is_ca(), is_gated: false, has_pods, way }
@@ -107,25 +138,45 @@ impl Snapshot {
         order::to_gate(&members.collect::<Vec<_>>(), work.max_concurrent)
     }
 
-    /// Whose Deployments may be let go now, if their templates have the candidate.
+    /// Whether a Server that is to go back does not run the candidate well, so that nothing is gained by holding it back:
+    /// the others wait for it.
+    fn goes_back_at_once(&self, work: &Work<'_>, name: &str) -> bool {
+        let namespace = work.namespace();
+        let is_paused_by_person = || {
+            let deployment = self.deployment_of(namespace, name).and_then(|deployment| deployment.spec);
+            deployment.is_some_and(|spec| spec.paused == Some(true))
+        };
+        work.heading == Heading::Back
+            && self.gate_on(namespace, name).is_none()
+            && (is_paused_by_person()
+                || !matches!(self.rollout_of(namespace, name), Some(RolloutState::Complete(_))))
+    }
+
+    /// Whose Deployments may be let go now, if their templates have what the stage goes to.
     pub fn to_lift(&self, work: &Work<'_>) -> BTreeSet<&str> {
         self.turn(work, &self.servers_of_stage(work))
     }
 
     fn turn<'a>(&self, work: &Work<'_>, servers: &Servers<'a>) -> BTreeSet<&'a str> {
-        let members = servers.iter().filter_map(|(name, (server, has_candidate))| {
+        let members = servers.iter().filter_map(|(name, (server, is_given))| {
             let mut member = self.member(work.namespace(), name, server)?;
-            if !has_candidate && member.way != Way::Missing {
+            if !is_given && member.way != Way::Missing {
                 member.way = Way::Before;
+            } else if work.heading == Heading::Back && member.way == Way::Stopped {
+                // What a person paused is no reason to leave the others on what failed.
+                let state = self.rollout_of(work.namespace(), name);
+                let is_paused =
+                    matches!(state, Some(RolloutState::PausedByPerson | RolloutState::Impossible { .. }));
+                member.way = if is_paused { Way::Missing } else { Way::Stopped };
             }
             Some(member)
         });
         order::to_lift(&members.collect::<Vec<_>>(), work.max_concurrent)
     }
 
-    /// Whether a Server takes its code from the stage, and all that the stage gives it is the candidate already; `None`
-    /// where it takes nothing from the stage.
-    pub fn has_candidate(&self, work: &Work<'_>, server: &str) -> Option<bool> {
+    /// Whether a Server takes its code from the stage, and has been given all of it; `None` where it takes nothing from the
+    /// stage.
+    pub fn is_served(&self, work: &Work<'_>, server: &str) -> Option<bool> {
         let server = self
             .server(work.namespace(), server)
             .filter(|server| server.spec.serves_code() && self.has_deployment(server))?;
@@ -176,8 +227,7 @@ impl Snapshot {
             };
             let (gated, servers): (Vec<&str>, _) = (gated.collect(), self.servers_of_stage(&work));
             // Nobody's turn comes before the code.
-            let is_given =
-                |server: &&str| servers.get(server).is_some_and(|(_, has_candidate)| *has_candidate);
+            let is_given = |server: &&str| servers.get(server).is_some_and(|(_, is_served)| *is_served);
             let turn = if gated.iter().any(is_given) { self.turn(&work, &servers) } else { BTreeSet::new() };
             let is_due = |server: &&str| {
                 let is_its = self.gate_on(namespace, server).is_some_and(|gate| work.is_for(gate));
@@ -193,7 +243,7 @@ impl Snapshot {
         self.gates_of(namespace).next().is_some()
     }
 
-    /// The Servers of a stage that serve code, by name, and whether each has been given the candidate.
+    /// The Servers of a stage that serve code, by name, and whether each has been given what the stage goes to.
     fn servers_of_stage(&self, work: &Work<'_>) -> Servers<'_> {
         let namespace = work.namespace();
         let mut servers = Servers::new();
@@ -203,22 +253,41 @@ impl Snapshot {
                 let Some(name) = server.metadata.name.as_deref() else { continue };
                 if server.spec.serves_code() {
                     // Several entries of a list are several targets with the same Servers.
-                    let (_, has_candidate) = servers.entry(name).or_insert((server, true));
-                    *has_candidate &= is_given;
+                    let (_, is_served) = servers.entry(name).or_insert((server, true));
+                    *is_served &= is_given;
                 }
             }
         }
         servers
     }
 
-    /// Whether a target says the candidate.
+    /// Whether a target says what the stage goes to.
     fn is_given(&self, work: &Work<'_>, target: &TargetKey) -> bool {
         let (namespace, candidate) = (work.namespace(), &work.promotion.candidate);
-        let code = match target.kind {
-            TargetKind::Config => self.config(namespace, &target.name).map(|config| &config.spec.code),
-            TargetKind::Server => self.server(namespace, &target.name).map(|server| &server.spec.code),
+        let (code, is_paused) = match target.kind {
+            TargetKind::Config => self
+                .config(namespace, &target.name)
+                .map(|config| (&config.spec.code, config.is_paused()))
+                .unzip(),
+            TargetKind::Server => self
+                .server(namespace, &target.name)
+                .map(|server| (&server.spec.code, server.is_paused()))
+                .unzip(),
         };
-        let Some(image) = code.and_then(|code| image(code.as_ref()?, target)) else { return false };
+        let image = code.and_then(|code| image(code.as_ref()?, target));
+        if work.heading == Heading::Back {
+            // What somebody else changed or paused is not given back, nor what had something that is in quarantine.
+            let goes_back = |image| {
+                is_same_code(image, &candidate.reference)
+                    && self.record_on(work, target).zip(work.code_sync.status.as_ref()).is_some_and(
+                        |(record, status)| {
+                            record.gives_back(work.promotion, status) && record.may_go_back(status)
+                        },
+                    )
+            };
+            return is_paused == Some(true) || !image.is_some_and(goes_back);
+        }
+        let Some(image) = image else { return false };
         if is_same_code(image, &candidate.reference) {
             return true;
         }

@@ -143,8 +143,8 @@ fn holds_back_who_does_not_have_the_candidate(
     let code_sync = code_sync(&json!({}));
     let work = snapshot.work_of(&code_sync).unwrap();
     assert_eq!(snapshot.to_gate(&work).into_iter().collect::<Vec<_>>(), wanted);
-    assert_eq!(snapshot.has_candidate(&work, "ca"), Some(wanted.is_empty()));
-    assert_eq!(snapshot.has_candidate(&work, "canary"), None);
+    assert_eq!(snapshot.is_served(&work, "ca"), Some(wanted.is_empty()));
+    assert_eq!(snapshot.is_served(&work, "canary"), None);
 }
 
 #[test]
@@ -278,6 +278,107 @@ fn a_deployment_of_somebody_else_is_no_company() {
     foreign.metadata.owner_references = Some(vec![from_value(owner).unwrap()]);
     assert!(snapshot.apply(foreign));
     assert!(snapshot.to_gate(&work).is_empty(), "the authority is alone");
-    assert_eq!(snapshot.has_candidate(&work, "compile"), None);
+    assert_eq!(snapshot.is_served(&work, "compile"), None);
     assert!(snapshot.server("puppet", "compile").is_some_and(|server| !snapshot.has_deployment(server)));
+}
+
+/// The Config as the promotion left it, or as it was given back; a person may have paused it.
+fn going_back(snapshot: &mut Snapshot, image: &str, by: &str) {
+    let record = json!({"": {"codeSync": "uid", "promotion": by, "reference": image, "previous": OLD}});
+    let paused = json!({"voxsync.dev/applied": record.to_string()});
+    let metadata = json!({"name": "production", "namespace": "puppet", "annotations": paused});
+    apply::<Config>(snapshot, json!({"metadata": metadata, "spec": {"code": {"image": image}}}));
+}
+
+/// Promotion `p1` ends, and the second stage is given back.
+fn ending() -> Value {
+    let stages = json!([{"name": "canary", "phase": "Pending", "promotion": "p1"}, {"name": "rest", "phase": "RollingBack"}]);
+    json!({"status": {"promotion": {"ending": "RolledBack"}, "stages": stages}})
+}
+
+#[rstest]
+#[case::all_run_it("", NEW, "p1", &["ca"])]
+#[case::one_at_a_time("one at a time", NEW, "p1", &["ca", "compile"])]
+#[case::who_does_not_run_it_goes_at_once("old one at a time", NEW, "p1", &["ca"])]
+#[case::given_back("", OLD, "p1", &[])]
+#[case::of_another_promotion("", NEW, "p0", &[])]
+fn holds_back_on_the_way_back_who_runs_the_candidate(
+    #[case] compile: &str,
+    #[case] image: &str,
+    #[case] by: &str,
+    #[case] wanted: &[&str],
+) {
+    let mut snapshot = with_config(&json!({"image": image}));
+    going_back(&mut snapshot, image, by);
+    add(&mut snapshot, "compile", compile, if compile.contains("old") { OLD } else { NEW });
+    add(&mut snapshot, "ca", "ca", NEW);
+    let mut change = ending();
+    if compile.contains("one at a time") {
+        change["spec"] = json!({"stages": [
+            {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}]},
+            {"name": "rest", "targets": [{"kind": "Config", "name": "production"}], "maxConcurrent": 1},
+        ]});
+    }
+    let code_sync = code_sync(&change);
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert_eq!((work.heading, work.places_gates()), (Heading::Back, true));
+    assert_eq!(snapshot.to_gate(&work).into_iter().collect::<Vec<_>>(), wanted);
+    assert_eq!(snapshot.is_served(&work, "ca"), Some(image == OLD || by != "p1"));
+}
+
+#[test]
+fn what_may_not_run_again_is_not_given_back_and_what_an_earlier_one_wrote_is() {
+    let mut snapshot = with_config(&json!({"image": NEW}));
+    for name in ["compile", "ca"] {
+        add(&mut snapshot, name, name, NEW);
+    }
+    let mut given = |by: &str, status: Value| {
+        going_back(&mut snapshot, NEW, by);
+        let mut change = ending();
+        change["status"].as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+        let code_sync = code_sync(&change);
+        let work = snapshot.work_of(&code_sync).unwrap();
+        snapshot.is_served(&work, "ca")
+    };
+    let since = "2026-01-01T00:00:00Z";
+    let quarantine = json!([{"digest": OLD, "name": "v1", "reason": "", "since": since}]);
+    assert_eq!(given("p1", json!({"quarantine": quarantine})), Some(true));
+    let ended = |outcome: &str| {
+        let history =
+            json!([{"id": "p0", "name": "v2", "reference": NEW, "outcome": outcome, "endedAt": since}]);
+        json!({"history": history, "deployed": {"name": "v1", "reference": OLD}})
+    };
+    assert_eq!(given("p0", ended("RolledBack")), Some(false));
+    assert_eq!(given("p0", ended("Released")), Some(true));
+}
+
+#[rstest]
+#[case::the_others_roll("old", NEW, &[])]
+#[case::the_others_run_what_they_had("", OLD, &["ca"])]
+fn on_the_way_back_an_authority_goes_last(
+    #[case] compile: &str,
+    #[case] runs: &str,
+    #[case] wanted: &[&str],
+) {
+    let mut snapshot = with_config(&json!({"image": OLD}));
+    going_back(&mut snapshot, OLD, "p1");
+    add(&mut snapshot, "compile", compile, runs);
+    add(&mut snapshot, "ca", "ca gated old", NEW);
+    let code_sync = code_sync(&ending());
+    assert!(snapshot.apply(code_sync.clone()));
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert_eq!(snapshot.to_lift(&work).into_iter().collect::<Vec<_>>(), wanted);
+}
+
+#[rstest]
+#[case::its_stage_is_not_the_first(json!({"status": {"promotion": {"trigger": "Rollback"}, "stages": [{"name": "canary"}, {"name": "rest"}]}}), Some("Config/production"))]
+#[case::then_the_one_before(json!({"status": {"promotion": {"trigger": "Rollback"}, "stages": [{"name": "canary"}, {"name": "rest", "promotion": "p1"}]}}), Some("Server/canary"))]
+#[case::deleted_it_goes_back(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"promotion": {"ending": "Abandoned"}, "stages": [{"name": "canary", "promotion": "p1"}, {"name": "rest", "phase": "RollingBack"}]}}), Some("Config/production"))]
+#[case::nothing_is_given_back_yet(json!({"status": {"promotion": {"ending": "RolledBack"}, "stages": [{"name": "canary", "promotion": "p1"}, {"name": "rest", "phase": "Rolling"}]}}), None)]
+fn a_rollback_works_from_the_end(#[case] change: Value, #[case] wanted: Option<&str>) {
+    let snapshot = with_config(&json!({"image": OLD}));
+    let code_sync = code_sync(&change);
+    let work = snapshot.work_of(&code_sync);
+    let first = work.and_then(|work| work.targets.first().map(ToString::to_string));
+    assert_eq!(first.as_deref(), wanted);
 }

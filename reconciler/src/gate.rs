@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, jsonptr::PointerBuf};
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
-use voxsync_cluster::{Snapshot, has_finalizer};
+use voxsync_cluster::{Heading, Snapshot, has_finalizer};
 use voxsync_crds::{
     Server,
     annotations::{GATE, Gate, gate},
@@ -54,8 +54,8 @@ pub(crate) enum CodeIs {
 pub(crate) enum Holder {
     /// It works on the Server's stage.
     Works {
-        /// Whether the Server must run its candidate already.
-        has_candidate: bool,
+        /// Whether the Server must run already what the stage goes to: its candidate, or what was there before.
+        is_served: bool,
         /// Whether it is the Server's turn.
         is_turn: bool,
     },
@@ -149,7 +149,7 @@ pub(crate) fn decide(facts: &GateFacts, now: Timestamp) -> GateStep {
     }
     // A template without the code is not let go: what would roll is not what must.
     let because = match (holder, code) {
-        (Holder::Works { has_candidate: true, is_turn: true }, CodeIs::InTemplate | CodeIs::RolledOut) => {
+        (Holder::Works { is_served: true, is_turn: true }, CodeIs::InTemplate | CodeIs::RolledOut) => {
             Because::Turn
         }
         (Holder::Works { .. }, _)
@@ -177,7 +177,7 @@ pub(crate) fn facts(
     let gate = gate(deployment.metadata.annotations.as_ref());
     let wanted_by = snapshot.gating_in(namespace).find_map(|work| {
         let uid = work.code_sync.metadata.uid.clone()?;
-        let is_before = snapshot.has_candidate(&work, name) == Some(false);
+        let is_before = snapshot.is_served(&work, name) == Some(false);
         (is_before && snapshot.to_gate(&work).contains(name)).then(|| (uid, work.promotion.id.clone()))
     });
     if gate.is_none() && wanted_by.is_none() {
@@ -246,15 +246,19 @@ fn holder(snapshot: &Snapshot, namespace: &str, name: &str, gate: &Gate, code: C
     let code_sync = snapshot.code_sync_of_uid(namespace, &gate.code_sync);
     let work = code_sync.and_then(|code_sync| snapshot.work_of(code_sync));
     if let Some(work) = work.filter(|work| work.is_for(gate))
-        && let Some(has_candidate) = snapshot.has_candidate(&work, name)
+        && let Some(is_served) = snapshot.is_served(&work, name)
     {
-        if !has_candidate && snapshot.needs_no_gates(&work) {
+        if !is_served && snapshot.needs_no_gates(&work) {
             return Holder::Waits;
         }
-        let is_turn = has_candidate
+        if is_served && work.heading == Heading::Back && code == CodeIs::RolledOut {
+            // It never went over: to let it go replaces no pod, whoever else is under way.
+            return Holder::RollsBack;
+        }
+        let is_turn = is_served
             && code != CodeIs::Missing
             && (work.allows_any_order || snapshot.to_lift(&work).contains(name));
-        return Holder::Works { has_candidate, is_turn };
+        return Holder::Works { is_served, is_turn };
     }
     let is_given_up = code_sync.is_some_and(|code_sync| {
         let promotion = code_sync.status.as_ref().and_then(|status| status.promotion.as_ref());

@@ -3,9 +3,9 @@ use serde_json::{Value, from_value};
 
 use super::*;
 
-const WORKS: Holder = Holder::Works { has_candidate: true, is_turn: false };
-const TURN: Holder = Holder::Works { has_candidate: true, is_turn: true };
-const EARLY: Holder = Holder::Works { has_candidate: false, is_turn: true };
+const WORKS: Holder = Holder::Works { is_served: true, is_turn: false };
+const TURN: Holder = Holder::Works { is_served: true, is_turn: true };
+const EARLY: Holder = Holder::Works { is_served: false, is_turn: true };
 const GONE: Holder = Holder::Nobody { is_proven: false };
 const PROVEN: Holder = Holder::Nobody { is_proven: true };
 

@@ -11,10 +11,19 @@ const HOLDS_LIMIT: usize = 64;
 /// What all holds take together, in bytes of JSON.
 const HOLDS_LIMIT_BYTES: usize = 12 * 1024;
 
-/// Shortens the lists that grow with the number of targets.
+/// What the whole status takes, in bytes of JSON.
+const STATUS_LIMIT_BYTES: usize = 63 * 1024;
+
+/// Shortens the lists that grow with the number of targets: what all else leaves is theirs, half each.
 pub(crate) fn fit(status: &mut CodeSyncStatus) {
-    keep(&mut status.waiting, WAITING_LIMIT, WAITING_LIMIT_BYTES);
-    keep(&mut status.holds, HOLDS_LIMIT, HOLDS_LIMIT_BYTES);
+    let grows = size_bytes(&status.waiting) + size_bytes(&status.holds);
+    let room_bytes = STATUS_LIMIT_BYTES.saturating_sub(size_bytes(status).saturating_sub(grows)) / 2;
+    keep(&mut status.waiting, WAITING_LIMIT, WAITING_LIMIT_BYTES.min(room_bytes));
+    keep(&mut status.holds, HOLDS_LIMIT, HOLDS_LIMIT_BYTES.min(room_bytes));
+}
+
+fn size_bytes<T: serde::Serialize>(part: &T) -> usize {
+    serde_json::to_string(part).map_or(0, |json| json.len())
 }
 
 fn keep<T: serde::Serialize>(list: &mut Vec<T>, limit: usize, limit_bytes: usize) {

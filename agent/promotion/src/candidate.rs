@@ -14,6 +14,7 @@ use voxsync_crds::{
 use crate::{
     commands,
     higher::higher_running,
+    manual_rollback,
     observed::ImageProblem,
     ripening::{Harvest, Ripening, harvest, minimum_age, while_pinned},
     text::{NAME_LIMIT_BYTES, cut},
@@ -28,6 +29,8 @@ pub(crate) struct Wanted {
     pub trigger: Trigger,
     /// The reason that a person gave with a pin.
     pub reason: Option<String>,
+    /// A person said that it waits for nothing that can be skipped.
+    pub emergency: bool,
 }
 
 /// What people and the source want.
@@ -78,6 +81,9 @@ pub(crate) fn is_pinned(candidate: &CandidateStatus) -> bool {
 
 /// Decides what should run.
 pub(crate) fn look(view: &View<'_>) -> Sight {
+    if let Some(rollback) = &view.before.rollback {
+        return manual_rollback::look(view, rollback);
+    }
     match &view.spec.pin {
         Some(pin) => Sight { choice: pinned(view, pin), moved: None, ripening: while_pinned(view) },
         None => sourced(view),
@@ -94,7 +100,12 @@ fn pinned(view: &View<'_>, pin: &Pin) -> Choice {
         (None, None) => return Choice::Unknown,
     };
     let candidate = CandidateStatus { source_revision: None, ..finished(view, candidate.clone()) };
-    Choice::Wanted(Wanted { candidate, trigger: Trigger::Pin, reason: pin.reason.clone() })
+    Choice::Wanted(Wanted {
+        candidate,
+        trigger: Trigger::Pin,
+        reason: pin.reason.clone(),
+        emergency: pin.emergency,
+    })
 }
 
 /// Whether the text of a pin names this candidate.
@@ -141,7 +152,9 @@ fn sourced(view: &View<'_>) -> Sight {
             }
             Choice::Lower { candidate, lower, higher }
         }
-        None => Choice::Wanted(Wanted { candidate, trigger: Trigger::Source, reason: None }),
+        None => {
+            Choice::Wanted(Wanted { candidate, trigger: Trigger::Source, reason: None, emergency: false })
+        }
     };
     Sight { choice, moved, ripening }
 }

@@ -2,7 +2,7 @@
 
 use voxsync_crds::code_sync::CandidateStatus;
 
-use crate::view::View;
+use crate::{observed::Observed, view::View};
 
 /// Takes a candidate all the same. Where nothing but its tag can be meant, that is named and no digest.
 pub(crate) fn promote(view: &View<'_>, candidate: &CandidateStatus) -> String {
@@ -14,6 +14,30 @@ pub(crate) fn promote(view: &View<'_>, candidate: &CandidateStatus) -> String {
 pub(crate) fn promote_reference(view: &View<'_>, reference: &str) -> String {
     let observed = view.observed;
     format!("`voxsync promote {} {reference} -n {}`", observed.name, observed.namespace)
+}
+
+/// Takes a candidate, and waits for nothing that can be skipped.
+pub(crate) fn promote_now(view: &View<'_>, candidate: &CandidateStatus) -> String {
+    let Observed { name, namespace, .. } = view.observed;
+    format!("`voxsync promote {name} {} -n {namespace} --now --reason TEXT`", candidate.reference)
+}
+
+/// Approves what waits for it, for one stage or for all.
+pub(crate) fn approve(view: &View<'_>, stage: Option<&str>) -> String {
+    let Observed { name, namespace, .. } = view.observed;
+    let stage = stage.map_or_else(String::new, |stage| format!(" --stage {stage}"));
+    format!("`voxsync approve {name} -n {namespace}{stage}`")
+}
+
+/// Lets a candidate run again.
+pub(crate) fn release_quarantine(view: &View<'_>, digest: &str) -> String {
+    let Observed { name, namespace, .. } = view.observed;
+    format!("`voxsync release-quarantine {name} {digest} -n {namespace}`")
+}
+
+/// Goes back to the last good release.
+pub(crate) fn rollback(view: &View<'_>) -> String {
+    format!("`voxsync rollback {} -n {}`", view.observed.name, view.observed.namespace)
 }
 
 /// Goes on.

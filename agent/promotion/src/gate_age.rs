@@ -78,7 +78,8 @@ impl Visit<'_, '_> {
         );
         Some(PromotionFailure {
             stage: self.stage.name.clone(),
-            server: cut(held.first().copied().unwrap_or_default(), NAME_LIMIT_BYTES),
+            server: held.first().map(|server| cut(server, NAME_LIMIT_BYTES)),
+            check: None,
             reason: "GateTooOld".to_owned(),
             message: cut(&message, SENTENCE_LIMIT_BYTES),
         })

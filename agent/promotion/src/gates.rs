@@ -10,10 +10,13 @@ use std::{
 };
 
 use voxsync_crds::{
-    code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus},
+    code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus, TargetKey},
     reference::is_same_code,
 };
-use voxsync_rollout::order::{Member, Way, to_gate};
+use voxsync_rollout::{
+    order::{Member, Way, to_gate},
+    state::RolloutState,
+};
 
 use crate::{
     candidate::is_only_tag,
@@ -40,6 +43,17 @@ pub(crate) struct Order<'a> {
     pub missing: Vec<&'a ServerRollout>,
 }
 
+impl Order<'_> {
+    /// Whether a target is not written yet: one of its Servers is to be held back before.
+    pub(crate) fn holds_up(&self, targets: &[ObservedTarget], key: &TargetKey) -> bool {
+        let is_missing =
+            |server: &ServerRollout| self.missing.iter().any(|missing| missing.name == server.name);
+        let mut servers =
+            targets.iter().filter(|target| target.key == *key).flat_map(|target| &target.servers);
+        !self.missing.is_empty() && servers.any(is_missing)
+    }
+}
+
 /// The Servers whose Deployments this CodeSync holds back.
 pub(crate) fn held<'t>(
     view: &View<'_>,
@@ -51,6 +65,20 @@ pub(crate) fn held<'t>(
         server.serves_code && server.gate().is_some_and(|gate| gate.code_sync == view.observed.uid)
     };
     servers.filter(is_ours).map(|server| server.name.as_str()).collect()
+}
+
+/// Says what stays held back where nobody's turn comes any more.
+pub(crate) fn still_held<'t>(
+    view: &View<'_>,
+    targets: impl IntoIterator<Item = &'t ObservedTarget>,
+) -> Option<String> {
+    let held = held(view, targets);
+    (!held.is_empty()).then(|| {
+        format!(
+            "held back still, on the code that it runs: {}; `kubectl rollout resume deployment/NAME` lets one go",
+            names(held.iter().copied())
+        )
+    })
 }
 
 /// Whether a part of the stage that the promotion works on is held back.
@@ -80,10 +108,10 @@ fn open_stages<'a, 's>(
     stages.filter(move |(last, _)| !last.is_some_and(has_passed))
 }
 
-/// The finalizer as it should be, where it is not: it stays as long as gates are there or come.
-pub(crate) fn finalizer(view: &View<'_>, after: &CodeSyncStatus) -> Option<bool> {
+/// The finalizer as it should be, where it is not: it stays as long as gates are there or come, also on the way back.
+pub(crate) fn finalizer(view: &View<'_>, after: &CodeSyncStatus, is_asked_back: bool) -> Option<bool> {
     let observed = view.observed;
-    let is_gating = after.stages.iter().any(|stage| stage.phase == StagePhase::Gating);
+    let is_gating = is_asked_back || after.stages.iter().any(|stage| stage.phase == StagePhase::Gating);
     if observed.is_leaving {
         let is_recorded = |ended: &PromotionStatus| ended.recorded || observed.record_refused.is_some();
         let is_over = |promotion: &PromotionStatus| promotion.outcome.is_some() && is_recorded(promotion);
@@ -99,14 +127,24 @@ pub(crate) fn finalizer(view: &View<'_>, after: &CodeSyncStatus) -> Option<bool>
 impl<'a> Visit<'a, '_> {
     /// What has to be held back before anything more of the stage is written.
     pub(crate) fn order(&self) -> Order<'a> {
-        let Position::Working(promotion) = self.position else { return Order::default() };
+        let (promotion, is_back) = match self.position {
+            Position::Working(promotion) => (promotion, false),
+            Position::RollingBack(promotion) => (promotion, true),
+            _ => return Order::default(),
+        };
         if self.stage.allow_unordered {
             return Order::default();
         }
         let mut members = BTreeMap::new();
         for target in self.targets {
-            let way = if self.has_candidate(target, promotion) { Way::Under } else { Way::Before };
+            let is_open = if is_back {
+                self.is_to_go_back(target, promotion)
+            } else {
+                !self.has_candidate(target, promotion)
+            };
             for server in target.servers.iter().filter(|server| server.serves_code && server.has_deployment) {
+                let goes_by_itself = is_back && goes_back_at_once(server);
+                let way = if is_open && !goes_by_itself { Way::Before } else { Way::Under };
                 let member = Member {
                     name: server.name.as_str(),
                     is_authority: server.is_authority,
@@ -236,6 +274,12 @@ impl<'a> Visit<'a, '_> {
             self.row(Weight::Moves, GATED, message, format!("{name} {} held back", held.len()))
         })
     }
+}
+
+/// Whether a Server does not run the candidate well, so that nothing is gained by holding it back: the others wait for it.
+fn goes_back_at_once(server: &ServerRollout) -> bool {
+    let is_paused_by_person = matches!(server.paused, Some(PausedBy::Person));
+    server.gate().is_none() && (is_paused_by_person || !matches!(server.state, RolloutState::Complete(_)))
 }
 
 /// Why Deployments that should be held back are not: what is known of each, or else who would have to do it.

@@ -10,12 +10,15 @@ use voxsync_crds::code_sync::{
 
 use crate::{
     adoption::{adopt, adoption, waits_for_target},
+    approvals,
     candidate::{self, Sight, Wanted, is_deployed, is_pinned, is_same_code},
     gates::{is_half_way, is_held_back},
+    manual_rollback, quarantine,
+    rollback::is_automatic,
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
     verified::trusted,
     view::View,
-    walk::{Planned, Walk, is_settled, plan},
+    walk::{Planned, Walk, WayBack, is_settled, plan},
 };
 
 /// How many releases the status keeps in short.
@@ -23,6 +26,13 @@ const HISTORY_LIMIT: usize = 5;
 /// The longest name that a CodeRelease gets, in characters; it is a label value, too.
 const RELEASE_NAME_LIMIT_CHARACTERS: usize = 63;
 const FINGERPRINT_CHARACTERS: usize = 10;
+
+/// Whether a promotion waits for no window, approval, soak, age and check: a person says that it is urgent. An emergency
+/// lasts as long as the pin that says so.
+pub(crate) fn is_hurried(view: &View<'_>, promotion: &PromotionStatus) -> bool {
+    let says_so = view.spec.pin.as_ref().is_some_and(|pin| pin.emergency);
+    (promotion.emergency && says_so) || promotion.trigger == Trigger::Rollback
+}
 
 /// What this step began.
 #[derive(Clone, Copy, Default)]
@@ -45,15 +55,27 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
         adopt(view, wanted, after);
         rename(view, &wanted.candidate, after);
     }
+    quarantine::take_release(view, after);
+    if manual_rollback::take(view, after) || manual_rollback::ends_by_pin(view, after) {
+        // What should run is another thing as soon as this is stored.
+        return Turn { fresh: true, resumed: false };
+    }
     let resumed = take_resume(view, frozen, after);
+    // What is held may be held against going back: that is gone on with first.
+    let is_held = view.before.holds.iter().any(|hold| !hold.resumed);
+    if resumed && !is_held && !has_failed_to_go_back(after) && after.rollback.take().is_some() {
+        return Turn { fresh: true, resumed: false };
+    }
     if frozen {
         return Turn { fresh: false, resumed };
     }
-    let wanted = trusted(view, sight);
+    let wanted = eligible(view, sight, after);
     let next = match &after.promotion {
         Some(promotion) if promotion.outcome.is_none() => {
             if let Some(wanted) = newer(wanted, promotion) {
                 supersede(view, after, &wanted.candidate);
+            } else {
+                hurry(wanted, after);
             }
             None
         }
@@ -68,9 +90,39 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
     };
     let fresh = next.is_some();
     if let Some(wanted) = next {
+        if wanted.trigger == Trigger::Resume {
+            // A person said to try it again.
+            quarantine::release(after, &wanted.candidate.digest);
+        }
         start(view, after, wanted);
     }
     Turn { fresh, resumed }
+}
+
+/// Whether what a person went back to could not run: to go on means to try that again.
+fn has_failed_to_go_back(after: &CodeSyncStatus) -> bool {
+    let failed = after.promotion.as_ref().filter(|it| it.outcome.is_some_and(Outcome::is_failure));
+    failed.is_some_and(|failed| failed.trigger == Trigger::Rollback)
+}
+
+/// Whether nothing is decided and written: people said so, the spec is not valid, or what they pinned may not run, and
+/// nothing else is to go on in its place. A rollback needs no more of the spec than its targets.
+pub(crate) fn is_frozen(view: &View<'_>, sight: &Sight) -> bool {
+    let before = view.before;
+    let is_invalid = view.observed.invalid.is_some() && before.rollback.is_none();
+    let pin_is_open = || {
+        let others = before.promotion.as_ref().filter(|promotion| promotion.outcome.is_none());
+        let wanted = trusted(view, sight);
+        let is_banned = |wanted: &Wanted| quarantine::of(before, &wanted.candidate).is_some();
+        let stops_another = others.is_some_and(|it| newer(wanted.filter(|it| is_banned(it)), it).is_some());
+        view.spec.pin.is_some() && (wanted.is_none() || stops_another)
+    };
+    !view.observed.is_leaving && (view.spec.suspend || is_invalid || pin_is_open())
+}
+
+/// What should run, if it may: it is verified, and not in quarantine.
+fn eligible<'s>(view: &View<'_>, sight: &'s Sight, after: &CodeSyncStatus) -> Option<&'s Wanted> {
+    trusted(view, sight).filter(|wanted| quarantine::of(after, &wanted.candidate).is_none())
 }
 
 /// Several tags may name one image: what is deployed is called as what should run is, or a table would show two names for
@@ -84,12 +136,24 @@ fn rename(view: &View<'_>, candidate: &CandidateStatus, after: &mut CodeSyncStat
 
 /// Ends the promotion under way if the stages say so. What goes back is finished whatever froze the rest, unless
 /// nothing may be written at all.
-pub(crate) fn conclude(view: &View<'_>, walk: &Walk, frozen: bool, after: &mut CodeSyncStatus) {
+pub(crate) fn conclude(
+    view: &View<'_>,
+    sight: &Sight,
+    walk: &Walk,
+    frozen: bool,
+    after: &mut CodeSyncStatus,
+) {
+    let is_replaced = is_replaced(view, sight, after);
     let Some(promotion) = after.promotion.as_mut().filter(|promotion| promotion.outcome.is_none()) else {
         return;
     };
     if let Some(ending) = promotion.ending {
-        if !walk.is_giving_back && !view.is_suspended() {
+        let is_over = match walk.way_back {
+            WayBack::Done => true,
+            WayBack::Going => false,
+            WayBack::Stuck => is_replaced,
+        };
+        if is_over && !view.is_suspended() {
             let failure = promotion.failure.clone();
             end(view, after, ending, failure);
         }
@@ -99,6 +163,10 @@ pub(crate) fn conclude(view: &View<'_>, walk: &Walk, frozen: bool, after: &mut C
         if walk.rolls_back {
             promotion.ending = Some(Outcome::RolledBack);
             promotion.failure = Some(failure);
+            if is_automatic(view.spec) {
+                let failed = promotion.clone();
+                quarantine::add_failed(view, after, &failed);
+            }
         } else {
             end(view, after, Outcome::Failed, Some(failure));
         }
@@ -107,9 +175,30 @@ pub(crate) fn conclude(view: &View<'_>, walk: &Walk, frozen: bool, after: &mut C
     }
 }
 
+/// Whether something else waits for what ends: another candidate, or a person who said to go on.
+fn is_replaced(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> bool {
+    let Some(promotion) = after.promotion.as_ref().filter(|_| !view.observed.is_leaving) else {
+        return false;
+    };
+    let token = view.observed.resume.as_deref().map(|token| cut(token, NAME_LIMIT_BYTES));
+    let is_told = token.is_some() && token != after.last_handled_resume;
+    is_told || newer(eligible(view, sight, after), promotion).is_some()
+}
+
 /// What should run instead of what is promoted, if it is something else.
 pub(crate) fn newer<'w>(wanted: Option<&'w Wanted>, promotion: &PromotionStatus) -> Option<&'w Wanted> {
     wanted.filter(|wanted| !is_same_code(&wanted.candidate, &promotion.candidate))
+}
+
+/// A person says of what is promoted already that it is an emergency.
+fn hurry(wanted: Option<&Wanted>, after: &mut CodeSyncStatus) {
+    let promotion = after.promotion.as_mut().filter(|promotion| promotion.ending.is_none());
+    if let Some((promotion, wanted)) = promotion.zip(wanted.filter(|wanted| wanted.emergency))
+        && !promotion.emergency
+    {
+        promotion.emergency = true;
+        promotion.reason.clone_from(&wanted.reason);
+    }
 }
 
 /// Another candidate takes the place of the one that is promoted. Half-way through the order of a stage, the source's
@@ -150,10 +239,17 @@ fn note_verdict(view: &View<'_>, after: &mut CodeSyncStatus) {
 }
 
 fn note_record(view: &View<'_>, after: &mut CodeSyncStatus) {
-    let Some(promotion) = &mut after.promotion else { return };
+    let Some(promotion) = &after.promotion else { return };
     if promotion.outcome.is_none() || !view.observed.recorded {
         return;
     }
+    let (digest, until) = (promotion.candidate.digest.clone(), promotion.ended_at.unwrap_or(view.now));
+    if !promotion.recorded
+        && (promotion.outcome == Some(Outcome::RolledBack) || quarantine::entry(after, &digest).is_some())
+    {
+        approvals::spend(after, &digest, until);
+    }
+    let Some(promotion) = &mut after.promotion else { return };
     promotion.recorded = true;
     if !promotion.outcome.is_some_and(Outcome::is_failure) {
         after.promotion = None;
@@ -183,13 +279,19 @@ fn take_resume(view: &View<'_>, frozen: bool, after: &mut CodeSyncStatus) -> boo
 fn after_failure(failed: &PromotionStatus, wanted: Option<&Wanted>, resumed: bool) -> Option<Wanted> {
     let other = wanted.filter(|wanted| {
         let newly_pinned = is_pinned(&wanted.candidate) && !is_pinned(&failed.candidate);
-        newly_pinned || !is_same_code(&wanted.candidate, &failed.candidate)
+        // A rollback that could not be done says nothing against what it went back to.
+        let chosen_anew = failed.trigger == Trigger::Rollback && wanted.trigger != Trigger::Rollback;
+        newly_pinned || chosen_anew || !is_same_code(&wanted.candidate, &failed.candidate)
     });
     other.cloned().or_else(|| {
-        resumed.then(|| Wanted {
+        let wanted = wanted.filter(|wanted| is_same_code(&wanted.candidate, &failed.candidate));
+        let is_kept = wanted.is_some_and(|wanted| wanted.trigger == Trigger::Rollback);
+        let went_back = failed.trigger == Trigger::Rollback;
+        (resumed && went_back == is_kept).then(|| Wanted {
             candidate: failed.candidate.clone(),
-            trigger: Trigger::Resume,
+            trigger: if is_kept { Trigger::Rollback } else { Trigger::Resume },
             reason: failed.reason.clone(),
+            emergency: wanted.is_some_and(|wanted| wanted.emergency),
         })
     })
 }
@@ -217,6 +319,7 @@ fn start(view: &View<'_>, after: &mut CodeSyncStatus, wanted: Wanted) {
         candidate: wanted.candidate,
         trigger: wanted.trigger,
         reason: wanted.reason,
+        emergency: wanted.emergency,
         from_name: deployed.map(|deployed| deployed.name.clone()),
         from: deployed.map(|deployed| deployed.reference.clone()),
         started_at: view.now,
@@ -247,12 +350,18 @@ fn end(view: &View<'_>, after: &mut CodeSyncStatus, outcome: Outcome, failure: O
     promotion.ended_at = Some(view.now);
     promotion.failure = failure;
     let candidate = &promotion.candidate;
+    let unnamed = |digest: Option<&String>, reference: &str| {
+        digest.filter(|digest| !digest.is_empty() && !reference.contains('@')).cloned()
+    };
+    let replaced = after.deployed.as_ref().filter(|it| Some(&it.reference) == promotion.from.as_ref());
+    let from_digest = replaced.and_then(|it| unnamed(it.digest.as_ref(), &it.reference));
     if outcome == Outcome::Released {
         after.deployed = Some(DeployedStatus {
             name: candidate.name.clone(),
             reference: candidate.reference.clone(),
             tag: candidate.tag.clone(),
-            digest: Some(candidate.digest.clone()),
+            // What was adopted by its tag alone is gone back to as it was.
+            digest: Some(candidate.digest.clone()).filter(|digest| !digest.is_empty()),
             commit: candidate.commit.clone(),
             promotion: Some(promotion.id.clone()),
             since: Some(view.now),
@@ -262,6 +371,9 @@ fn end(view: &View<'_>, after: &mut CodeSyncStatus, outcome: Outcome, failure: O
         id: promotion.id.clone(),
         name: candidate.name.clone(),
         reference: candidate.reference.clone(),
+        digest: unnamed(Some(&candidate.digest), &candidate.reference),
+        from: promotion.from.clone(),
+        from_digest,
         outcome,
         ended_at: view.now,
     };

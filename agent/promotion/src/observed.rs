@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use voxsync_crds::{
     CodeReference,
-    annotations::{Applied, Gate},
+    annotations::{Applied, Beside, Gate},
     code_release::CodeReleaseSpec,
-    code_sync::{CandidateStatus, CodeSyncStatus, GitObjects, PullPolicy, TargetKey},
+    code_sync::{CandidateStatus, CheckStanding, CodeSyncStatus, GitObjects, PullPolicy, TargetKey},
 };
 use voxsync_rollout::state::{Progress, RolloutState};
 
@@ -29,6 +29,16 @@ pub struct Observed {
     pub requested_at: Option<String>,
     /// The value of `voxsync.dev/resume`.
     pub resume: Option<String>,
+    /// The value of `voxsync.dev/approve`.
+    pub approve: Option<String>,
+    /// The value of `voxsync.dev/approved-by`, where the API server vouches for it.
+    pub approved_by: Option<String>,
+    /// The value of `voxsync.dev/rollback`.
+    pub rollback: Option<String>,
+    /// The value of `voxsync.dev/release-quarantine`.
+    pub release_quarantine: Option<String>,
+    /// The last answers of checks that [`Step::checks`] asked for.
+    pub checks: Vec<CheckAnswer>,
     /// Whether the CodeSync is being deleted, and waits for its finalizer.
     pub is_leaving: bool,
     /// Whether it has the finalizer [`voxsync_crds::annotations::GATES_FINALIZER`].
@@ -51,6 +61,8 @@ pub struct Observed {
     pub recorded: bool,
     /// Why the CodeRelease of that promotion cannot be written, where the last try was refused.
     pub record_refused: Option<String>,
+    /// What was released before, newest first, each with its digest: only where a rollback is asked for, and not taken yet.
+    pub released: Vec<CodeReference>,
     /// SHA-256 of the `spec` of the newest CodeRelease of this CodeSync, in hexadecimal, if there is one.
     pub last_release_hash: Option<String>,
     /// What is wrong with the spec that the API server could not see (a range, a regular expression, a time
@@ -104,10 +116,11 @@ pub struct SourceProblem {
 }
 
 /// Reasons of problems that end without anybody who does something: an outage, or what is on its way.
-const PASSING_REASONS: [&str; 5] = [
+const PASSING_REASONS: [&str; 6] = [
     SourceProblem::UNREACHABLE,
     SourceProblem::TOO_MANY_REQUESTS,
     SourceProblem::IMAGE_UNAVAILABLE,
+    SourceProblem::NOTHING_RELEASED,
     SourceProblem::READING_BUILD_TIMES,
     Unverified::MISSING,
 ];
@@ -121,6 +134,9 @@ impl SourceProblem {
     pub const READING_BUILD_TIMES: &str = "ReadingBuildTimes";
     /// The source answered, and the image that it names is not there yet.
     pub const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
+
+    /// The CodeSync that is followed has released nothing yet.
+    pub const NOTHING_RELEASED: &str = "NothingReleased";
 
     /// Whether somebody has to do something; the others end by themselves.
     pub(crate) fn needs_somebody(&self) -> bool {
@@ -321,8 +337,44 @@ pub struct Step {
     pub status: CodeSyncStatus,
     /// What to do now; carried out after the status is stored.
     pub actions: Vec<Action>,
+    /// The checks that are to be asked at their intervals, from now until another step says otherwise.
+    pub checks: Vec<CheckRun>,
     /// When to step again even if nothing is observed to change.
     pub wake_at: Option<Timestamp>,
+}
+
+/// A check of a stage that is to be asked at its interval.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CheckRun {
+    /// The stage.
+    pub stage: String,
+    /// The check's name in it.
+    pub check: String,
+    /// The promotion: the same check in another one is another.
+    pub promotion: String,
+    /// The reference that the stage runs.
+    pub reference: String,
+    /// Since when all of its Servers run that.
+    pub since: Timestamp,
+    /// The Servers that run it.
+    pub servers: Vec<String>,
+}
+
+/// The last answer of a check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckAnswer {
+    /// The stage.
+    pub stage: String,
+    /// The check's name in it.
+    pub check: String,
+    /// The promotion that it was asked for.
+    pub promotion: String,
+    /// What it said.
+    pub standing: CheckStanding,
+    /// How many times in a row it failed.
+    pub failures: u16,
+    /// A sentence for people.
+    pub message: String,
 }
 
 /// One thing to do; independent of the others of its step, and harmless if done twice.
@@ -360,6 +412,8 @@ pub struct TargetWrite {
     pub pull_secret: Option<String>,
     /// The pull policy to write beside it.
     pub pull_policy: Option<PullPolicy>,
+    /// What stood beside it before we changed that, and is to stand there again.
+    pub restored: Option<Beside>,
 }
 
 /// Whether an event is worth a look.

@@ -10,8 +10,10 @@ use crate::{
     candidate::{Choice, Sight},
     commands,
     lifecycle::newer,
-    observed::Unverified,
-    rows::{DOWNGRADE, PINNED, Row, Rows, Weight},
+    manual_rollback,
+    observed::{SourceProblem, Unverified},
+    quarantine,
+    rows::{DELETING, DOWNGRADE, PINNED, Row, Rows, Weight},
     source::is_image_built,
     text::{NAME_LIMIT_BYTES, cut, short_code},
     verified,
@@ -34,11 +36,16 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
     }
     if let Some(pin) = &view.spec.pin {
         let why = pin.reason.as_deref().unwrap_or("no reason is given");
-        let message =
-            format!("pinned to {} ({why}); the source decides again when spec.pin is removed", pin.reference);
+        let emergency = if pin.emergency { ", in an emergency" } else { "" };
+        let message = format!(
+            "pinned to {} ({why}){emergency}; the source decides again when spec.pin is removed",
+            pin.reference
+        );
         rows.push(row(Weight::Tells, PINNED, message, "pinned"));
     }
+    rows.extend(manual_rollback::rows(view, after));
     choice(view, sight, after, &mut rows);
+    rows.extend(quarantine::row(view, sight, after));
     rows.extend(sight.ripening.row(view));
     rows.extend(verified::row(view, sight, after));
     rows.extend(source_problem(view, sight, after));
@@ -60,7 +67,7 @@ fn leaving(after: &CodeSyncStatus) -> Row {
     } else {
         "it goes as soon as nothing is held back for it any more, and its promotion is recorded"
     };
-    row(Weight::Moves, "Deleting", format!("deleted; {what}"), "deleted")
+    row(Weight::Moves, DELETING, format!("deleted; {what}"), "deleted")
 }
 
 /// All targets name the candidate, but it was not brought there by us, and not all run it.
@@ -128,7 +135,8 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
             _ if is_known(after) => {}
             _ if sight.ripening.is_awaited() => {}
             Some(problem) => {
-                let (weight, brief) = match problem.reason == Unverified::MISSING {
+                let comes_by_itself = [Unverified::MISSING, SourceProblem::NOTHING_RELEASED];
+                let (weight, brief) = match comes_by_itself.contains(&problem.reason.as_str()) {
                     _ if is_image_built(view) => (Weight::Moves, built_image(view)),
                     true => (Weight::Waits, "no candidate".to_owned()),
                     false => (Weight::Blocks, "no candidate".to_owned()),
@@ -153,7 +161,7 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
 /// ready, or nobody would see it before the next release is missed.
 fn source_problem(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Row> {
     let problem = view.observed.source.problem.as_ref()?;
-    let is_said = view.spec.pin.is_some() || matches!(sight.choice, Choice::Unknown) && !is_known(after);
+    let is_said = view.is_chosen() || matches!(sight.choice, Choice::Unknown) && !is_known(after);
     if is_said {
         return None;
     }
@@ -200,7 +208,7 @@ fn ended(view: &View<'_>, promotion: &PromotionStatus, after: &CodeSyncStatus) -
         {
             let message =
                 format!("{name} failed in stage {}, which is gone: {}", failure.stage, failure.message);
-            Some(row(Weight::Blocks, "Failed", message, &format!("{} {}", failure.stage, failure.reason)))
+            Some(row(Weight::Blocks, "Failed", message, &failure.brief()))
         }
         _ => None,
     }

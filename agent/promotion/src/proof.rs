@@ -55,7 +55,8 @@ pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
     Proof::Nothing(why_nothing(targets))
 }
 
-fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure> {
+/// Why a Server cannot run what it should, where it cannot.
+pub(crate) fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure> {
     let (reason, message) = match &server.state {
         RolloutState::Stuck(stuck) if !stuck.may_heal() => {
             let about = match stuck.image {
@@ -70,7 +71,8 @@ fn failure_of(stage: &Stage, server: &ServerRollout) -> Option<PromotionFailure>
     };
     Some(PromotionFailure {
         stage: stage.name.clone(),
-        server: cut(&server.name, NAME_LIMIT_BYTES),
+        server: Some(cut(&server.name, NAME_LIMIT_BYTES)),
+        check: None,
         reason: cut(reason, NAME_LIMIT_BYTES),
         message: cut(&message, SENTENCE_LIMIT_BYTES),
     })

@@ -3,11 +3,11 @@
 use voxsync_crds::{
     annotations::Applied,
     code_release::{CodeReleaseSpec, ReleasedStage, ReleasedTarget},
-    code_sync::PromotionStatus,
+    code_sync::{CodeSyncStatus, PromotionStatus},
     reference::is_same_code,
 };
 
-use crate::view::View;
+use crate::{approvals, view::View};
 
 /// At most so many targets are named in a record; it must fit into one object.
 const TARGETS_LIMIT: usize = 256;
@@ -15,7 +15,11 @@ const TARGETS_LIMIT: usize = 256;
 const SERVERS_LIMIT: usize = 1024;
 
 /// The record of a promotion, once it ended and until it was seen.
-pub(crate) fn record(view: &View<'_>, promotion: &PromotionStatus) -> Option<CodeReleaseSpec> {
+pub(crate) fn record(
+    view: &View<'_>,
+    after: &CodeSyncStatus,
+    promotion: &PromotionStatus,
+) -> Option<CodeReleaseSpec> {
     let (outcome, ended_at) = (promotion.outcome?, promotion.ended_at?);
     if promotion.recorded {
         return None;
@@ -26,6 +30,8 @@ pub(crate) fn record(view: &View<'_>, promotion: &PromotionStatus) -> Option<Cod
         promotion: promotion.id.clone(),
         trigger: promotion.trigger,
         reason: promotion.reason.clone(),
+        emergency: promotion.emergency,
+        approvals: approvals::counted(view, after, promotion),
         candidate: promotion.candidate.clone(),
         from_name: promotion.from_name.clone(),
         from: promotion.from.clone(),

@@ -6,12 +6,22 @@ use crate::text::{SENTENCE_LIMIT_BYTES, cut};
 
 /// The reason of the row that says that the source names a lower version than what runs.
 pub(crate) const DOWNGRADE: &str = "Downgrade";
+/// The reason of the row that says that checks are asked.
+pub(crate) const CHECKING: &str = "Checking";
 /// The reason of the row that says that Deployments are being held back before a stage is written.
 pub(crate) const GATING: &str = "Gating";
 /// The reason of the row that says that Deployments wait for their turn.
 pub(crate) const GATED: &str = "Gated";
 /// The reason of the row that says that targets are given back what they had.
 pub(crate) const ROLLING_BACK: &str = "RollingBack";
+/// The reason of the row that says that a promotion failed, and was given back; or that a person went back.
+pub(crate) const ROLLED_BACK: &str = "RolledBack";
+/// The reason of the row that says that what should run is in quarantine.
+pub(crate) const QUARANTINED: &str = "Quarantined";
+/// The reason of the row that says that the CodeSync is deleted.
+pub(crate) const DELETING: &str = "Deleting";
+/// The reason of the row that says that there is nothing to go back to.
+pub(crate) const NO_EARLIER_RELEASE: &str = "NoEarlierRelease";
 /// The reason of the row that says that somebody else changed a target.
 pub(crate) const HELD: &str = "Held";
 /// The reason of the row that says that a person chose the reference.

@@ -2,8 +2,8 @@
 
 use crate::{
     observed::{ObservedTarget, TargetWrite},
-    rollback,
-    rows::{HELD, Weight},
+    quarantine, rollback,
+    rows::{HELD, QUARANTINED, Weight},
     target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, judge},
     visit::{Position, Visit},
     walk::Walk,
@@ -22,6 +22,8 @@ pub(crate) struct Standings<'a> {
     pub blocked: bool,
     /// The API server did not take a write.
     pub refused: bool,
+    /// The stage may not start yet: nothing of it is written.
+    pub is_awaited: bool,
 }
 
 impl<'a> Standings<'a> {
@@ -49,7 +51,7 @@ impl<'a> Visit<'a, '_> {
             Position::Resting => passed_with(Reach::All),
             Position::Later(_) | Position::Abandoned => passed_with(Reach::Joiners),
             // What a target is given back is its own.
-            Position::RollingBack(_) | Position::Failed(..) => None,
+            Position::RollingBack(_) | Position::GoingBack | Position::Failed(..) => None,
         }
     }
 
@@ -69,6 +71,11 @@ impl<'a> Visit<'a, '_> {
             match standing {
                 Standing::Settled => standings.settled.push(target),
                 Standing::Idle => standings.idle.push(target),
+                // The last line before a write would drop it.
+                Standing::Due(write) if !quarantine::lets_through(self.after, &write) => {
+                    standings.blocked = true;
+                    self.block(walk, target, quarantine::blocker(self.view, self.after, &write));
+                }
                 Standing::Due(write) => match &target.refused {
                     None => standings.writes.push(*write),
                     Some(refused) => {
@@ -99,14 +106,17 @@ impl<'a> Visit<'a, '_> {
             BlockerKind::Cluster => Weight::Blocks,
             BlockerKind::Pause => Weight::Waits,
         };
-        // What only the cluster or a person must mend is said when the stage's turn comes.
-        if weight == Weight::Stalls || !self.is_aside() {
+        // What only the cluster or a person must mend is said when the stage's turn comes; but nobody's turn comes for
+        // what is in quarantine.
+        let is_said_now = weight == Weight::Stalls || blocker.reason == QUARANTINED;
+        if is_said_now || !self.is_aside() {
             let brief = format!("{}: {}", self.stage.name, target.key);
             walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
         }
     }
 
     fn is_aside(&self) -> bool {
-        matches!(self.position, Position::Later(_) | Position::Abandoned | Position::Failed(..))
+        use Position::{Abandoned, Failed, GoingBack, Later};
+        matches!(self.position, Later(_) | Abandoned | GoingBack | Failed(..))
     }
 }

@@ -205,8 +205,10 @@ fn due(
     }
     let reference = goal.reference.map(str::to_owned);
     let is_back = goal.reach == Reach::Written;
-    let previous = if is_back { reference.clone() } else { rollback::previous(view, target, stage, live) };
-    // What a target is given back was there with the pull secret and policy that it has.
+    let record = view.record_on(target);
+    let (previous, beside) =
+        if is_back { (reference.clone(), None) } else { rollback::previous(view, target, stage, live) };
+    // What a target is given back was there with a pull secret and policy of its own.
     let write = view.spec.write.as_ref().filter(|_| !is_back);
     Standing::Due(Box::new(TargetWrite {
         target: target.key.clone(),
@@ -217,7 +219,9 @@ fn due(
             promotion: goal.promotion.to_owned(),
             reference,
             previous,
+            beside,
         },
+        restored: record.filter(|_| is_back).and_then(|record| record.beside.clone()),
         pull_secret: write.and_then(|write| write.image_pull_secret.clone()),
         pull_policy: write.and_then(|write| write.image_pull_policy),
     }))

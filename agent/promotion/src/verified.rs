@@ -5,7 +5,7 @@
 //! One that the status kept counts until other keys are known or something is judged otherwise, so that an outage or a
 //! restart stops nothing that is under way.
 //!
-//! What a target had before, and what its stage passed with, ran already: giving that back is never held up.
+//! What a target had before, what its stage passed with, and what a person goes back to ran already: that is never held up.
 
 use std::borrow::Cow;
 
@@ -18,6 +18,7 @@ use voxsync_crds::{
 
 use crate::{
     candidate::{Sight, Wanted, is_same},
+    manual_rollback,
     observed::{EventKind, TargetWrite, Unverified},
     rows::{Row, Weight},
     view::View,
@@ -59,7 +60,7 @@ pub(crate) fn ends_at(view: &View<'_>, after: &CodeSyncStatus) -> Option<Time> {
 
 /// Whether a candidate may be written, as far as signatures are concerned.
 pub(crate) fn may_run(view: &View<'_>, candidate: &CandidateStatus) -> bool {
-    view.rules.is_none() || verdict(view, candidate).is_some()
+    view.rules.is_none() || verdict(view, candidate).is_some() || manual_rollback::is_target(view, candidate)
 }
 
 /// What should run, if it may.
@@ -127,7 +128,7 @@ pub(crate) fn row(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
     let active = after.promotion.as_ref().filter(|it| it.outcome.is_none() && it.ending.is_none());
     let promoted = active.and_then(|promotion| doubt(view, &promotion.candidate));
     // A pin that may not run yet stops what is under way.
-    let is_under_way = active.is_some() && promoted.is_none() && view.spec.pin.is_none();
+    let is_under_way = active.is_some() && promoted.is_none() && !view.is_chosen();
     let wanted = || doubt(view, &sight.wanted()?.candidate);
     let doubt = promoted.or_else(wanted)?;
     let (weight, reason) = match doubt.needs_somebody() {

@@ -3,18 +3,36 @@
 //! Only the first stage that is not done is worked on. A stage that has passed, or whose turn has not come, only
 //! gives its reference to targets that joined it.
 
+use std::collections::BTreeMap;
+
 use voxsync_crds::{
-    code_sync::{CodeSyncStatus, Hold, Outcome, PromotionFailure, Stage, StagePhase, StageStatus},
+    code_sync::{
+        CodeSyncStatus, Hold, Outcome, PromotionFailure, PromotionStatus, Stage, StagePhase, StageStatus,
+        Trigger,
+    },
     time::Time,
 };
 
 use crate::{
-    observed::TargetWrite,
+    observed::{CheckRun, ObservedTarget, TargetWrite},
+    rollback,
     rows::Rows,
     target::{Goal, Reach, Standing, judge},
     view::View,
     visit::{Position, Visit},
 };
+
+/// How far a promotion that ends is on the way back.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum WayBack {
+    /// There is none, or it is done.
+    #[default]
+    Done,
+    /// Something is still to be given back or held back.
+    Going,
+    /// What is given back cannot run either.
+    Stuck,
+}
 
 /// What the walk found.
 #[derive(Default)]
@@ -24,16 +42,18 @@ pub(crate) struct Walk {
     pub rows: Rows,
     pub writes: Vec<TargetWrite>,
     pub failure: Option<PromotionFailure>,
-    /// A part of the stage that failed is held back: its targets are given back what they had.
+    /// What failed is given back.
     pub rolls_back: bool,
-    /// The promotion ends, and something is still to be given back or held back.
-    pub is_giving_back: bool,
-    /// The targets of a promotion that ends that are not given back what they had, each with the reason.
-    pub left: Vec<String>,
+    /// How far a promotion that ends is on the way back.
+    pub way_back: WayBack,
+    /// Deployments have to be held back before a stage is given back.
+    pub asks_for_gates: bool,
     /// Whether the promotion under way passed all stages.
     pub passed_all: bool,
     /// What people are told about references that are written over for the first time.
     pub adoptions: Vec<String>,
+    /// What is to be asked about the stage that the promotion works on.
+    pub checks: Vec<CheckRun>,
     wakes: Option<Time>,
 }
 
@@ -54,32 +74,60 @@ impl Walk {
 pub(crate) fn through_stages(view: &View<'_>, after: &CodeSyncStatus, rows: Rows, frozen: bool) -> Walk {
     let mut walk = Walk { rows, ..Walk::default() };
     let active = after.promotion.as_ref().filter(|promotion| promotion.outcome.is_none());
+    let ending = active.filter(|active| active.ending.is_some());
+    let given_back = ending.and_then(|ending| rollback::place(view, after, ending));
+    if given_back.is_some() {
+        walk.way_back = WayBack::Going;
+    }
     let mut open = true;
-    for (stage, targets) in view.stages() {
+    let mut visited = BTreeMap::new();
+    for (index, (stage, targets)) in in_turn(view, active) {
         let last = after.stages.iter().find(|last| last.name == stage.name);
-        let position = position(after, last, stage, open);
+        let position = position(after, last, stage, open, given_back == Some(index));
         let is_rolling_back = matches!(position, Position::RollingBack(_));
         if view.observed.is_leaving && !is_rolling_back {
-            walk.stages.extend(last.map(left));
+            visited.extend(last.map(|last| (index, left(last, given_back.is_some()))));
             continue;
         }
-        // What ends half-way goes back whatever the source and the spec say by now.
+        // What ends goes back whatever the source and the spec say by now.
         let frozen = if is_rolling_back { view.is_suspended() } else { frozen };
-        let visit = Visit { view, stage, targets, last, position, frozen };
+        let visit = Visit { view, after, stage, targets, last, position, frozen };
         let status = visit.run(&mut walk);
-        open = open
-            && active.is_some_and(|active| status.promotion.as_ref() == Some(&active.id))
-            && status.phase != StagePhase::Held;
-        walk.stages.push(status);
+        let passed = active.filter(|active| status.promotion.as_ref() == Some(&active.id));
+        // Who goes back skips what somebody else changed.
+        let goes_on =
+            |it: &PromotionStatus| status.phase != StagePhase::Held || it.trigger == Trigger::Rollback;
+        open = open && passed.is_some_and(goes_on);
+        visited.insert(index, status);
     }
+    walk.stages = visited.into_values().collect();
     walk.passed_all = active.is_some_and(|active| active.ending.is_none()) && open && !walk.stages.is_empty();
     walk
 }
 
+/// The stages in the order in which a promotion goes through them. Who goes back begins where it matters most, and does not
+/// wait for a canary.
+fn in_turn<'s, 'a>(
+    view: &'s View<'a>,
+    active: Option<&PromotionStatus>,
+) -> Vec<(usize, (&'s Stage, &'a [ObservedTarget]))> {
+    let mut stages: Vec<_> = view.stages().enumerate().collect();
+    if active.is_some_and(|active| active.trigger == Trigger::Rollback) {
+        stages.reverse();
+    }
+    stages
+}
+
 /// A stage of a CodeSync that is deleted, as it is left.
-fn left(last: &StageStatus) -> StageStatus {
+fn left(last: &StageStatus, goes_back: bool) -> StageStatus {
     let is_deployed = last.phase == StagePhase::Deployed;
-    let phase = if is_deployed { StagePhase::Deployed } else { StagePhase::Pending };
+    // What took too long to give back is not begun again while others are given back.
+    let is_over = goes_back && last.phase == StagePhase::RollingBack;
+    let phase = match () {
+        () if is_deployed => StagePhase::Deployed,
+        () if is_over => StagePhase::RollingBack,
+        () => StagePhase::Pending,
+    };
     StageStatus { phase, gates: None, ..last.clone() }
 }
 
@@ -88,14 +136,16 @@ fn position<'a>(
     last: Option<&StageStatus>,
     stage: &Stage,
     open: bool,
+    is_given_back: bool,
 ) -> Position<'a> {
     let Some(promotion) = &after.promotion else {
         return if is_settled(after) { Position::Resting } else { Position::Abandoned };
     };
     let passed = last.is_some_and(|last| last.promotion.as_ref() == Some(&promotion.id));
     match (promotion.outcome, &promotion.failure) {
+        (None, _) if is_given_back => Position::RollingBack(promotion),
+        (None, _) if promotion.ending.is_some() => Position::GoingBack,
         (None, _) if passed => Position::Passed(promotion),
-        (None, _) if promotion.ending.is_some() => Position::RollingBack(promotion),
         (None, _) if open => Position::Working(promotion),
         (None, _) => Position::Later(promotion),
         (Some(_), _) if passed => Position::Resting,

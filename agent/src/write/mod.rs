@@ -15,7 +15,7 @@ use json_patch::{
 use serde_json::{Value, json};
 use voxsync_crds::{
     Code, CodeEntry,
-    annotations::{APPLIED, applied_records},
+    annotations::{APPLIED, Applied, Beside, applied_records},
     code_sync::{Entry, PullPolicy},
     openvox::{CodeShape, EntryKey},
 };
@@ -63,9 +63,38 @@ pub(crate) fn reference_patch(
         (None, Some(_)) => add_code(target, entry, write, installed.unwrap_or(CodeShape::Object))?,
     };
     let mut records = records;
-    records.insert(key, write.applied.clone());
+    records.insert(key, noted(target, entry, write));
     operations.extend(change_record(target, &serde_json::to_string(&records)?));
     Ok(Patch(operations))
+}
+
+/// The record of a write, with what stands beside the image now where the write changes that: it comes back with it.
+fn noted(target: Target<'_>, entry: Option<&Entry>, write: &TargetWrite) -> Applied {
+    let mut applied = write.applied.clone();
+    let is_kept = applied.beside.is_some() || applied.previous != write.expected.image;
+    let place = target.code().and_then(|code| Some((code, code.position(entry).ok().flatten()?)));
+    let Some(present) = place.and_then(|(code, place)| code.entries().get(place)).filter(|_| !is_kept) else {
+        return applied;
+    };
+    if wanted_beside(write, present) != [present.image_pull_secret.clone(), present.image_pull_policy.clone()]
+    {
+        applied.beside = Some(Beside {
+            pull_secret: present.image_pull_secret.clone(),
+            pull_policy: present.image_pull_policy.clone(),
+        });
+    }
+    applied
+}
+
+/// The pull secret and policy that are to stand beside the image of this entry.
+fn wanted_beside(write: &TargetWrite, present: &CodeEntry) -> [Option<String>; 2] {
+    match &write.restored {
+        Some(before) => [before.pull_secret.clone(), before.pull_policy.clone()],
+        None => [
+            write.pull_secret.clone().or_else(|| present.image_pull_secret.clone()),
+            write.pull_policy.map(policy).or_else(|| present.image_pull_policy.clone()),
+        ],
+    }
 }
 
 /// Changes the entry that is there; the others are not touched.
@@ -94,15 +123,18 @@ fn change_entry(
         operations.push(PatchOperation::Remove(RemoveOperation { path: at("claimName") }));
     }
     operations.push(add(at("image"), json!(write.applied.reference)));
-    let beside = [
-        ("imagePullSecret", &present.image_pull_secret, write.pull_secret.clone()),
-        ("imagePullPolicy", &present.image_pull_policy, write.pull_policy.map(policy)),
-    ];
-    for (field, present, wanted) in beside {
-        if wanted.is_some() && *present != wanted {
-            operations.push(test(at(field), json!(present)));
-            operations.push(add(at(field), json!(wanted)));
+    let wanted = wanted_beside(write, present);
+    let fields =
+        [("imagePullSecret", &present.image_pull_secret), ("imagePullPolicy", &present.image_pull_policy)];
+    for ((field, present), wanted) in fields.into_iter().zip(wanted) {
+        if wanted == *present {
+            continue;
         }
+        operations.push(test(at(field), json!(present)));
+        operations.push(match wanted {
+            Some(wanted) => add(at(field), json!(wanted)),
+            None => PatchOperation::Remove(RemoveOperation { path: at(field) }),
+        });
     }
     Ok(operations)
 }

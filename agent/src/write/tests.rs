@@ -64,6 +64,7 @@ fn applied(reference: &str) -> Applied {
         promotion: "p1".to_owned(),
         reference: Some(reference.to_owned()),
         previous: None,
+        beside: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn write(object: &Value, entry: Option<EntryKey>, expected: Option<&str>) -> Tar
         applied: applied(NEW),
         pull_secret: None,
         pull_policy: None,
+        restored: None,
     }
 }
 
@@ -306,6 +308,40 @@ fn pull_secret_and_policy_are_written_when_asked() {
         after["spec"]["code"],
         json!({"image": NEW, "imagePullSecret": "new", "imagePullPolicy": "Always"})
     );
+}
+
+#[rstest]
+#[case::others(json!({"image": "a:1", "imagePullSecret": "old", "imagePullPolicy": "Never"}))]
+#[case::none(json!({"image": "a:1"}))]
+fn what_stood_beside_an_image_comes_back_with_it(#[case] code: Value) {
+    let object = config(Some(code.clone()), None);
+    let mut asked = TargetWrite {
+        pull_secret: Some("new".to_owned()),
+        pull_policy: Some(PullPolicy::Always),
+        ..write(&object, None, Some("a:1"))
+    };
+    asked.applied.previous = Some("a:1".to_owned());
+    let after = written(&[&object], CodeShape::Object, &asked);
+    let record = records(&after)[""].clone();
+    assert!(record.beside.is_some());
+
+    let back = TargetWrite {
+        expected_applied: Some(record.clone()),
+        applied: applied("a:1"),
+        restored: record.beside,
+        ..write(&after, None, Some(NEW))
+    };
+    let again = written(&[&after], CodeShape::Object, &back);
+    assert_eq!((&again["spec"]["code"], &records(&again)[""].beside), (&code, &None));
+}
+
+#[test]
+fn what_stays_beside_an_image_is_not_noted() {
+    let object = config(Some(json!({"image": "a:1", "imagePullSecret": "same"})), None);
+    let mut asked = TargetWrite { pull_secret: Some("same".to_owned()), ..write(&object, None, Some("a:1")) };
+    asked.applied.previous = Some("a:1".to_owned());
+    let after = written(&[&object], CodeShape::Object, &asked);
+    assert_eq!(records(&after)[""].beside, None);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The status stays small, whatever the world says; and the same, whatever a person does not change.
 
 use super::world::{Fate, Target, World, canary_and_production, candidate, reference};
+use serde_json::json;
 use voxsync_crds::{
-    code_sync::{CandidateStatus, TargetKind},
+    code_sync::{
+        ApprovalStatus, CandidateStatus, Check, CheckStanding, CheckStatus, Quarantined, TargetKind,
+    },
     duration::DurationText,
+    time::Time,
 };
 use voxsync_promotion::{RIPENING_LIMIT, SourceProblem, TargetProblem};
 
@@ -37,6 +41,34 @@ fn huge() -> World {
     World::new(spec, targets)
 }
 
+/// People approved and rolled back as often as is kept, and every check of a stage said something.
+fn many_people_and_checks(world: &mut World, hostile: &str) {
+    let time = Time::from(world.now);
+    let text = |limit| hostile.chars().filter(char::is_ascii_alphanumeric).cycle().take(limit).collect();
+    let digest = super::world::digest("v0.1.0");
+    let status = &mut world.status;
+    let (approver, stage): (String, Option<String>) = (text(128), Some(text(63)));
+    let approval = ApprovalStatus { digest: digest.clone(), stage, approver, at: time };
+    status.approvals = vec![approval; 16];
+    let quarantined = Quarantined { digest, name: text(128), reason: text(200), since: time };
+    status.quarantine = vec![quarantined; 32];
+    for (last, stage) in status.stages.iter_mut().zip(world.spec.stages.as_mut().unwrap()) {
+        let check = |number: usize| {
+            let check =
+                json!({"name": format!("{number}{}", "c".repeat(62)), "http": {"url": "http://x.example"}});
+            serde_json::from_value::<Check>(check).unwrap()
+        };
+        stage.checks = (0..8).map(check).collect();
+        let said = |check: &Check| CheckStatus {
+            name: check.name.clone(),
+            standing: CheckStanding::Unreachable,
+            since: time,
+            message: text(250),
+        };
+        last.checks = stage.checks.iter().map(said).collect();
+    }
+}
+
 #[test]
 fn holds_and_hostile_texts_do_not_make_the_status_large() {
     let mut world = huge();
@@ -55,6 +87,7 @@ fn holds_and_hostile_texts_do_not_make_the_status_large() {
     world.observed.requested_at = Some(hostile.repeat(20));
     world.observed.resume = Some(hostile.repeat(20));
     world.spec.minimum_age = Some(DurationText("1h".into()));
+    many_people_and_checks(&mut world, &hostile);
     let young = |number: usize| CandidateStatus {
         commit: Some(hostile.clone()),
         author: Some(hostile.clone()),
@@ -65,6 +98,8 @@ fn holds_and_hostile_texts_do_not_make_the_status_large() {
     world.step();
     assert!(size(&world) < STATUS_LIMIT_BYTES, "{}", size(&world));
     assert!(!world.status.holds.is_empty() && world.status.ripening.len() > 10);
+    assert!(world.status.waiting.len() > 3, "it still says why: {:?}", world.status.waiting);
+    assert!(!world.status.approvals.is_empty() && !world.status.quarantine.is_empty());
     for row in &world.status.waiting {
         assert!(row.message.len() <= 1024, "{}", row.message.len());
     }

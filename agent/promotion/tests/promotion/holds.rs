@@ -60,6 +60,27 @@ fn a_hold_in_rest_is_mended_by_resume_without_a_promotion() {
 }
 
 #[test]
+fn a_hold_is_gone_on_with_before_a_rollback_ends() {
+    let mut world = World::promoted();
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    world.observed.rollback = Some("1".into());
+    world.settle();
+    let (now, back) = (world.now, vec!["v1.4.2".to_owned(); 2]);
+    assert_eq!(world.tags(), back);
+    world.production().changed_by("kubectl-edit", Some(&reference("v1.5.0")), now);
+    world.settle();
+    world.observed.resume = Some("first".into());
+    world.settle();
+    assert_eq!((world.tags(), world.status.rollback.is_some()), (back, true));
+    world.observed.resume = Some("second".into());
+    world.settle();
+    assert_eq!(world.status.rollback, None);
+}
+
+#[test]
 fn a_hold_ends_when_the_change_is_taken_back() {
     let mut world = World::promoted();
     let now = world.now;
@@ -178,6 +199,7 @@ fn a_resume_on_an_object_without_status_is_only_recorded() {
         promotion: "old".into(),
         reference: Some(reference("v1.0.0")),
         previous: None,
+        beside: None,
     });
     world.production().changed_by("kubectl-edit", Some(&reference("v1.3.9")), now);
     world.settle();

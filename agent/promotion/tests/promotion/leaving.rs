@@ -110,3 +110,27 @@ fn a_promotion_that_goes_back_already_goes_on_so() {
     assert_eq!(world.releases.last().unwrap().outcome, Outcome::RolledBack);
     assert!(!world.observed.has_finalizer);
 }
+
+#[test]
+fn what_stays_held_back_is_named() {
+    let mut world = World::with_authority();
+    world.finds("v1.5.0");
+    world.settle_gating(&["ca"]);
+    world.server("ca").lift();
+    world.settle();
+    assert_eq!(world.deployed(), "v1.5.0");
+    // A person goes back, and that fails half-way: nobody's turn comes any more.
+    world.server("compile").fate = Fate::Sticks("ImagePullBackOff");
+    world.observed.rollback = Some("1".into());
+    world.settle_gating(&["ca"]);
+    assert_eq!(world.summary(), "Failed: all ImagePullBackOff");
+    assert!(
+        world.message("Failed").contains("held back still, on the code that it runs: ca;"),
+        "{}",
+        world.message("Failed")
+    );
+    world.observed.is_leaving = true;
+    world.settle();
+    assert!(!world.observed.has_finalizer);
+    assert!(world.event("StillHeldBack").contains("kubectl rollout resume deployment/"));
+}

@@ -6,7 +6,9 @@ use voxsync_crds::{
     CodeReference,
     annotations::{Applied, Gate},
     code_release::CodeReleaseSpec,
-    code_sync::{CandidateStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, StagePhase, TargetKind},
+    code_sync::{
+        CandidateStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, Outcome, StagePhase, TargetKind,
+    },
 };
 use voxsync_promotion::{
     Action, Awaited, ClaimedBy, Gatekeeper, LastWriter, Live, Observed, ObservedSource, ObservedTarget,
@@ -252,6 +254,11 @@ impl World {
             generation: 1,
             requested_at: None,
             resume: None,
+            approve: None,
+            approved_by: None,
+            rollback: None,
+            release_quarantine: None,
+            checks: Vec::new(),
             is_leaving: false,
             has_finalizer: false,
             gatekeeper: Gatekeeper::Present,
@@ -263,6 +270,7 @@ impl World {
             stages: Vec::new(),
             recorded: false,
             record_refused: None,
+            released: Vec::new(),
             last_release_hash: None,
             invalid: None,
         };
@@ -326,6 +334,11 @@ impl World {
         world
     }
 
+    /// What fails stays as it is: only a person gives it back.
+    pub fn gives_back_by_hand(&mut self) {
+        self.spec.rollback = Some(serde_json::from_value(json!({"mode": "Manual"})).unwrap());
+    }
+
     pub fn server(&mut self, name: &str) -> &mut Server {
         let mut servers = self.stages.iter_mut().flatten().flat_map(|target| &mut target.servers);
         servers.find(|server| server.name == name).expect("such a Server")
@@ -345,6 +358,22 @@ impl World {
         assert!(self.phases().contains(&StagePhase::Gating), "{:?}", self.status.waiting);
         self.hold_back(servers);
         self.settle();
+    }
+
+    /// Steps until the promotion goes back.
+    pub fn settle_until_rolling_back(&mut self) {
+        self.settle_until_rolling_back_but_for(|_| {});
+    }
+
+    /// Steps until the promotion goes back; then somebody does something, and it settles.
+    pub fn settle_until_rolling_back_but_for(&mut self, does: impl FnOnce(&mut Self)) {
+        while self.status.promotion.as_ref().is_none_or(|promotion| promotion.ending.is_none()) {
+            assert!(self.step(), "it does not go back: {:#?}", self.status);
+        }
+        does(self);
+        if self.spec.suspend {
+            self.settle();
+        }
     }
 
     /// How many are held back, as the status of the stage says it.
@@ -400,6 +429,7 @@ impl World {
         Observed {
             stages: self.stages.iter().map(observe).collect(),
             recorded: self.status.promotion.as_ref().is_some_and(|promotion| is_recorded(&promotion.id)),
+            released: self.released(),
             last_release_hash: self.releases.last().map(|release| digest(&release.promotion)),
             source: ObservedSource {
                 confirmed: [self.observed.source.confirmed.clone(), self.confirmed()].concat(),
@@ -407,6 +437,15 @@ impl World {
             },
             ..self.observed.clone()
         }
+    }
+
+    fn released(&self) -> Vec<CodeReference> {
+        let released = self.releases.iter().rev().filter(|release| release.outcome == Outcome::Released);
+        let references = released.map(|release| {
+            let CandidateStatus { repository, tag, digest, .. } = &release.candidate;
+            CodeReference::new(repository, tag.as_deref(), Some(digest)).unwrap()
+        });
+        references.collect()
     }
 
     /// What tags are that were asked for again: what the source finds, or else what they were.

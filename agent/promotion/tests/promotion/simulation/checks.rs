@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use voxsync_crds::{
     CodeReference,
     annotations::Gate,
-    code_sync::{CandidateStatus, CodeSyncStatus, PromotionStatus, StagePhase, StageStatus},
+    code_sync::{CandidateStatus, CodeSyncStatus, PromotionStatus, StagePhase, StageStatus, Trigger},
     reference::is_same_code,
 };
 use voxsync_promotion::{Action, ObservedTarget, ServerRollout, Step, TargetWrite, step};
@@ -119,6 +119,9 @@ impl Simulation {
                     assert_ne!(&taken.status, stored, "{reason} is told though nothing changed");
                 }
                 Action::Write(write) => {
+                    let reference = write.applied.reference.as_deref().unwrap_or_default();
+                    let kept = taken.status.quarantine.iter().find(|it| reference.ends_with(&it.digest));
+                    assert_eq!(kept, None, "it is in quarantine, and written: {write:?}");
                     let is_leaving = snapshot.observed.is_leaving;
                     assert!(!snapshot.spec.suspend || is_leaving, "a write while suspended");
                     let id = &write.applied.promotion;
@@ -251,14 +254,31 @@ impl Simulation {
         // Nothing is held back for a part of a stage: who joins one that passed, or whose turn is to come, keeps no order.
         let is_its_turn = |it: &PromotionStatus| {
             let has_passed = |stage: &StageStatus| stage.promotion.as_ref() == Some(&it.id);
-            let open = self.world.status.stages.iter().position(|stage| !has_passed(stage));
+            let mut stages = self.world.status.stages.iter();
+            let open = match it.trigger {
+                Trigger::Rollback => stages.rposition(|stage| !has_passed(stage)),
+                _ => stages.position(|stage| !has_passed(stage)),
+            };
             open == Some(place.stage)
         };
         let is_candidate = promotion.is_some_and(|it| {
             let is_open = it.outcome.or(it.ending).is_none() && is_its_turn(it);
             is_open && is_same_code(&it.candidate.reference, code)
         });
-        if let Some(most) = self.most(place.stage).filter(|_| is_candidate) {
+        // On the way back, those who ran it well follow those who did not.
+        let target = &self.world.stages[place.stage][place.target];
+        let is_given_back = promotion.is_some_and(|it| {
+            let record = target.applied.as_ref().filter(|record| record.promotion == it.id);
+            let is_back = record.is_some_and(|record| {
+                record.reference == record.previous && record.reference.as_deref() == Some(code)
+            });
+            let stage = self.world.status.stages.get(place.stage);
+            is_back
+                && it.outcome.is_none()
+                && stage.is_some_and(|stage| stage.phase == StagePhase::RollingBack)
+                && !deployment.went_back_at_once
+        });
+        if let Some(most) = self.most(place.stage).filter(|_| is_candidate || is_given_back) {
             let starts = |other: &&Place| {
                 let other = &self.deployments[&self.name(**other)];
                 let is_same = other.newest.as_deref().is_some_and(|newest| is_same_code(newest, code));

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, num::NonZeroU32};
 
-use voxsync_crds::{annotations::Gate, reference::is_same_code};
+use voxsync_crds::annotations::Gate;
 use voxsync_rollout::{
-    order::{Member, Way},
+    order::Way,
     state::{Progress, RolloutState, Stuck, StuckImage},
 };
 
@@ -23,6 +23,7 @@ pub(super) enum Pod {
 }
 
 /// A Server's Deployment with one pod.
+#[allow(clippy::struct_excessive_bools, reason = "each is another thing that may have happened to it")]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deployment {
     pub template: Option<String>,
@@ -36,6 +37,8 @@ pub(super) struct Deployment {
     pub pulled: BTreeSet<String>,
     /// Somebody meddled with it since the leader wrote its code: its order is nobody's fault.
     pub is_excused: bool,
+    /// It did not run well what it was to give back, so that it was not held back for that.
+    pub went_back_at_once: bool,
     /// What its template still has from then: the leader wrote other code, which is not in there yet.
     pub excused_template: Option<String>,
 }
@@ -65,6 +68,7 @@ impl Deployment {
         let template = self.template.clone().filter(|template| Some(template.as_str()) != code);
         self.excused_template = template.filter(|_| was_excused);
         self.is_excused = is_excused;
+        self.went_back_at_once = false;
     }
 
     pub(super) fn is_gated(&self) -> bool {
@@ -93,7 +97,9 @@ impl Simulation {
             }
             self.ran.extend(live.iter().map(|code| (place.stage, code.clone())));
             let (template, newest) = (live.clone(), live);
-            let deployment = Deployment { template, newest, ..Deployment::default() };
+            // What runs was pulled.
+            let pulled = template.iter().cloned().collect();
+            let deployment = Deployment { template, newest, pulled, ..Deployment::default() };
             self.deployments.insert(name, deployment);
         }
         self.show();
@@ -139,24 +145,6 @@ impl Simulation {
                 }
             }
         }
-    }
-
-    /// The members of a stage, as the reconciler sees them.
-    pub(super) fn members<'n>(
-        &self,
-        candidate: &str,
-        stage: usize,
-        names: &'n [(Place, String)],
-    ) -> Vec<Member<'n>> {
-        let of_stage = names.iter().filter(|(place, _)| place.stage == stage);
-        let member = |(place, name): &'n (Place, String)| {
-            let live = self.live(*place);
-            let has_candidate = live.as_deref().is_some_and(|live| is_same_code(live, candidate));
-            let way = if has_candidate { self.way(name, live.as_deref()) } else { Way::Before };
-            let is_gated = self.deployments[name].is_gated();
-            Member { name, is_authority: self.is_authority(*place), is_gated, has_pods: true, way }
-        };
-        of_stage.map(member).collect()
     }
 
     pub(super) fn way(&self, name: &str, live: Option<&str>) -> Way {

@@ -25,23 +25,39 @@ impl Simulation {
         }
         assert!(!self.world.observed.is_leaving, "deleted, it has to go: {:#?}", self.world.status);
         self.lift_by_hand();
+        // The first ends a rollback, and does nothing else.
+        for _ in 0..2 {
+            self.resume();
+            self.rest();
+        }
+        self.releases_the_next();
+        self.goes_back_and_forth();
+        self.world.passes(86_400);
+        assert!(!self.world.step(), "at rest, nothing changes");
+    }
+
+    /// A good version is pushed, and all comes to rest on it.
+    pub(super) fn releases_the_next(&mut self) {
         self.newest = self.newest / 5 * 5 + 6;
         self.tags.insert(self.newest, 0);
         self.look();
-        self.rest();
-        self.resume();
-        for _ in 0..6 {
+        // Stages wait for their windows, too.
+        for _ in 0..16 {
+            self.approve(true);
             self.rest();
             self.world.passes(SOAK_SECONDS);
         }
         self.rest();
-        let newest = tag(self.newest);
-        assert_eq!(self.world.deployed(), newest, "{:#?}", self.world.status);
-        assert!(self.world.tags().iter().all(|tag| *tag == newest), "{:?}", self.world.tags());
+        self.is_at_rest_on(&tag(self.newest));
         assert_eq!(
             (self.world.condition("Ready"), self.world.summary()),
             ("True Deployed".into(), "Deployed")
         );
+    }
+
+    pub(super) fn is_at_rest_on(&self, name: &str) {
+        assert_eq!(self.world.deployed(), name, "{:#?}", self.world.status);
+        assert!(self.world.tags().iter().all(|tag| *tag == name), "{:?}", self.world.tags());
         assert_eq!((&self.world.status.holds.len(), &self.world.status.promotion), (&0, &None));
         for release in &self.world.status.history {
             let recorded = self.world.releases.iter().any(|recorded| recorded.promotion == release.id);
@@ -53,17 +69,16 @@ impl Simulation {
             assert!(is_at_rest && deployment.newest == deployment.template, "{name}: {deployment:#?}");
         }
         assert!(!self.world.observed.has_finalizer, "nothing is held back, and the finalizer is there");
-        self.world.passes(86_400);
-        assert!(!self.world.step(), "at rest, nothing changes");
     }
 
     /// Agent, reconciler and cluster go on until nobody has anything to do.
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         for _ in 0..MOST_PASSES {
             let leads = self.lead(true);
             let reconciles = self.reconcile(true);
             let rolls = self.roll(true);
-            if !(leads || reconciles || rolls) {
+            let answers = self.answer(true);
+            if !(leads || reconciles || rolls || answers) {
                 return;
             }
         }

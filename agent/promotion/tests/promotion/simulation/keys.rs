@@ -82,6 +82,9 @@ impl Simulation {
             return;
         };
         let status = &snapshot.status;
+        if self.backwards.was_asked_for(&write.applied.promotion) {
+            return;
+        }
         // Once this step ended it, what its stages passed with is what ran.
         let promoted = taken.status.promotion.as_ref().filter(|it| it.outcome.or(it.ending).is_none());
         let promoted = promoted.map(|it| &it.candidate).filter(|it| is_same_code(&it.reference, reference));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use voxsync_crds::code_sync::{Outcome, PromotionStatus, StagePhase};
+use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, PromotionStatus, StagePhase, Trigger};
 use voxsync_promotion::{ObservedTarget, Step};
 
 use super::{Simulation, Snapshot};
@@ -54,18 +54,27 @@ impl Simulation {
             (self.patience.ended_first, self.patience.ends_since) = (Some(now), None);
             return;
         }
+        // Each stage has its hour, and so has each Deployment that is let go.
+        let going = |status: &CodeSyncStatus| -> Vec<(StagePhase, Option<u32>)> {
+            let stages = status.stages.iter();
+            stages.map(|stage| (stage.phase, stage.gates.as_ref().map(|gates| gates.held))).collect()
+        };
+        if going(&snapshot.status) != going(&taken.status) {
+            self.patience.ends_since = None;
+        }
         let lasted = now.duration_since(*self.patience.ends_since.get_or_insert(now));
         // Where an old leader decided that it ends, nobody here knows since when.
         let may_last = self.patience.ended_first.is_some_and(|first| now.duration_since(first) < LIMIT);
         if after.outcome.is_none() {
             assert!(lasted < LIMIT, "it ends for {lasted:?}: {:#?}", taken.status);
-        } else if may_last {
+        } else if may_last && !is_stuck(&taken.status) {
             let ending = snapshot.status.stages.iter().zip(&observed.stages);
             let ending = ending.filter(|(last, _)| last.phase == StagePhase::RollingBack);
             for target in ending.flat_map(|(_, targets)| targets) {
                 let holds = target.servers.iter().filter_map(|server| server.gate());
                 let is_held = holds.into_iter().any(|gate| gate.code_sync == observed.uid);
-                assert!(!is_held || is_taken(target), "ended while held back: {target:#?}");
+                let is_left = is_taken(target) || bans_previous(snapshot, target);
+                assert!(!is_held || is_left, "ended while held back: {target:#?}");
             }
         }
     }
@@ -85,7 +94,7 @@ impl Simulation {
         assert!(!is_old || decided >= LIMIT, "its hour was not over: {decided:?}, {failure:?}");
         let was_gated = self.patience.gated.contains(&(before.id.clone(), failure.stage.clone()));
         assert!(
-            !was_gated || after.outcome.is_none(),
+            !was_gated || after.outcome.is_none() || after.trigger == Trigger::Rollback,
             "it failed after gates, and nothing goes back: {after:#?}"
         );
     }
@@ -97,8 +106,20 @@ impl Simulation {
         let outcome = taken.status.promotion.as_ref().and_then(|promotion| promotion.outcome);
         let mut places = self.places().into_iter();
         outcome == Some(Outcome::RolledBack)
-            && places.any(|place| self.is_authority(place) && self.name(place) == failure.server)
+            && places.any(|place| self.is_authority(place) && Some(self.name(place)) == failure.server)
     }
+}
+
+/// Whether what was there before cannot run either: then another candidate does not wait.
+fn is_stuck(status: &CodeSyncStatus) -> bool {
+    status.waiting.iter().any(|row| row.message.contains("had before cannot run either"))
+}
+
+/// Whether what a target had before is in quarantine.
+fn bans_previous(snapshot: &Snapshot, target: &ObservedTarget) -> bool {
+    let previous = target.applied.as_ref().and_then(|record| record.previous.as_deref());
+    let mut quarantine = snapshot.status.quarantine.iter();
+    quarantine.any(|it| previous.is_some_and(|previous| previous.ends_with(&it.digest)))
 }
 
 /// Whether somebody else has a target, so that nothing is given back to it.

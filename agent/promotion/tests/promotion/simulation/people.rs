@@ -121,6 +121,7 @@ impl Simulation {
         let version = 1 + self.chance.below(self.newest);
         self.world.pins(&tag(version));
         self.world.observed.pin = None;
+        self.is_urgent_by_chance();
         self.pinned_ever.insert(tag(version));
         self.tell(format!("a person pins {}", tag(version)));
         self.look();
@@ -174,5 +175,9 @@ impl Simulation {
         self.late.clear();
         self.touched.clear();
         self.first_digests.clear();
+        self.world.observed.approve = None;
+        self.world.observed.rollback = None;
+        self.world.observed.release_quarantine = None;
+        self.forget_answers();
     }
 }

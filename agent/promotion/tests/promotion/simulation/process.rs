@@ -3,7 +3,7 @@
 use voxsync_crds::{code_sync::Outcome, reference::is_same_code};
 use voxsync_promotion::{Action, Step, TargetWrite, step};
 
-use super::{Simulation, Snapshot, Touched};
+use super::{Simulation, Snapshot, Touched, cluster::Pod};
 
 impl Simulation {
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -25,6 +25,8 @@ impl Simulation {
         let taken = step(&snapshot.spec, &snapshot.status, &snapshot.observed, self.world.now);
         self.check_step(&snapshot, &taken);
         self.check_patience(&snapshot, &taken);
+        self.check_waits(&snapshot, &taken);
+        self.check_backwards_step(&snapshot, &taken);
         let is_idle = taken.status == snapshot.status && taken.actions.is_empty();
         self.act(&snapshot, taken, true, reliably);
         self.check_holds();
@@ -56,6 +58,8 @@ impl Simulation {
             if !is_leader {
                 self.patience.forget(self.world.now);
             }
+            self.check_begins(snapshot, &taken.status);
+            self.note_backwards(&taken.status);
             self.world.status = taken.status;
             self.note_digests();
         }
@@ -132,6 +136,7 @@ impl Simulation {
         self.world.observed.keys = None;
         self.world.observed.judged.clear();
         self.world.observed.unverified.clear();
+        self.forget_answers();
         if self.world.spec.pin.is_some() {
             self.world.observed.pin = None;
         }
@@ -161,7 +166,10 @@ impl Simulation {
             // Where somebody meddled before, and the Server may still go over to what it was given then.
             let deployment = self.deployment(&name);
             let was_meddled_with = ((same || is_back) && deployment.is_excused) || (is_back && !has_run);
+            let ran_well = deployment.newest == before.live.image && deployment.pod == Pod::Ready;
+            let goes_at_once = is_back && !deployment.is_gated() && !ran_well;
             deployment.is_written(code, !is_leader || was_meddled_with);
+            deployment.went_back_at_once = goes_at_once;
         }
         self.show();
         self.count.writes += 1;
@@ -175,7 +183,13 @@ impl Simulation {
             return;
         }
         let code = code.expect("code is only taken away to give back that there was none");
-        self.check_order(place.0, code);
+        if self.backwards.was_asked_for(&write.applied.promotion) {
+            // A person chose it, and it ran everywhere before.
+            return;
+        }
+        if !self.was_urgent(code) {
+            self.check_order(place.0, code);
+        }
         self.check_backwards(&before, code);
         self.check_digest(code);
     }

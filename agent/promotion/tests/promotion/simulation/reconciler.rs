@@ -2,14 +2,32 @@
 //! is gating, and lets them go when it is their turn, or when nobody holds them back any more.
 
 use voxsync_crds::{
-    annotations::Gate,
-    code_sync::{PromotionStatus, StagePhase},
+    annotations::{Applied, Gate},
+    code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus, Trigger},
     reference::is_same_code,
 };
-use voxsync_rollout::order::{Member, Way, to_gate, to_lift};
+use voxsync_rollout::{
+    order::{Member, Way, to_gate, to_lift},
+    state::RolloutState,
+};
 
 use super::{Simulation, Snapshot, cluster::Place};
 use crate::world::Target;
+
+/// Which way a stage goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heading {
+    Forth,
+    Back,
+}
+
+/// What the reconciler holds back for.
+struct Work<'s> {
+    stage: usize,
+    promotion: &'s PromotionStatus,
+    heading: Heading,
+    status: &'s CodeSyncStatus,
+}
 
 impl Simulation {
     /// One pass over all Servers; reliably, or as chance wants it. Tells whether something changed.
@@ -46,15 +64,60 @@ impl Simulation {
         true
     }
 
-    /// The stage that the promotion works on.
-    fn work(seen: &Snapshot) -> Option<(usize, &PromotionStatus)> {
-        let promotion = seen.status.promotion.as_ref()?;
-        if seen.observed.is_leaving || promotion.outcome.or(promotion.ending).is_some() {
+    /// The stage that the promotion works on, and which way.
+    fn work(seen: &Snapshot) -> Option<Work<'_>> {
+        let promotion = seen.status.promotion.as_ref().filter(|promotion| promotion.outcome.is_none())?;
+        let heading = if promotion.ending.is_some() { Heading::Back } else { Heading::Forth };
+        if seen.observed.is_leaving && heading == Heading::Forth {
             return None;
         }
-        let passed =
-            |stage: &voxsync_crds::code_sync::StageStatus| stage.promotion.as_ref() == Some(&promotion.id);
-        seen.status.stages.iter().position(|stage| !passed(stage)).map(|stage| (stage, promotion))
+        let mut stages = seen.status.stages.iter();
+        let is_open = |stage: &StageStatus| stage.promotion.as_ref() != Some(&promotion.id);
+        let stage = match (heading, promotion.trigger) {
+            (Heading::Back, _) => stages.position(|stage| stage.phase == StagePhase::RollingBack),
+            (Heading::Forth, Trigger::Rollback) => stages.rposition(is_open),
+            (Heading::Forth, _) => stages.position(is_open),
+        }?;
+        Some(Work { stage, promotion, heading, status: &seen.status })
+    }
+
+    /// Whether a Server's target says what the stage goes to.
+    fn is_given(&self, work: &Work<'_>, place: Place) -> bool {
+        let target = &self.world.stages[place.stage][place.target];
+        let candidate = &work.promotion.candidate.reference;
+        let has_it = target.live.image.as_deref().is_some_and(|live| is_same_code(live, candidate));
+        match work.heading {
+            Heading::Forth => has_it,
+            Heading::Back => {
+                let ours = target.applied.as_ref().filter(|it| it.code_sync == self.world.observed.uid);
+                let goes_back = |record: &Applied| {
+                    record.gives_back(work.promotion, work.status) && record.may_go_back(work.status)
+                };
+                target.paused || !has_it || !ours.is_some_and(goes_back)
+            }
+        }
+    }
+
+    /// The members of a stage, as the reconciler sees them.
+    fn members<'n>(&self, work: &Work<'_>, names: &'n [(Place, String)]) -> Vec<Member<'n>> {
+        let of_stage = names.iter().filter(|(place, _)| place.stage == work.stage);
+        let member = |(place, name): &'n (Place, String)| {
+            let live = self.live(*place);
+            let way = match self.way(name, live.as_deref()) {
+                _ if !self.is_given(work, *place) => Way::Before,
+                Way::Stopped if work.heading == Heading::Back && self.is_paused_by_person(name) => {
+                    Way::Missing
+                }
+                way => way,
+            };
+            let is_gated = self.deployments[name].is_gated();
+            Member { name, is_authority: self.is_authority(*place), is_gated, has_pods: true, way }
+        };
+        of_stage.map(member).collect()
+    }
+
+    fn is_paused_by_person(&self, name: &str) -> bool {
+        self.deployments[name].is_paused && self.deployments[name].gate.is_none()
     }
 
     fn mind_gate(&mut self, place: Place, name: &str, names: &[(Place, String)]) -> bool {
@@ -112,17 +175,33 @@ impl Simulation {
         name: &str,
         names: &[(Place, String)],
     ) -> Option<Gate> {
-        let (stage, promotion) = Self::work(seen)?;
+        let work = Self::work(seen)?;
+        let (stage, promotion) = (work.stage, work.promotion);
         let spec = &seen.spec.stages.as_ref().unwrap()[stage];
-        let places = seen.status.stages[stage].phase == StagePhase::Gating
+        let asks = match work.heading {
+            Heading::Forth => StagePhase::Gating,
+            Heading::Back => StagePhase::RollingBack,
+        };
+        let places = seen.status.stages[stage].phase == asks
             && seen.observed.has_finalizer
-            && !seen.spec.suspend
+            && (!seen.spec.suspend || seen.observed.is_leaving)
             && !spec.allow_unordered;
-        let mut members = self.members(&promotion.candidate.reference, stage, names);
-        for member in members.iter_mut().filter(|member| member.way != Way::Before) {
-            member.way = Way::Under;
+        let mut members = self.members(&work, names);
+        let of_stage = names.iter().filter(|(place, _)| place.stage == stage);
+        for (member, (place, name)) in members.iter_mut().zip(of_stage) {
+            let deployment = &self.deployments[name];
+            let is_well = matches!(deployment.state(self.live(*place).as_deref()), RolloutState::Complete(_));
+            let goes_at_once = work.heading == Heading::Back
+                && deployment.gate.is_none()
+                && (deployment.is_paused || !is_well);
+            if member.way != Way::Before || goes_at_once {
+                member.way = Way::Under;
+            }
         }
-        let is_meant = places && place.stage == stage && to_gate(&members, self.most(stage)).contains(name);
+        let is_meant = places
+            && place.stage == stage
+            && !self.is_given(&work, place)
+            && to_gate(&members, self.most(stage)).contains(name);
         is_meant.then(|| Gate {
             code_sync: seen.observed.uid.clone(),
             promotion: promotion.id.clone(),
@@ -144,18 +223,22 @@ impl Simulation {
             return false;
         }
         let is_holder = seen.observed.uid == gate.code_sync;
-        let work = Self::work(seen).filter(|(stage, promotion)| {
-            is_holder && promotion.id == gate.promotion && *stage == place.stage
-        });
-        if let Some((stage, promotion)) = work {
-            let candidate = &promotion.candidate.reference;
-            let has_candidate = live.as_deref().is_some_and(|live| is_same_code(live, candidate));
-            if !has_candidate && self.needs_no_gates(seen, stage, promotion) {
+        let work = Self::work(seen)
+            .filter(|work| is_holder && work.promotion.id == gate.promotion && work.stage == place.stage);
+        if let Some(work) = work {
+            let is_given = self.is_given(&work, place);
+            if work.heading == Heading::Forth
+                && !is_given
+                && self.needs_no_gates(seen, work.stage, work.promotion)
+            {
                 return deployment.newest == live;
             }
-            let is_any = seen.spec.stages.as_ref().unwrap()[stage].allow_unordered;
-            let members = self.members(candidate, stage, names);
-            return has_candidate && (is_any || to_lift(&members, self.most(stage)).contains(name.as_str()));
+            if work.heading == Heading::Back && is_given && deployment.newest == live {
+                return true;
+            }
+            let is_any = seen.spec.stages.as_ref().unwrap()[work.stage].allow_unordered;
+            let members = self.members(&work, names);
+            return is_given && (is_any || to_lift(&members, self.most(work.stage)).contains(name.as_str()));
         }
         let was_rolled_out = deployment.newest == live;
         let promotion = seen.status.promotion.as_ref();
