@@ -7,10 +7,10 @@ use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcom
 
 use crate::{
     candidate::{Sight, is_deployed},
-    rows::{DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
+    rows::{CHECKING, DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
     source::is_image_built,
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
-    verified::doubt,
+    verified::{doubt, verdict},
     view::View,
 };
 
@@ -68,7 +68,8 @@ fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>
             (vec![Says::new("Ready", false, &row.reason, message)], format!("{}: {}", row.reason, row.brief))
         }
         Weight::Moves => {
-            let is_named = row.stage.is_none() || [GATING, ROLLING_BACK].contains(&row.reason.as_str());
+            let is_named =
+                row.stage.is_none() || [GATING, CHECKING, ROLLING_BACK].contains(&row.reason.as_str());
             let reason = if is_named { &row.reason } else { "Rolling" };
             let says = vec![
                 Says::new("Ready", false, reason, message.clone()),
@@ -85,6 +86,7 @@ fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>
 fn deployed_or_pinned(view: &View<'_>, after: &CodeSyncStatus) -> (Vec<Says>, String) {
     let name = after.deployed.as_ref().map_or("", |deployed| deployed.name.as_str());
     let line = match &view.observed.source.problem {
+        _ if after.rollback.is_some() => "Deployed: rolled back".to_owned(),
         _ if view.spec.pin.is_some() => "Deployed: pinned".to_owned(),
         Some(problem) => format!("Deployed: source {}", problem.reason),
         None => "Deployed".to_owned(),
@@ -137,13 +139,19 @@ fn verified(view: &View<'_>, after: &CodeSyncStatus) -> Option<Says> {
         });
         return Some(Says::new("Verified", false, reason, message));
     };
-    Some(match (doubt(view, candidate), &candidate.verified) {
-        (Some(doubt), _) => Says::new("Verified", false, doubt.reason, doubt.message),
-        (None, verified) => {
-            let by = verified.as_ref().map(|verified| verified.by.join("; and by ")).unwrap_or_default();
-            Says::new("Verified", true, "Verified", format!("{} is signed by {by}", candidate.name))
-        }
-    })
+    if let Some(doubt) = doubt(view, candidate) {
+        return Some(Says::new("Verified", false, doubt.reason, doubt.message));
+    }
+    let name = &candidate.name;
+    let Some(verified) = verdict(view, candidate).and_then(|known| known.verified.as_ref()) else {
+        let message = format!(
+            "{name} ran before, and a person went back to it: it runs without a signature that is good by the present rules \
+             and keys"
+        );
+        return Some(Says::new("Verified", false, "RanBefore", message));
+    };
+    let by = verified.by.join("; and by ");
+    Some(Says::new("Verified", true, "Verified", format!("{name} is signed by {by}")))
 }
 
 /// Why people suspended it.

@@ -1,26 +1,24 @@
 //! What people are told: only what this step changed, so that nothing is said twice.
 
 use voxsync_crds::code_sync::{
-    CodeSyncStatus, ConditionStatus, Outcome, PromotionFailure, PromotionStatus, StagePhase, Trigger,
+    CodeSyncStatus, ConditionStatus, Outcome, PromotionFailure, PromotionStatus, Trigger,
 };
 
 use crate::{
-    commands,
+    approvals, commands,
+    gates::still_held,
+    manual_rollback,
     observed::{Action, EventKind},
-    rollback::but_for,
-    rows::PINNED,
+    quarantine, readiness,
+    rollback::{self, but_for},
+    rows::{DELETING, PINNED},
     text::{SENTENCE_LIMIT_BYTES, cut, short, took},
     verified,
     view::View,
 };
 
-/// All events of a step: what it changed in the status, the adoptions that begin, and the targets that an end leaves.
-pub(crate) fn between(
-    view: &View<'_>,
-    after: &CodeSyncStatus,
-    adoptions: &[String],
-    left: &[String],
-) -> Vec<Action> {
+/// All events of a step: what it changed in the status, and the adoptions that begin.
+pub(crate) fn between(view: &View<'_>, after: &CodeSyncStatus, adoptions: &[String]) -> Vec<Action> {
     let mut events =
         Events { before: view.before, after, resume: commands::resume(view), actions: Vec::new() };
     events.switches();
@@ -29,7 +27,15 @@ pub(crate) fn between(
     if let Some((kind, reason, message)) = verified::news(view.before, after) {
         events.say(kind, reason, message);
     }
+    for (kind, reason, message) in
+        manual_rollback::news(view, after).into_iter().chain(quarantine::news(view, after))
+    {
+        events.say(kind, reason, message);
+    }
     events.started();
+    events.emergency();
+    events.approved(view);
+    events.approval_needed();
     for sentence in adoptions {
         events.say(EventKind::Normal, "Adopted", sentence);
     }
@@ -37,22 +43,39 @@ pub(crate) fn between(
     events.stages();
     events.holds();
     events.ends();
-    events.ended(&but_for(left));
+    let ended = after.promotion.as_ref().filter(|it| it.ending.is_some() && it.outcome.is_some());
+    let left = ended.map(|ended| rollback::left(view, ended)).unwrap_or_default();
+    events.ended(&but_for(&left));
+    events.goes(view);
     events.actions
 }
 
-struct Events<'a> {
-    before: &'a CodeSyncStatus,
-    after: &'a CodeSyncStatus,
+pub(crate) struct Events<'a> {
+    pub before: &'a CodeSyncStatus,
+    pub after: &'a CodeSyncStatus,
     /// The command that goes on.
     resume: String,
     actions: Vec<Action>,
 }
 
 impl<'a> Events<'a> {
-    fn say(&mut self, kind: EventKind, reason: &'static str, message: impl AsRef<str>) {
+    pub(crate) fn say(&mut self, kind: EventKind, reason: &'static str, message: impl AsRef<str>) {
         let message = cut(message.as_ref(), SENTENCE_LIMIT_BYTES);
         self.actions.push(Action::Event { kind, reason, message });
+    }
+
+    /// The CodeSync goes, and what it held back cannot be given its turn any more.
+    fn goes(&mut self, view: &View<'_>) {
+        let goes = |status: &CodeSyncStatus| {
+            status.waiting.iter().any(|row| row.reason == DELETING)
+                && status.promotion.as_ref().is_none_or(|promotion| promotion.recorded)
+        };
+        if goes(self.before) || !goes(self.after) {
+            return;
+        }
+        if let Some(held) = still_held(view, view.observed.stages.iter().flatten()) {
+            self.say(EventKind::Warning, "StillHeldBack", held);
+        }
     }
 
     fn switches(&mut self) {
@@ -76,6 +99,7 @@ impl<'a> Events<'a> {
         }
         if self.after.last_handled_resume != self.before.last_handled_resume
             && self.before.observed_generation.is_some()
+            && self.before.rollback.is_none()
         {
             let count = self.before.holds.len();
             self.say(
@@ -143,6 +167,7 @@ impl<'a> Events<'a> {
             Trigger::Source => "the source",
             Trigger::Pin => "a pin",
             Trigger::Resume => "a resume",
+            Trigger::Rollback => "a rollback",
         };
         let what = from_to(promotion);
         self.say(
@@ -152,21 +177,41 @@ impl<'a> Events<'a> {
         );
     }
 
-    /// A stage's gates are all there, and its writing begins.
-    fn gated(&mut self) {
-        let was_gating = |name: &str| {
-            self.before.stages.iter().any(|was| was.name == name && was.phase == StagePhase::Gating)
+    /// A person said that what is promoted waits for nothing that can be skipped.
+    fn emergency(&mut self) {
+        let Some(promotion) = self.after.promotion.as_ref().filter(|promotion| promotion.emergency) else {
+            return;
         };
-        let written = self.after.stages.iter().filter(|stage| stage.phase == StagePhase::Writing);
-        let gated: Vec<String> = written
-            .filter(|stage| was_gating(&stage.name))
-            .filter_map(|stage| {
-                let (name, held) = (&stage.name, stage.gates.as_ref()?.held);
-                Some(format!("stage {name}: Deployments that are held back until it is their turn: {held}"))
-            })
-            .collect();
-        for message in gated {
-            self.say(EventKind::Normal, "StageGated", message);
+        let before = self.before.promotion.as_ref().filter(|before| before.id == promotion.id);
+        if before.is_none_or(|before| !before.emergency) {
+            let reason = promotion.reason.as_deref().unwrap_or("no reason is given");
+            let message = format!(
+                "promotion {} of {} is an emergency ({reason}): it skips windows, soak, checks and approvals",
+                promotion.id, promotion.candidate.name
+            );
+            self.say(EventKind::Warning, "Emergency", message);
+        }
+    }
+
+    fn approved(&mut self, view: &View<'_>) {
+        match approvals::read(view).filter(|_| !view.observed.is_leaving) {
+            Some(Ok(approval)) => {
+                let sentence = approvals::sentence(self.after, &approval);
+                self.say(EventKind::Normal, "Approved", sentence);
+            }
+            Some(Err(sentence)) => self.say(EventKind::Warning, "BadApproval", sentence),
+            None => {}
+        }
+    }
+
+    /// A stage began to wait for a person.
+    fn approval_needed(&mut self) {
+        let waits = |status: &'a CodeSyncStatus| {
+            status.waiting.iter().filter(|row| row.reason == readiness::APPROVAL)
+        };
+        let new = waits(self.after).filter(|row| !waits(self.before).any(|before| before == *row));
+        for row in new.collect::<Vec<_>>() {
+            self.say(EventKind::Normal, "ApprovalNeeded", &row.message);
         }
     }
 
@@ -181,7 +226,7 @@ impl<'a> Events<'a> {
             return;
         }
         let name = &promotion.candidate.name;
-        let back = "the targets of the stage are given back what they had";
+        let back = "its targets are given back what they had, one stage after the other";
         match (&promotion.failure, ending) {
             (Some(failure), _) => {
                 let message = format!("{}; {back}", failed(name, failure));
@@ -223,10 +268,8 @@ impl<'a> Events<'a> {
                 self.say(EventKind::Warning, "PromotionFailed", message);
             }
             (Some(Outcome::RolledBack), Some(failure)) => {
-                let message = format!(
-                    "{}; the targets of the stage have what they had before{but_for}",
-                    failed(name, failure)
-                );
+                let message =
+                    format!("{}; its targets have what they had before{but_for}", failed(name, failure));
                 self.say(EventKind::Warning, "RolledBack", message);
             }
             (Some(Outcome::Abandoned), _) => {
@@ -237,32 +280,6 @@ impl<'a> Events<'a> {
                 self.say(EventKind::Normal, "Deleted", message);
             }
             _ => {}
-        }
-    }
-
-    fn stages(&mut self) {
-        let Some(promotion) = &self.after.promotion else { return };
-        let done = |phase| matches!(phase, StagePhase::Soaking | StagePhase::Deployed);
-        let rolled_out: Vec<String> = self
-            .after
-            .stages
-            .iter()
-            .filter(|stage| done(stage.phase))
-            .filter_map(|stage| {
-                let was = self.before.stages.iter().find(|was| was.name == stage.name)?;
-                let moved = matches!(was.phase, StagePhase::Writing | StagePhase::Rolling);
-                let passed = was.promotion.as_ref() == Some(&promotion.id);
-                let took = took(was.since?, stage.since?);
-                (moved && !passed).then(|| {
-                    format!(
-                        "stage {} runs {}: {} of {} pods ready after {took}",
-                        stage.name, promotion.candidate.name, stage.ready, stage.desired
-                    )
-                })
-            })
-            .collect();
-        for message in rolled_out {
-            self.say(EventKind::Normal, "StageRolledOut", message);
         }
     }
 
@@ -293,8 +310,7 @@ impl<'a> Events<'a> {
 }
 
 fn failed(name: &str, failure: &PromotionFailure) -> String {
-    let PromotionFailure { stage, server, reason, message } = failure;
-    format!("{name} failed in stage {stage}: Server {server}: {reason}: {message}")
+    format!("{name} failed in stage {}: {}", failure.stage, failure.cause())
 }
 
 /// What was deployed when the promotion started, and what it brings.

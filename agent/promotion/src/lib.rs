@@ -11,24 +11,32 @@
 //! - A step over an unchanged observation gives the same status and no actions.
 
 mod adoption;
+mod approvals;
 mod awaited;
 mod bounds;
 mod candidate;
+mod checks;
 mod commands;
 mod conditions;
 mod events;
+mod forecast;
 mod gate_age;
 mod gates;
 mod higher;
 mod lifecycle;
+mod manual_rollback;
 mod observed;
 mod overview;
+mod progress;
 mod proof;
+mod quarantine;
+mod readiness;
 mod release;
 mod ripening;
 mod rollback;
 mod rows;
 mod source;
+mod stage_events;
 mod stage_rows;
 mod standings;
 mod target;
@@ -44,11 +52,13 @@ use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
 pub use awaited::{Awaited, awaited};
 pub use candidate::{is_named_by, is_same, taken_first};
+pub use forecast::{Change, Forecast, StageForecast, WindowForecast, forecast};
 pub use observed::{
-    Action, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live, Observed,
-    ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout, SourceProblem,
-    Step, TargetProblem, TargetWrite, Unverified,
+    Action, CheckAnswer, CheckRun, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live,
+    Observed, ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout,
+    SourceProblem, Step, TargetProblem, TargetWrite, Unverified,
 };
+pub use readiness::check_windows;
 pub use ripening::ripe_at;
 pub use verified::verify_rules;
 pub use voxsync_crds::code_sync::TargetKey;
@@ -64,23 +74,24 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
     let mut after = status.clone();
     if observed.is_leaving && !observed.has_finalizer {
         // It waits for somebody else's finalizer: nothing is left to do here.
-        return Step { status: after, actions: Vec::new(), wake_at: None };
+        return Step { status: after, actions: Vec::new(), checks: Vec::new(), wake_at: None };
     }
     let sight = candidate::look(&view);
     if !observed.is_leaving {
         acknowledge(&view, &mut after);
+        approvals::take(&view, &mut after);
         source::report(&view, &sight, &mut after);
     }
 
-    let pin_is_open = spec.pin.is_some() && verified::trusted(&view, &sight).is_none();
-    let frozen = !observed.is_leaving && (spec.suspend || observed.invalid.is_some() || pin_is_open);
+    let frozen = lifecycle::is_frozen(&view, &sight);
     let turn = lifecycle::turn(&view, &sight, frozen, &mut after);
     let rows = overview::rows(&view, &sight, &after);
     let walk = walk::through_stages(&view, &after, rows, frozen);
-    lifecycle::conclude(&view, &walk, frozen, &mut after);
+    lifecycle::conclude(&view, &sight, &walk, frozen, &mut after);
 
     let wakes = walk.next_wake().into_iter();
     after.stages = walk.stages;
+    rollback::forget(&view, &mut after);
     after.holds = walk.holds;
     if turn.resumed {
         after.holds.iter_mut().for_each(|hold| hold.resumed = true);
@@ -91,15 +102,17 @@ pub fn step(spec: &CodeSyncSpec, status: &CodeSyncStatus, observed: &Observed, n
     let wakes = wakes.chain(verified::ends_at(&view, &after));
     let wake_at = wakes.chain(adoption::waits_for_target(&view, &after, sight.wanted())).min();
 
-    let mut actions = events::between(&view, &after, &walk.adoptions, &walk.left);
+    let mut actions = events::between(&view, &after, &walk.adoptions);
     if !turn.fresh {
-        let writes = walk.writes.into_iter().filter(|write| verified::lets_through(&view, &after, write));
+        let writes = walk.writes.into_iter().filter(|write| {
+            verified::lets_through(&view, &after, write) && quarantine::lets_through(&after, write)
+        });
         actions.extend(writes.map(|write| Action::Write(Box::new(write))));
     }
-    actions.extend(gates::finalizer(&view, &after).map(Action::Finalizer));
-    let record = after.promotion.as_ref().and_then(|promotion| release::record(&view, promotion));
+    actions.extend(gates::finalizer(&view, &after, walk.asks_for_gates).map(Action::Finalizer));
+    let record = after.promotion.as_ref().and_then(|promotion| release::record(&view, &after, promotion));
     actions.extend(record.map(|record| Action::Record(Box::new(record))));
-    Step { status: after, actions, wake_at: wake_at.map(Timestamp::from) }
+    Step { status: after, actions, checks: walk.checks, wake_at: wake_at.map(Timestamp::from) }
 }
 
 fn acknowledge(view: &View<'_>, after: &mut CodeSyncStatus) {

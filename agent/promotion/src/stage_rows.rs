@@ -1,15 +1,17 @@
 //! What a stage says of itself: its rows in `status.waiting`, and the references that it takes over.
 
-use voxsync_crds::code_sync::{Outcome, PromotionFailure, PromotionStatus, StagePhase};
+use voxsync_crds::code_sync::{Outcome, PromotionFailure, PromotionStatus, StagePhase, Trigger};
 
 use crate::{
     commands,
+    gates::still_held,
     observed::TargetWrite,
     proof::Proof,
-    rollback::but_for,
-    rows::{ROLLING_BACK, Row, Weight},
+    quarantine,
+    rollback::{self, but_for},
+    rows::{ROLLED_BACK, ROLLING_BACK, Row, Weight},
     text::{short, short_code},
-    visit::Visit,
+    visit::{Position, Visit},
 };
 
 impl Visit<'_, '_> {
@@ -20,24 +22,50 @@ impl Visit<'_, '_> {
 
     /// What is said of a stage that has failed, for good; `promotion` is the one that did, once it is over.
     pub(crate) fn failed_row(&self, failure: &PromotionFailure, promotion: Option<&PromotionStatus>) -> Row {
-        let rolled_back = promotion.filter(|promotion| promotion.outcome == Some(Outcome::RolledBack));
-        let done = rolled_back.map_or_else(
-            || "The".to_owned(),
-            |promotion| {
-                let left = self.left(promotion);
-                format!("Its targets have what they had before{}; the", but_for(&left))
-            },
-        );
+        let mut row = self.failure_row(failure, promotion);
+        let held = still_held(self.view, self.targets);
+        row.message.extend(held.iter().flat_map(|held| [". ", held]));
+        row
+    }
+
+    fn failure_row(&self, failure: &PromotionFailure, promotion: Option<&PromotionStatus>) -> Row {
+        let (clause, brief, resume) = (failure.clause(), failure.brief(), commands::resume(self.view));
+        let working = match self.position {
+            Position::Working(promotion) => Some(promotion),
+            _ => None,
+        };
+        if promotion.or(working).is_some_and(|promotion| promotion.trigger == Trigger::Rollback) {
+            let message = format!(
+                "{clause}. What was gone back to cannot run here, and a rollback is not rolled back: the other stages stay \
+                 as they are. Try it again with {resume}, go back further with {}, or take another with {}",
+                commands::rollback(self.view),
+                commands::promote_reference(self.view, "REFERENCE")
+            );
+            return self.row(Weight::Blocks, "Failed", message, brief);
+        }
+        let Some(promotion) = promotion.filter(|promotion| promotion.outcome == Some(Outcome::RolledBack))
+        else {
+            let message = format!(
+                "{clause}. The stages after it are untouched; go on with a newer candidate, or try again with {resume}"
+            );
+            return self.row(Weight::Blocks, "Failed", message, brief);
+        };
+        let candidate = &promotion.candidate;
+        let is_kept = quarantine::entry(self.after, &candidate.digest).is_some();
+        let released = || {
+            format!(
+                ". It is in quarantine until {}",
+                commands::release_quarantine(self.view, &candidate.digest)
+            )
+        };
         let message = format!(
-            "Server {} of stage {} cannot run it: {}: {}. {done} stages after it are untouched; go on with a newer \
-             candidate, or try again with {}",
-            failure.server,
-            failure.stage,
-            failure.reason,
-            failure.message,
-            commands::resume(self.view)
+            "{clause}. All that {} was written to has what it had before{}; the stages after it are untouched; go on with \
+             a newer candidate, or try again with {resume}{}",
+            candidate.name,
+            but_for(&rollback::left(self.view, promotion)),
+            is_kept.then(released).unwrap_or_default(),
         );
-        self.row(Weight::Blocks, "Failed", message, format!("{} {}", failure.stage, failure.reason))
+        self.row(Weight::Blocks, ROLLED_BACK, message, brief)
     }
 
     /// What is said of a stage that fails just now.
@@ -45,11 +73,8 @@ impl Visit<'_, '_> {
         if !rolls_back {
             return self.failed_row(failure, None);
         }
-        let message = format!(
-            "Server {} of stage {} cannot run it: {}: {}; the stage's targets are given back what they had",
-            failure.server, failure.stage, failure.reason, failure.message
-        );
-        self.row(Weight::Moves, ROLLING_BACK, message, format!("{} {}", failure.stage, failure.reason))
+        let message = format!("{}; what its targets had is given back", failure.clause());
+        self.row(Weight::Moves, ROLLING_BACK, message, failure.brief())
     }
 
     /// What is said of a stage in which nothing would prove anything.
@@ -70,8 +95,8 @@ impl Visit<'_, '_> {
         let name = &self.stage.name;
         Some(match proof {
             Proof::Failed(failure) => {
-                let message = format!("Server {}: {}: {}", failure.server, failure.reason, failure.message);
-                self.row(Weight::Blocks, &failure.reason, message, format!("{name} {}", failure.server))
+                let brief = format!("{name} {}", failure.server.as_deref().unwrap_or_default());
+                self.row(Weight::Blocks, &failure.reason, failure.cause(), brief)
             }
             Proof::Waits { reason, message, paused } => {
                 let weight = if paused { Weight::Waits } else { Weight::Blocks };

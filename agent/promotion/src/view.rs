@@ -55,6 +55,11 @@ impl<'a> View<'a> {
         self.before.observed_generation == Some(self.observed.generation)
     }
 
+    /// Whether a person chose what runs, and the source does not decide.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.spec.pin.is_some() || self.before.rollback.is_some()
+    }
+
     /// Whether the source is one tag that may point elsewhere at any time.
     pub(crate) fn follows_tag(&self) -> bool {
         self.spec.source.registry.as_ref().is_some_and(|registry| registry.tag.follow.is_some())

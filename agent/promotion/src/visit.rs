@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use voxsync_crds::{
-    code_sync::{PromotionFailure, PromotionStatus, Stage, StagePhase, StageStatus, Trigger},
+    code_sync::{CodeSyncStatus, PromotionFailure, PromotionStatus, Stage, StagePhase, StageStatus, Trigger},
     duration::DurationText,
+    reference::is_same_code,
     time::Time,
 };
 
 use crate::{
     gates::Order,
+    lifecycle::is_hurried,
     observed::ObservedTarget,
     proof::{Proof, count, prove},
     rows::{Row, Weight},
@@ -40,6 +42,8 @@ pub(crate) enum Position<'a> {
     Abandoned,
     /// The promotion ends: the stage's targets are given back what they had before it.
     RollingBack(&'a PromotionStatus),
+    /// The promotion ends, and this stage stays as it is: its turn comes later, was before, or does not come.
+    GoingBack,
     /// The last promotion failed in it.
     Failed(&'a PromotionStatus, &'a PromotionFailure),
 }
@@ -47,6 +51,8 @@ pub(crate) enum Position<'a> {
 /// What one stage is asked with.
 pub(crate) struct Visit<'a, 'v> {
     pub view: &'v View<'a>,
+    /// The status as far as it is decided.
+    pub after: &'v CodeSyncStatus,
     pub stage: &'v Stage,
     pub targets: &'a [ObservedTarget],
     pub last: Option<&'v StageStatus>,
@@ -57,37 +63,50 @@ pub(crate) struct Visit<'a, 'v> {
 impl Visit<'_, '_> {
     /// Looks at the stage: adds what it found to the walk, and gives the stage's new status.
     pub(crate) fn run(&self, walk: &mut Walk) -> StageStatus {
-        let standings = self.judge_all(walk);
+        let mut standings = self.judge_all(walk);
+        standings.is_awaited = !self.may_start(&standings, walk);
         let order = self.order();
         let passed_before =
             self.last.and_then(|last| last.reference.clone().map(|it| (it, last.promotion.clone())));
         let (phase, passed) = match self.position {
             Position::Working(promotion) => self.work(promotion, &standings, &order, walk),
-            Position::RollingBack(promotion) => (self.roll_back(promotion, &standings, walk), None),
+            Position::RollingBack(promotion) => (self.roll_back(promotion, &order, walk), None),
             Position::Passed(_) | Position::Resting => (self.rest(&standings, walk), None),
             Position::Failed(promotion, failure) => {
                 walk.rows.push(self.failed_row(failure, Some(promotion)));
                 (StagePhase::Failed, None)
             }
             Position::Later(_) | Position::Abandoned => (aside(&standings), None),
+            Position::GoingBack => (self.waits_to_go_back(&standings, walk), None),
         };
         walk.adoptions.extend(self.adoptions(phase, &standings.writes));
         let passed =
             passed.map(|promotion| (promotion.candidate.reference.clone(), Some(promotion.id.clone())));
         let (reference, promotion) = passed.or(passed_before).unzip();
         let running = count(standings.running());
+        let started = self.started(phase, &standings);
         // Gates stay only as long as the phase asks for them.
-        let is_held_back = order.needed == 0 || phase == StagePhase::Writing;
-        if !self.frozen && self.may_write() && walk.failure.is_none() && is_held_back {
-            walk.writes.extend(standings.writes.into_iter().chain(standings.retries));
+        let is_held_back =
+            order.needed == 0 || matches!(phase, StagePhase::Writing | StagePhase::RollingBack);
+        if !self.frozen && self.may_write() && walk.failure.is_none() && is_held_back && !standings.is_awaited
+        {
+            let writes = standings.writes.into_iter().chain(standings.retries);
+            walk.writes.extend(writes.filter(|write| !order.holds_up(self.targets, &write.target)));
         }
+        let (healthy_since, checks) = self.checks_status(phase);
         StageStatus {
             name: self.stage.name.clone(),
             phase,
             reference,
             promotion: promotion.flatten(),
+            started,
             // While it is suspended no time passes for what may take only so long.
-            since: self.since(phase).filter(|_| !(self.frozen && phase == StagePhase::RollingBack)),
+            since: self
+                .since(phase)
+                .filter(|_| !(self.view.is_suspended() && phase == StagePhase::RollingBack)),
+            healthy_since,
+            checks,
+            progressed_at: self.progressed_at(phase, running),
             gates: self.gates_status().filter(|_| phase != StagePhase::Deployed),
             ready: running.ready,
             desired: count(self.targets).wanted,
@@ -121,12 +140,21 @@ impl Visit<'_, '_> {
         }
         let gated = self.gated_row();
         match proof {
-            Proof::Complete if gated.is_none() => self.soak(promotion, walk),
+            Proof::Complete if gated.is_none() => self.watch(promotion, walk),
+            // What is gone back to ran before.
+            Proof::Nothing(_) if promotion.trigger == Trigger::Rollback && gated.is_none() => {
+                self.watch(promotion, walk)
+            }
             Proof::Nothing(why) => {
                 walk.rows.push(self.nothing_row(Weight::Blocks, &why));
                 (StagePhase::NothingToProve, None)
             }
             proof => {
+                if let Proof::Rolling { ready, .. } = &proof
+                    && let Some(failure) = self.no_progress(standings, *ready, walk)
+                {
+                    return (self.fail(promotion, failure, walk), None);
+                }
                 walk.rows.extend(self.rolling_row(proof));
                 walk.rows.extend(gated);
                 (StagePhase::Rolling, None)
@@ -136,11 +164,13 @@ impl Visit<'_, '_> {
 
     /// The phase of a stage in which not all targets say what they should.
     fn unsettled(&self, standings: &Standings<'_>, order: &Order<'_>, walk: &mut Walk) -> Option<StagePhase> {
-        if !standings.held.is_empty() {
+        // Who goes back skips what somebody else changed: it is named, and the others do not wait for it.
+        let skips = matches!(self.position, Position::Working(it) if it.trigger == Trigger::Rollback);
+        if !standings.held.is_empty() && !skips {
             return Some(StagePhase::Held);
         }
         let is_due = !standings.writes.is_empty() || standings.refused;
-        if is_due && (self.frozen || !self.may_write()) {
+        if is_due && (self.frozen || standings.is_awaited || !self.may_write()) {
             return Some(StagePhase::Pending);
         }
         if is_due && order.needed > 0 && !(order.missing.is_empty() && self.asks_for_gates()) {
@@ -178,10 +208,12 @@ impl Visit<'_, '_> {
 
     fn fail(&self, promotion: &PromotionStatus, failure: PromotionFailure, walk: &mut Walk) -> StagePhase {
         let grace_ends = later(promotion.started_at, Duration::from_secs(RESUME_GRACE_SECONDS));
-        if promotion.trigger == Trigger::Resume && self.view.now < grace_ends {
+        if self.is_tried_again(promotion) && self.view.now < grace_ends {
             let message = format!(
-                "Server {} still has {} from before the resume: {}",
-                failure.server, failure.reason, failure.message
+                "{} still has {} from before the resume: {}",
+                failure.culprit(),
+                failure.reason,
+                failure.message
             );
             let brief = format!("{} still {}", self.stage.name, failure.reason);
             walk.rows
@@ -191,9 +223,17 @@ impl Visit<'_, '_> {
         self.failed(failure, walk)
     }
 
-    /// The stage has failed. Where a part of it is held back, its targets cannot stay as they are.
-    fn failed(&self, failure: PromotionFailure, walk: &mut Walk) -> StagePhase {
-        let rolls_back = self.gates_status().is_some();
+    /// Whether its pods may still show how it went before.
+    fn is_tried_again(&self, promotion: &PromotionStatus) -> bool {
+        let last = self.view.before.history.first().filter(|last| last.outcome.is_failure());
+        let failed_before =
+            last.is_some_and(|last| is_same_code(&last.reference, &promotion.candidate.reference));
+        promotion.trigger == Trigger::Resume || (promotion.trigger == Trigger::Rollback && failed_before)
+    }
+
+    /// The stage has failed. Where a part of it is held back, its targets cannot stay as they are whatever people chose.
+    pub(crate) fn failed(&self, failure: PromotionFailure, walk: &mut Walk) -> StagePhase {
+        let rolls_back = self.gives_back_failure();
         walk.rows.push(self.failing_row(&failure, rolls_back));
         walk.failure = Some(failure);
         walk.rolls_back = rolls_back;
@@ -201,12 +241,14 @@ impl Visit<'_, '_> {
     }
 
     /// All run the candidate: waits for the soak time to pass.
-    fn soak<'p>(
+    pub(crate) fn soak<'p>(
         &self,
         promotion: &'p PromotionStatus,
         walk: &mut Walk,
     ) -> (StagePhase, Option<&'p PromotionStatus>) {
-        let soak = match self.stage.soak.as_ref().map(DurationText::to_duration).transpose() {
+        // Who hurries waits for no soak time, not even for one that cannot be read.
+        let soak = self.stage.soak.as_ref().filter(|_| !is_hurried(self.view, promotion));
+        let soak = match soak.map(DurationText::to_duration).transpose() {
             Ok(soak) => soak.unwrap_or_default(),
             Err(error) => {
                 let message = format!("stages[{}].soak: {error}", self.stage.name);

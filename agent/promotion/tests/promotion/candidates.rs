@@ -86,6 +86,7 @@ fn a_version_that_failed_blocks_no_fix(
     #[case] canary_runs: &str,
 ) {
     let mut world = World::promoted();
+    world.gives_back_by_hand();
     world.finds("v2.0.0");
     world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
     world.settle();
@@ -298,6 +299,7 @@ fn a_pinned_tag_is_resolved_once() {
 #[test]
 fn a_pin_to_what_failed_tries_it_again() {
     let mut world = World::promoted();
+    world.gives_back_by_hand();
     world.finds("v1.5.0");
     world.canary().servers[0].fate = super::world::Fate::Sticks("CrashLoopBackOff");
     world.settle();
@@ -432,6 +434,7 @@ fn suspended_in_the_middle_a_promotion_stands_still() {
 #[test]
 fn suspended_a_promotion_neither_fails_nor_passes() {
     let mut world = World::promoted();
+    world.gives_back_by_hand();
     world.finds("v1.5.0");
     world.settle();
     world.spec.suspend = true;

@@ -34,7 +34,7 @@ fn builds(world: &mut World) {
 )]
 #[case::failed(
     |world: &mut World| { world.finds("v1.5.0"); world.canary().servers[0].fate = Fate::Sticks("ImagePullBackOff"); },
-    "False Failed", "-", "-", "False CandidateNotDeployed", "Failed: canary ImagePullBackOff"
+    "False RolledBack", "-", "-", "False CandidateNotDeployed", "RolledBack: canary ImagePullBackOff"
 )]
 #[case::held(
     |world: &mut World| { let now = world.now; world.production().changed_by("helm", Some(&reference("v1.0.0")), now); },

@@ -8,16 +8,26 @@
 )]
 
 mod adoption;
+mod approvals;
 mod bounds;
 mod candidates;
+mod checks;
 mod conditions;
+mod emergency;
+mod forecast;
 mod gates;
+mod giving_back;
 mod holds;
 mod leaving;
+mod manual_rollback;
 mod many;
+mod progress;
+mod quarantine;
 mod ripening;
 mod rollback;
 mod simulation;
 mod stages;
+mod tried_again;
 mod verified;
+mod windows;
 mod world;
