@@ -16,7 +16,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use voxsync_crds::code_sync::CodeSyncStatus;
+use voxsync_crds::code_sync::{CheckStanding, CodeSyncStatus, NotificationChannel};
 use voxsync_source::{Exchange, Quota, Traffic};
 
 use crate::progress::{Progress, progress};
@@ -38,7 +38,9 @@ struct Families {
     quota_limit: Family<HostLabels, Gauge>,
     quota_remaining: Family<HostLabels, Gauge>,
     hosts: Mutex<HashSet<String>>,
+    checks: Family<CheckLabels, Counter>,
     writes: Family<WriteLabels, Counter>,
+    notifications: Family<NotificationLabels, Counter>,
     passed: Family<StageLabels, Histogram>,
     released: Histogram,
     queue: Gauge,
@@ -62,8 +64,20 @@ struct HostLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckLabels {
+    kind: &'static str,
+    standing: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     object: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NotificationLabels {
+    channel: &'static str,
     outcome: &'static str,
 }
 
@@ -93,7 +107,9 @@ impl Metrics {
             quota_limit: Family::default(),
             quota_remaining: Family::default(),
             hosts: Mutex::default(),
+            checks: Family::default(),
             writes: Family::default(),
+            notifications: Family::default(),
             passed: Family::new_with_constructor(histogram),
             released: histogram(),
             queue: Gauge::default(),
@@ -120,9 +136,19 @@ impl Metrics {
             families.quota_remaining.clone(),
         );
         registry.register(
+            "voxsync_checks",
+            "Answers of checks of stages, by kind (http, prometheus, puppetdb, job) and standing (passed, failed, unknown, unreachable)",
+            families.checks.clone(),
+        );
+        registry.register(
             "voxsync_agent_writes",
             "Writes of the agent, by kind of object and outcome (ok, conflict, refused, failed)",
             families.writes.clone(),
+        );
+        registry.register(
+            "voxsync_notifications",
+            "Notifications, by channel and outcome (sent, retried, failed: given up, left_out: more than may be sent)",
+            families.notifications.clone(),
         );
         registry.register_with_unit(
             "voxsync_candidate_stage",
@@ -155,8 +181,23 @@ impl Metrics {
         Traffic::to(move |exchange| families.requested(exchange))
     }
 
+    pub(crate) fn checked(&self, kind: &'static str, standing: CheckStanding) {
+        let standing = match standing {
+            CheckStanding::Passed => "passed",
+            CheckStanding::Failed => "failed",
+            CheckStanding::Unknown => "unknown",
+            CheckStanding::Unreachable => "unreachable",
+        };
+        self.0.checks.get_or_create(&CheckLabels { kind, standing }).inc();
+    }
+
     pub(crate) fn wrote(&self, object: &'static str, outcome: &'static str) {
         self.0.writes.get_or_create(&WriteLabels { object, outcome }).inc();
+    }
+
+    pub(crate) fn notified(&self, channel: NotificationChannel, outcome: &'static str) {
+        let channel = channel.as_str();
+        self.0.notifications.get_or_create(&NotificationLabels { channel, outcome }).inc();
     }
 
     /// Notes how far a candidate has come from one stored status to the next.

@@ -7,6 +7,7 @@ mod causes;
 pub mod field;
 pub mod file;
 pub mod git;
+pub mod http;
 mod lock;
 mod pace;
 mod pause;

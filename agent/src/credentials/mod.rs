@@ -16,9 +16,10 @@ use tokio::time::Instant;
 
 pub(crate) use problem::CredentialProblem;
 use remembered::{Key, Remembered};
-use secret::{Kind, authorities, tls};
+use secret::{Kind, authorities};
 pub(crate) use secret::{
-    SecretKeys, Tls, check_pull_secret, check_webhook_secret, git_login, github_app, registry_login,
+    SecretKeys, Tls, check_pull_secret, check_webhook_secret, git_login, github_app,
+    notification_destination, registry_login, server_login, tls,
 };
 
 use crate::{

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use voxsync_crds::code_sync::Webhook;
+use voxsync_crds::code_sync::{NotificationChannel, Webhook};
+use voxsync_notification::{Destination, Keys};
 use voxsync_source::{
     git::{GitHubApp, GitLogin, PRIVATE_KEY_NAMES, has_passphrase},
     registry::{
@@ -17,6 +18,7 @@ use crate::look::place::SecretName;
 
 const DOCKER_CONFIG_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
 const FOR_A_REGISTRY: &str = ".dockerconfigjson, or username and password, or token";
+const FOR_A_SERVER: &str = "username and password, or token";
 const FOR_GIT: &str = "username and password, or token, or ssh-privatekey (or identity) and known_hosts, or githubAppID, \
     githubAppInstallationID and githubAppPrivateKey";
 const KNOWN_HOSTS: &str = "known_hosts";
@@ -25,6 +27,10 @@ const GITHUB_APP_KEYS: [&str; 3] = ["githubAppID", "githubAppInstallationID", "g
 const GITHUB_APP_BASE_URL: &str = "githubAppBaseURL";
 const FOR_A_GITHUB_APP: &str = "githubAppID, githubAppInstallationID and githubAppPrivateKey";
 const CA: &str = "ca.crt";
+/// As openvox-operator names the certificate of an authority.
+const CA_OF_OPERATOR: &str = "ca_crt.pem";
+/// A client certificate and its key, as Kubernetes and as openvox-operator name them.
+const IDENTITIES: [[&str; 2]; 2] = [["tls.crt", "tls.key"], ["cert.pem", "key.pem"]];
 /// How a certificate in PEM begins.
 const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 const FOR_TLS: &str = "ca.crt, or tls.crt and tls.key, or all three";
@@ -148,6 +154,14 @@ pub(crate) fn registry_login(
     keys.text("token")?.map(Login::Bearer).ok_or_else(|| keys.lacks(FOR_A_REGISTRY))
 }
 
+/// The login of a server that a check asks.
+pub(crate) fn server_login(keys: &SecretKeys) -> Result<Login, CredentialProblem> {
+    if let Some((username, password)) = keys.pair("username", "password")? {
+        return Ok(Login::Basic { username, password });
+    }
+    keys.text("token")?.map(Login::Bearer).ok_or_else(|| keys.lacks(FOR_A_SERVER))
+}
+
 /// The login of a Git server.
 pub(crate) fn git_login(keys: &SecretKeys) -> Result<GitLogin, CredentialProblem> {
     let private_key = PRIVATE_KEY_NAMES.iter().find_map(|name| Some((*name, keys.bytes(name)?)));
@@ -201,6 +215,24 @@ pub(crate) fn check_webhook_secret(keys: &SecretKeys) -> Result<(), CredentialPr
     keys.bytes(Webhook::SECRET_KEY).map(drop).ok_or_else(|| keys.lacks(Webhook::SECRET_KEY))
 }
 
+/// Where a notification goes.
+pub(crate) fn notification_destination(
+    keys: &SecretKeys,
+    channel: NotificationChannel,
+) -> Result<Destination, CredentialProblem> {
+    let found = Keys {
+        address: keys.text("address")?,
+        token: keys.text("token")?,
+        hmac_key: keys.text("hmac-key")?.map(String::into_bytes),
+        username: keys.text("username")?,
+        password: keys.text("password")?,
+        from: keys.text("from")?,
+        to: keys.text("to")?,
+    };
+    Destination::of(channel, &found)
+        .map_err(|error| CredentialProblem::Unusable { secret: keys.name.clone(), reason: error.to_string() })
+}
+
 /// Certificates in PEM. Shows none of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tls {
@@ -227,19 +259,27 @@ pub(crate) fn authorities(keys: &SecretKeys) -> Result<String, CredentialProblem
 }
 
 fn authorities_in(keys: &SecretKeys) -> Result<Option<String>, CredentialProblem> {
-    let text = keys.text(CA)?;
-    match &text {
-        Some(text) if !text.contains(PEM_CERTIFICATE) => Err(CredentialProblem::Unusable {
-            secret: keys.name.clone(),
-            reason: format!("{CA} holds no PEM certificate, which begins with {PEM_CERTIFICATE}"),
-        }),
-        _ => Ok(text),
+    for name in [CA, CA_OF_OPERATOR] {
+        match keys.text(name)? {
+            None => {}
+            Some(text) if text.contains(PEM_CERTIFICATE) => return Ok(Some(text)),
+            Some(_) => {
+                return Err(CredentialProblem::Unusable {
+                    secret: keys.name.clone(),
+                    reason: format!("{name} holds no PEM certificate, which begins with {PEM_CERTIFICATE}"),
+                });
+            }
+        }
     }
+    Ok(None)
 }
 
 /// The certificates in a Secret.
 pub(crate) fn tls(keys: &SecretKeys) -> Result<Tls, CredentialProblem> {
-    let pair = keys.pair("tls.crt", "tls.key")?;
+    let mut pair = None;
+    for [certificate, key] in IDENTITIES {
+        pair = pair.or(keys.pair(certificate, key)?);
+    }
     let tls = Tls {
         authorities: authorities_in(keys)?,
         identity: pair.map(|(certificate, key)| format!("{certificate}\n{key}\n")),

@@ -75,6 +75,32 @@ fn nothing_shows_a_value() {
     assert!(!shown.contains("hunter2"), "{shown}");
 }
 
+#[rstest]
+#[case::of_kubernetes(["ca.crt", "tls.crt", "tls.key"])]
+#[case::of_openvox_operator(["ca_crt.pem", "cert.pem", "key.pem"])]
+fn certificates_are_found_by_their_names(#[case] names: [&str; 3]) {
+    let pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----";
+    let [ca, certificate, key] = names;
+    let found = tls(&keys(&[(ca, pem), (certificate, "one"), (key, "two")])).unwrap();
+    assert_eq!(found, Tls { authorities: Some(pem.to_owned()), identity: Some("one\ntwo\n".to_owned()) });
+    assert_eq!(
+        tls(&keys(&[(certificate, "one"), (ca, pem)])).unwrap().identity,
+        None,
+        "a half of one is none"
+    );
+    let problem = tls(&keys(&[(ca, "hunter2")])).unwrap_err().to_string();
+    assert!(problem.contains(&format!("{ca} holds no PEM")) && !problem.contains("hunter2"), "{problem}");
+}
+
+#[rstest]
+#[case::basic(&[("username", "u"), ("password", "hunter2")], "Basic(…)")]
+#[case::token(&[("token", "hunter2")], "Bearer(…)")]
+fn servers_of_checks_get_a_login(#[case] pairs: &[(&str, &str)], #[case] shown: &str) {
+    assert_eq!(format!("{:?}", server_login(&keys(pairs)).unwrap()), shown);
+    let problem = server_login(&keys(&[("password", "hunter2")])).unwrap_err().to_string();
+    assert!(problem.contains("username and password, or token") && !problem.contains("hunter2"), "{problem}");
+}
+
 #[test]
 fn a_config_map_has_authorities() {
     let name = SecretName { namespace: "puppet", name: "company" };

@@ -22,7 +22,7 @@ fn scheduled(cron: &str, zone: Option<&str>) -> Result<Cadence, String> {
     "30 2 * * *",
     Some("Europe/Berlin"),
     "2026-03-28T12:00:00Z",
-    "2026-03-29T01:00:00Z"
+    "2026-03-29T01:30:00Z"
 )]
 #[case::the_hour_that_comes_twice(
     "30 2 * * *",
@@ -45,6 +45,7 @@ fn cron_in_a_zone(#[case] cron: &str, #[case] zone: Option<&str>, #[case] last: 
 #[rstest]
 #[case("every minute", None, "source.schedule.cron: \"every minute\"")]
 #[case("0 0 0 * * *", None, "source.schedule.cron: \"0 0 0 * * *\"")]
+#[case("0 0 30 2 *", None, "source.schedule.cron: \"0 0 30 2 *\" names a day that no month has")]
 #[case("* * * * *", Some("Mars/Olympus"), "source.schedule.timeZone: \"Mars/Olympus\"")]
 fn bad_schedules_name_the_field(#[case] cron: &str, #[case] zone: Option<&str>, #[case] wanted: &str) {
     let error = scheduled(cron, zone).map(|_| ()).unwrap_err();

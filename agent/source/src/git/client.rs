@@ -1,31 +1,24 @@
 //! The HTTP client of a remote, and what its errors mean.
 
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use rustls::{CertificateError, InvalidMessage};
 
 use super::{GitProblem, GitRemote, error::clean};
 use crate::{
     NoWay,
     causes::{causes, innermost_reason},
+    http::{self, Unusable},
 };
 
 /// A client that trusts whom the remote trusts, and follows nothing. It takes the proxies of its environment.
 pub(super) fn open(remote: &GitRemote) -> Result<Client, GitProblem> {
-    let mut builder = Client::builder().redirect(redirect::Policy::none()).referer(false);
-    if let Some(pem) = &remote.ca_pem {
-        let refused = |error: reqwest::Error| GitProblem::CertificateSecret("the CA", root_cause(&error));
-        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(refused)?;
-        if certificates.is_empty() {
-            return Err(GitProblem::CertificateSecret("the CA", "no certificate in it".to_owned()));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if let Some(pem) = &remote.identity_pem {
-        let identity = reqwest::Identity::from_pem(pem.as_bytes())
-            .map_err(|error| GitProblem::CertificateSecret("tls.crt or tls.key", root_cause(&error)))?;
-        builder = builder.identity(identity);
-    }
-    builder.build().map_err(|error| GitProblem::Tls(root_cause(&error)))
+    http::client(remote.ca_pem.as_deref(), remote.identity_pem.as_deref()).map_err(
+        |unusable| match unusable {
+            Unusable::Authorities(reason) => GitProblem::CertificateSecret("the CA", clean(&reason)),
+            Unusable::Identity(reason) => GitProblem::CertificateSecret("tls.crt or tls.key", clean(&reason)),
+            Unusable::Tls(reason) => GitProblem::Tls(clean(&reason)),
+        },
+    )
 }
 
 /// What an error of the client means.

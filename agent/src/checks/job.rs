@@ -1,0 +1,92 @@
+//! Asks a check of kind `job`: makes its Job where there is none, and reads how it is. The only Jobs that are touched are
+//! those whose names are made here, and none is ever changed or deleted: the API server does that in time.
+
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
+use kube::{
+    Api, Resource as _,
+    api::{ListParams, PostParams},
+};
+use voxsync_checks::{
+    Answer,
+    job::{self, Progress, USUAL_TIMEOUT},
+};
+use voxsync_crds::{CodeSync, FIELD_MANAGER, code_sync::JobCheck};
+
+use super::{
+    ask::CheckTools,
+    schedule::{Order, Reply},
+};
+use crate::call::call;
+
+/// The label by which the API server says whose a pod is.
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+/// How many pods of a Job are read: more than one only where nodes are drained.
+const PODS_LIMIT: u32 = 16;
+/// Without it, who may write a CodeSync could start pods.
+const NOT_ALLOWED: &str = "voxsync makes no Jobs: start it with --job-service-account";
+
+pub(super) async fn ask(tools: &CheckTools, order: &Order, check: &JobCheck) -> Reply {
+    let Some(service_account) = &tools.job_service_account else {
+        return Reply { answer: Answer::undecided(NOT_ALLOWED), ended: false };
+    };
+    let timeout = order.check.timeout.as_ref().and_then(|text| text.to_duration().ok());
+    let owner = OwnerReference {
+        api_version: CodeSync::api_version(&()).into_owned(),
+        kind: CodeSync::kind(&()).into_owned(),
+        name: order.key.name.clone(),
+        uid: order.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    };
+    let wanted = job::Order {
+        run: &order.run,
+        check,
+        timeout: timeout.unwrap_or(USUAL_TIMEOUT),
+        owner: &owner,
+        namespace: &order.key.namespace,
+        service_account,
+        pull_secret: order.pull_secret.as_deref(),
+        attempt: order.attempt,
+    };
+    match Box::pin(progress(tools, &wanted)).await {
+        Ok(Progress::Underway(answer)) => Reply { answer, ended: false },
+        Ok(Progress::Ended(answer)) => Reply { answer, ended: true },
+        Err(error) => Reply { answer: refused(&error), ended: false },
+    }
+}
+
+async fn progress(tools: &CheckTools, wanted: &job::Order<'_>) -> kube::Result<Progress> {
+    let jobs: Api<Job> = Api::namespaced(tools.client.clone(), wanted.namespace);
+    let name = job::name(wanted);
+    let found = if let Some(found) = call(jobs.get_opt(&name)).await? {
+        found
+    } else {
+        let parameters =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match call(jobs.create(&parameters, &job::job(wanted))).await {
+            // An answer of the API server was lost, or another leader was quicker.
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => call(jobs.get(&name)).await?,
+            created => created?,
+        }
+    };
+    let pods: Api<Pod> = Api::namespaced(tools.client.clone(), wanted.namespace);
+    let of_job = ListParams::default().labels(&format!("{JOB_NAME}={name}")).limit(PODS_LIMIT);
+    let pods = call(pods.list(&of_job)).await?.items;
+    Ok(job::judge(&found, &pods))
+}
+
+fn refused(error: &kube::Error) -> Answer {
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() => Answer::unreachable(format!(
+            "this account may not make the Job (deploy/jobs gives the right): {}",
+            status.message
+        )),
+        kube::Error::Api(status) => {
+            Answer::unreachable(format!("the API server refuses the Job: {}", status.message))
+        }
+        _ => Answer::unreachable("the API server does not answer"),
+    }
+}
