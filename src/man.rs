@@ -101,7 +101,7 @@ mod tests {
             let name = format!("voxsync-{}.1", verb.get_name());
             let (_, page) =
                 pages.iter().find(|(page, _)| *page == name).unwrap_or_else(|| panic!("{names:?}"));
-            let example = format!("voxsync {}", verb.get_name());
+            let example = format!("voxsync {}", verb.get_name()).replace('-', "\\-");
             assert!(
                 page.contains(".SH EXAMPLES") && page.contains(&example),
                 "{name} has an example:\n{page}"
@@ -117,6 +117,8 @@ mod tests {
             ("wait", &["0", "1", "2", "3", "124"][..]),
             ("status", &["0", "1", "2"]),
             ("audit", &["0", "1", "2"]),
+            ("approve", &["0", "1", "2"]),
+            ("promote", &["0", "2"]),
         ] {
             let (_, page) = pages.iter().find(|(name, _)| *name == format!("voxsync-{verb}.1")).unwrap();
             let (_, section) = page.split_once(".SH \"EXIT STATUS\"").unwrap_or_else(|| panic!("{page}"));

@@ -11,6 +11,8 @@ pub enum Verdict {
     Failed,
     /// A stage could not run it, and was given back what it had.
     RolledBack,
+    /// It was rolled back, and is not taken again until a person says so.
+    Quarantined,
     /// Another candidate took its place, before or after all stages ran it, or is higher.
     Superseded,
     /// It is on its way, or something is in its way.

@@ -11,6 +11,9 @@ mod before;
 mod named;
 #[cfg(test)]
 mod past_tests;
+mod quarantine;
+#[cfg(test)]
+mod quarantine_tests;
 mod record;
 mod runs;
 mod selector;
@@ -41,31 +44,24 @@ use verdict::Question;
 use watcher::Watcher;
 
 /// Exit codes.
-const UNANSWERABLE: u8 = 2;
 const SUPERSEDED: u8 = 3;
 const TIMED_OUT: u8 = 124;
 
 /// Waits, and prints how it ended.
 pub async fn run(connection: &Connection, options: WaitOptions) -> anyhow::Result<ExitCode> {
     let (name, output, stage) = (options.name.clone(), options.output, options.stage.clone());
-    let (namespace, answer) = match wait(connection, options).await {
-        Ok(answered) => answered,
-        Err(error) => {
-            // An exit code of 1 would say that the deployment failed.
-            output::error(&crate::describe(&error));
-            return Ok(ExitCode::from(UNANSWERABLE));
-        }
-    };
+    let (namespace, answer) = wait(connection, options).await?;
     let Answer { verdict, message } = answer;
     let (word, code) = match verdict {
         Verdict::Deployed => ("Deployed", 0),
         Verdict::Failed => ("Failed", 1),
         Verdict::RolledBack => ("RolledBack", 1),
+        Verdict::Quarantined => ("Quarantined", 1),
         Verdict::Superseded => ("Superseded", SUPERSEDED),
         Verdict::Waiting | Verdict::Unseen => ("TimedOut", TIMED_OUT),
         Verdict::Unanswerable => {
             output::error(&output::harmless(&message));
-            return Ok(ExitCode::from(UNANSWERABLE));
+            return Ok(ExitCode::from(crate::ERROR));
         }
     };
     match output {

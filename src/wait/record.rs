@@ -107,10 +107,8 @@ pub(super) fn ended(
     newer: Option<&str>,
 ) -> Known {
     let at = at.map_or_else(String::new, |at| format!(" at {at}"));
-    let why = failure.map_or_else(String::new, |failure| {
-        let PromotionFailure { stage, server, reason, message } = failure;
-        format!(" in stage {stage}: Server {server}: {reason}: {message}")
-    });
+    let why = failure
+        .map_or_else(String::new, |failure| format!(" in stage {}: {}", failure.stage, failure.cause()));
     let (verdict, says) = match outcome {
         Outcome::Released => (Verdict::Deployed, format!("was deployed in all stages{at}")),
         Outcome::Failed => (Verdict::Failed, format!("failed{at}{why}")),

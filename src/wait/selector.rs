@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, DeployedStatus, ReleaseSummary},
+    code_sync::{CandidateStatus, DeployedStatus, Quarantined, ReleaseSummary},
 };
 
 /// What is waited for.
@@ -108,6 +108,11 @@ impl Facts {
             .map(|it| it.to_ascii_lowercase())
     }
 
+    /// Whether it is the code of this digest.
+    pub fn has_digest(&self, digest: &str) -> bool {
+        self.digest.as_deref() == Some(digest)
+    }
+
     /// The tag by which the source orders its candidates.
     pub fn ordering_tag(&self, is_of_git: bool) -> Option<&str> {
         if is_of_git { self.source_revision.as_deref() } else { self.tag.as_deref() }
@@ -134,5 +139,12 @@ impl From<&DeployedStatus> for Facts {
 impl From<&ReleaseSummary> for Facts {
     fn from(summary: &ReleaseSummary) -> Self {
         Self::of_reference(Some(&summary.name), &summary.reference)
+    }
+}
+
+impl From<&Quarantined> for Facts {
+    fn from(kept: &Quarantined) -> Self {
+        let Quarantined { digest, name, .. } = kept.clone();
+        Self { tag: Some(name.clone()), name, digest: Some(digest), ..Self::default() }
     }
 }

@@ -17,6 +17,9 @@ const MINIMUM_AGE: &str = "MinimumAge";
 impl Asked<'_> {
     /// What is to say of something that no record answers for; `past` is what a record said of it.
     pub(super) fn unknown(&self, was_seen: bool, past: Option<&str>) -> Known {
+        if let Some(stays) = self.stays().filter(|_| past.is_none()) {
+            return stays;
+        }
         let what = self.question.selector.sentence();
         let candidate = self.candidate();
         if let Some(candidate) = candidate.filter(|_| was_seen && !self.is_to_come()) {
@@ -85,9 +88,9 @@ impl Asked<'_> {
     }
 
     /// Whether what is waited for is likely to be the next candidate: the source names it, or its tag is higher. While
-    /// something is pinned, nothing of the source comes.
+    /// something is pinned, or a person went back, nothing of the source comes.
     pub(super) fn is_to_come(&self) -> bool {
-        let is_free = self.code_sync.spec.pin.is_none();
+        let is_free = self.code_sync.spec.pin.is_none() && self.status.rollback.is_none();
         is_free && !self.is_lower() && (self.is_seen_by_source() || self.is_higher())
     }
 

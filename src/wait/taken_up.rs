@@ -1,6 +1,10 @@
 //! Whether the agent has taken up what it was told last: before that, its status answers nothing. Pure.
 
-use voxsync_crds::{CodeSync, annotations::REQUESTED_AT, code_sync::CodeSyncStatus};
+use voxsync_crds::{
+    CodeSync,
+    annotations::{RELEASE_QUARANTINE, REQUESTED_AT, ROLLBACK},
+    code_sync::CodeSyncStatus,
+};
 
 /// The status, if it is about all that the agent was told, or what it has not taken up yet.
 pub fn taken_up(code_sync: &CodeSync) -> Result<&CodeSyncStatus, String> {
@@ -10,9 +14,20 @@ pub fn taken_up(code_sync: &CodeSync) -> Result<&CodeSyncStatus, String> {
     if status.observed_generation != metadata.generation {
         return Err("the agent has not taken up the present spec yet".to_owned());
     }
-    let requested = metadata.annotations.as_ref().and_then(|annotations| annotations.get(REQUESTED_AT));
-    if requested.is_some_and(|token| !is_echo(status.last_handled_reconcile_at.as_deref(), token)) {
-        return Err("the look that was asked for is not done yet".to_owned());
+    let told = [
+        (REQUESTED_AT, &status.last_handled_reconcile_at, "the look that was asked for is not done yet"),
+        (ROLLBACK, &status.last_handled_rollback, "the rollback that was asked for has not begun yet"),
+        (
+            RELEASE_QUARANTINE,
+            &status.last_handled_release_quarantine,
+            "the release from quarantine that was asked for is not done yet",
+        ),
+    ];
+    let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name));
+    for (name, handled, what) in told {
+        if annotation(name).is_some_and(|token| !is_echo(handled.as_deref(), token)) {
+            return Err(what.to_owned());
+        }
     }
     Ok(status)
 }

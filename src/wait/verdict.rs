@@ -87,8 +87,14 @@ impl Asked<'_> {
     fn known(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
         let Self { question, code_sync, status } = self;
         let (selector, stage) = (&question.selector, question.stage.as_deref());
-        if let Some(promotion) = status.promotion.as_ref().filter(|promotion| self.is_meant(promotion)) {
+        let promotion = status.promotion.as_ref().filter(|promotion| self.is_meant(promotion));
+        let is_superseded = |promotion: &&PromotionStatus| promotion.outcome == Some(Outcome::Superseded);
+        if let Some(promotion) = promotion.filter(|it| !is_superseded(it)) {
             return self.promoted(promotion);
+        }
+        // Its place may have been taken by what a person went back to.
+        if let Some(known) = self.quarantined().or_else(|| promotion.map(|it| self.promoted(it))) {
+            return known;
         }
         let candidate = status.candidate.as_ref();
         // What a pin names has no revision of the source.

@@ -3,7 +3,7 @@
 
 use kube::{
     Client,
-    api::{DeleteParams, PostParams, PropagationPolicy},
+    api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
@@ -38,14 +38,28 @@ struct Person {
 async fn people_do_what_their_verbs_allow(cluster: &Cluster) {
     cluster.create(code_sync("plain")).await;
     let mut pinned = code_sync("pinned");
-    pinned["spec"]["pin"] = json!({"reference": "x:1"});
+    pinned["spec"]["pin"] = json!({"reference": "x:1", "reason": "outage", "emergency": true});
     // Its own name is all that even the test may sign with.
-    pinned["metadata"]["annotations"] =
-        json!({"voxsync.dev/approve": "sha256:a", "voxsync.dev/approved-by": "admin"});
+    let approval = json!({"voxsync.dev/approve": "sha256:a", "voxsync.dev/approved-by": "admin"});
+    pinned["metadata"]["annotations"] = approval.clone();
     let owner = owner(cluster).await;
     pinned["metadata"]["ownerReferences"] = json!([owner]);
     pinned["metadata"]["finalizers"] = json!([KEPT]);
     cluster.create(pinned).await;
+    let at = "2026-03-01T10:00:00Z";
+    let rollback = json!({"candidate": {"name": "v1"}, "fromName": "v2", "at": at});
+    let promotion =
+        json!({"id": "p", "candidate": {"digest": "sha256:a"}, "trigger": "Source", "startedAt": at});
+    let quarantine = json!([{"digest": "sha256:a", "name": "v2", "reason": "it failed", "since": at}]);
+    let failed = json!({"promotion": promotion, "quarantine": quarantine});
+    let back = json!({"rollback": rollback, "lastHandledApprove": "sha256:a"});
+    for (name, status, annotations) in [("back", back, approval), ("failed", failed, json!({}))] {
+        let mut code_sync = code_sync(name);
+        code_sync["metadata"]["annotations"] = annotations;
+        cluster.create(code_sync).await;
+        let status = Patch::Merge(json!({"status": status}));
+        cluster.api("CodeSync").patch_status(name, &PatchParams::default(), &status).await.expect("a status");
+    }
     for Person { name: person, rules, verbs } in people() {
         let client = become_person(cluster, person, rules).await;
         let code_syncs = cluster.api_of(client, "CodeSync");
@@ -55,7 +69,8 @@ async fn people_do_what_their_verbs_allow(cluster: &Cluster) {
             let change = change.replace("\"OWNER\"", &owner.to_string());
             let change = serde_json::from_str(&change).expect("JSON");
             let result = patch(&code_syncs, text(&row["on"]), &change).await;
-            let lacks = row["needs"].as_str().filter(|verb| !verbs.contains(verb));
+            let mut needs = row["needs"].as_str().into_iter().flat_map(str::split_whitespace);
+            let lacks = needs.find(|verb| !verbs.contains(verb));
             match (lacks, row["refused"].as_str()) {
                 // Who may not approve at all is told that first.
                 (_, Some(message)) if verbs.contains(&"approve") => assert_refused(&what, result, message),
@@ -148,7 +163,7 @@ async fn owner(cluster: &Cluster) -> Value {
 }
 
 /// Rights on codesyncs.
-fn only(verbs: &[&str]) -> Value {
+pub(crate) fn only(verbs: &[&str]) -> Value {
     json!([{"apiGroups": ["voxsync.dev"], "resources": ["codesyncs"], "verbs": verbs}])
 }
 
@@ -162,6 +177,7 @@ fn people() -> Vec<Person> {
     vec![
         Person { name: "patcher", rules: only(&["get", "create", "patch"]), verbs: &[] },
         Person { name: "approver", rules: only(&["get", "patch", "approve"]), verbs: &["approve"] },
+        Person { name: "promoter", rules: only(&["get", "patch", "promote"]), verbs: &["promote"] },
         Person {
             name: "operator",
             rules: rules("voxsync-operator"),
@@ -176,7 +192,7 @@ fn people() -> Vec<Person> {
 }
 
 /// A client of a user with these rights in the test's namespace, once they hold.
-async fn become_person(cluster: &Cluster, name: &str, rules: Value) -> Client {
+pub(crate) async fn become_person(cluster: &Cluster, name: &str, rules: Value) -> Client {
     cluster.create(json!({"kind": "Role", "metadata": {"name": name}, "rules": rules})).await;
     let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name});
     let user = json!({"kind": "User", "name": name});
@@ -193,7 +209,8 @@ async fn become_person(cluster: &Cluster, name: &str, rules: Value) -> Client {
     let client = Client::try_from(configuration).expect("a client");
     let code_syncs = cluster.api_of(client.clone(), "CodeSync");
     wait_for(&format!("the rights of {name}"), DEADLINE, async || {
-        code_syncs.get("plain").await.map_err(|error| error.to_string())
+        // Of one that is not there, who may read is told that.
+        code_syncs.get_opt("plain").await.map_err(|error| error.to_string())
     })
     .await;
     client

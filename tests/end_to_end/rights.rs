@@ -27,6 +27,7 @@ pub(crate) const CASES: &[Case] = cases![
 /// all, or in none.
 type Row = (&'static str, &'static str, &'static str, &'static str, [&'static str; 4]);
 
+const EVERYWHERE: [&str; 4] = ["all", "all", "all", "all"];
 const NONE: [&str; 4] = ["-", "-", "-", "-"];
 const RUN: [&str; 4] = ["own", "own", "all", "-"];
 const READ: [&str; 4] = ["own", "own", "all", "all"];
@@ -80,6 +81,16 @@ const TABLE: &[Row] = &[
     ("create patch bind escalate", "rbac.authorization.k8s.io", "roles", "", NONE),
     ("create patch", "rbac.authorization.k8s.io", "rolebindings", "", NONE),
     ("create patch", "admissionregistration.k8s.io", "validatingadmissionpolicies", "", NONE),
+    // It comes with deploy/policies.
+    ("get", "admissionregistration.k8s.io", "validatingadmissionpolicies", "voxsync-people", EVERYWHERE),
+    (
+        "get",
+        "admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings",
+        "voxsync-people",
+        EVERYWHERE,
+    ),
+    ("get", "admissionregistration.k8s.io", "validatingadmissionpolicies", "another", NONE),
 ];
 
 async fn the_key_of_the_certificate_authority_is_out_of_reach(cluster: &Cluster) {

@@ -1,0 +1,108 @@
+//! `voxsync release-quarantine`: a digest that was rolled back may be taken again.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde_json::json;
+use voxsync_crds::{CodeSync, annotations::RELEASE_QUARANTINE, code_sync::Quarantined};
+
+use super::{Subject, image, say, token};
+use crate::{
+    arguments::{Connection, ReleaseQuarantineOptions},
+    output,
+};
+
+/// What a digest begins with.
+const DIGEST_START: &str = "sha256:";
+/// The fewest digits that stand for a digest.
+const FEWEST_DIGITS: usize = 4;
+
+/// `voxsync release-quarantine NAME DIGEST|NAME`
+pub async fn release_quarantine(
+    connection: &Connection,
+    options: ReleaseQuarantineOptions,
+) -> anyhow::Result<ExitCode> {
+    let ReleaseQuarantineOptions { name, what } = options;
+    let subject = Subject::find(connection, &name).await?;
+    let quarantine = quarantine(&subject.code_sync);
+    let kept = match named(quarantine, &what).as_slice() {
+        [] => {
+            output::news(&output::harmless(&absent(&name, &what, quarantine)));
+            return Ok(ExitCode::FAILURE);
+        }
+        [kept] => (*kept).clone(),
+        several => bail!("{what:?} is the beginning of several digests in quarantine:\n{}", list(several)),
+    };
+    let value = format!("{} {}", kept.digest, token());
+    let is_suspended = subject.code_sync.spec.suspend;
+    subject.patch(&json!({"metadata": {"annotations": {RELEASE_QUARANTINE: value}}})).await?;
+    let Quarantined { digest, name: image_name, reason, .. } = &kept;
+    say(
+        &name,
+        &format!("may take {} again; it was in quarantine: {reason}", image(image_name, digest, None)),
+    );
+    if is_suspended {
+        say(&name, &format!("is suspended: nothing is written before `voxsync resume {name}`"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn quarantine(code_sync: &CodeSync) -> &[Quarantined] {
+    code_sync.status.as_ref().map_or(&[], |status| &status.quarantine)
+}
+
+/// The entries that a word names: one by its whole digest, or all by the name that they had, or by their first digits.
+fn named<'a>(quarantine: &'a [Quarantined], what: &str) -> Vec<&'a Quarantined> {
+    let digits = what.strip_prefix(DIGEST_START).unwrap_or(what).to_ascii_lowercase();
+    let begins = |kept: &&Quarantined| {
+        let known = kept.digest.strip_prefix(DIGEST_START).unwrap_or(&kept.digest);
+        digits.len() >= FEWEST_DIGITS && known.starts_with(&digits)
+    };
+    let by_name: Vec<&Quarantined> = quarantine.iter().filter(|kept| kept.name == what).collect();
+    if by_name.is_empty() { quarantine.iter().filter(begins).collect() } else { by_name }
+}
+
+/// Says that there is no such one, and what there is.
+fn absent(name: &str, what: &str, quarantine: &[Quarantined]) -> String {
+    if quarantine.is_empty() {
+        return format!("codesync {name} has nothing in quarantine");
+    }
+    let all: Vec<&Quarantined> = quarantine.iter().collect();
+    format!("codesync {name} has no {what:?} in quarantine; there is: {}", list(&all))
+}
+
+fn list(quarantine: &[&Quarantined]) -> String {
+    let line = |kept: &&Quarantined| {
+        format!("{} {} since {} ({})", kept.name, kept.digest, kept.since, output::shorten(&kept.reason, 120))
+    };
+    quarantine.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::verbs::fixtures::{code_sync, digest, quarantined};
+
+    #[test]
+    fn an_entry_is_named_by_its_name_its_digest_or_the_beginning_of_it() {
+        let twice = json!({"name": "v3", "digest": format!("sha256:{}b", "a".repeat(63)), "reason": "r",
+            "since": "2026-03-01T10:00:00Z"});
+        let status = json!({"quarantine": [quarantined("v2", 'b'), quarantined("v1", 'a'), twice]});
+        let code_sync = code_sync(&json!({}), &status);
+        let names = |what: &str| -> Vec<String> {
+            named(quarantine(&code_sync), what).into_iter().map(|kept| kept.name.clone()).collect()
+        };
+        for what in ["v2", &digest('b'), "sha256:bbbb", "BBBB"] {
+            assert_eq!(names(what), ["v2"], "{what}");
+        }
+        assert_eq!(names("sha256:aaaa"), ["v1", "v3"], "which is it?");
+        assert_eq!(names(&digest('a')), ["v1"]);
+        for what in ["v", "bbb", "sha256:", "", "sha256:bc"] {
+            assert_eq!(names(what), [""; 0], "{what:?}");
+        }
+        let said = absent("production", "v9", quarantine(&code_sync));
+        assert!(said.contains(&digest('b')) && said.contains("ImagePullBackOff"), "{said}");
+    }
+}

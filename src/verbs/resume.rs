@@ -1,0 +1,117 @@
+//! `voxsync resume`: undoes what stops a CodeSync, the innermost thing only, so that going on after a hold does not throw
+//! away a pin that somebody set on purpose.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use voxsync_crds::{
+    CodeSync,
+    annotations::RESUME,
+    code_sync::{Outcome, Trigger},
+};
+
+use super::{Subject, token};
+use crate::arguments::{Connection, NamedOptions};
+
+/// `voxsync resume NAME`
+pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::Result<ExitCode> {
+    let subject = Subject::find(connection, &options.name).await?;
+    let stops = stops(&subject.code_sync);
+    let innermost = stops.first();
+    let change = match innermost {
+        Some(Stop::Suspended) => json!({"spec": {"suspend": null, "suspendReason": null}}),
+        Some(Stop::Pinned) => json!({"spec": {"pin": null}}),
+        Some(Stop::Held | Stop::RolledBack | Stop::Failed) | None => {
+            json!({"metadata": {"annotations": {RESUME: token()}}})
+        }
+    };
+    subject.patch(&change).await?;
+    subject.say(match innermost {
+        Some(Stop::Suspended) => "is no longer suspended",
+        Some(Stop::Held) => "may write over what somebody else changed",
+        Some(Stop::RolledBack) if stops.contains(&Stop::Pinned) => {
+            "leaves the release that a person went back to"
+        }
+        Some(Stop::RolledBack) => {
+            "leaves the release that a person went back to: it follows its source again"
+        }
+        Some(Stop::Failed) => "tries the candidate that failed again",
+        Some(Stop::Pinned) => "is no longer pinned: it follows its source again",
+        None => "was not held up by anything",
+    });
+    if let Some(next) = stops.get(1) {
+        let name = &options.name;
+        subject.say(&match next {
+            Stop::Suspended | Stop::Held => format!("is held by somebody else's change: `voxsync resume {name}` once more"),
+            Stop::RolledBack => {
+                format!("stays at the release that a person went back to: `voxsync resume {name}` once more ends that")
+            }
+            Stop::Failed => format!("has a candidate that failed: `voxsync resume {name}` once more tries it again"),
+            Stop::Pinned => format!("is still pinned: `voxsync resume {name}` once more removes the pin"),
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What keeps a CodeSync from going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Suspended,
+    Held,
+    RolledBack,
+    Failed,
+    Pinned,
+}
+
+/// All that keeps a CodeSync from going on, the innermost first: nothing else has an effect while it is suspended.
+fn stops(code_sync: &CodeSync) -> Vec<Stop> {
+    let status = code_sync.status.as_ref();
+    let is_held = status.is_some_and(|status| status.holds.iter().any(|hold| !hold.resumed));
+    let is_rolled_back = status.is_some_and(|status| status.rollback.is_some());
+    let promotion = status.and_then(|status| status.promotion.as_ref());
+    let has_failed = promotion
+        .and_then(|promotion| promotion.outcome.or(promotion.ending))
+        .is_some_and(Outcome::is_failure);
+    let is_rollback = promotion.is_some_and(|promotion| promotion.trigger == Trigger::Rollback);
+    let all = [
+        (code_sync.spec.suspend, Stop::Suspended),
+        (is_held, Stop::Held),
+        // What a person went back to is tried again before it is left.
+        (is_rolled_back && has_failed && is_rollback, Stop::Failed),
+        (is_rolled_back, Stop::RolledBack),
+        (has_failed && !(is_rolled_back && is_rollback), Stop::Failed),
+        (code_sync.spec.pin.is_some(), Stop::Pinned),
+    ];
+    all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, stop)| stop).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::verbs::fixtures::{candidate, code_sync, promotion};
+
+    #[test]
+    fn the_innermost_stop_comes_first() {
+        let pin = json!({"pin": {"reference": "r.io/a:1"}});
+        let held = json!({"holds": [{"target": "Config/production"}]});
+        let resumed = json!({"holds": [{"target": "Config/production", "resumed": true}]});
+        let rollback =
+            json!({"candidate": candidate("v1", 'a'), "fromName": "v2", "at": "2026-03-01T10:00:00Z"});
+        let mut all = held.clone();
+        all["rollback"] = rollback.clone();
+        all["promotion"] = promotion("v2", 'b', Some("Failed"));
+        let mut suspended = pin.clone();
+        suspended["suspend"] = json!(true);
+        let in_order = [Stop::Suspended, Stop::Held, Stop::RolledBack, Stop::Failed, Stop::Pinned];
+        assert_eq!(stops(&code_sync(&suspended, &all)), in_order);
+        assert_eq!(stops(&code_sync(&Value::Null, &json!({"rollback": rollback}))), [Stop::RolledBack]);
+        assert_eq!(stops(&code_sync(&pin, &held)), [Stop::Held, Stop::Pinned]);
+        assert_eq!(stops(&code_sync(&pin, &resumed)), [Stop::Pinned]);
+        for outcome in [None, Some("Released"), Some("Superseded")] {
+            let status = json!({"promotion": promotion("v2", 'b', outcome)});
+            assert_eq!(stops(&code_sync(&Value::Null, &status)), [], "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether what is waited for is in quarantine, or something else stays until a person resumes. Pure.
+
+use voxsync_crds::code_sync::Quarantined;
+
+use super::{
+    answer::{Known, Verdict},
+    selector::{Facts, Selector},
+    verdict::Asked,
+};
+
+impl Asked<'_> {
+    /// What is said of what is not taken again until a person releases it.
+    pub(super) fn quarantined(&self) -> Option<Known> {
+        let quarantine = &self.status.quarantine;
+        let kept = quarantine.iter().find(|kept| self.is_asked_for(kept))?;
+        let Quarantined { digest, name, reason, since } = kept;
+        let code_sync = self.code_sync.metadata.name.as_deref().unwrap_or_default();
+        let says = format!(
+            "is in quarantine since {since}: {reason}; `voxsync release-quarantine {code_sync} {digest}` lets it be taken again"
+        );
+        Some(Known::of(name, Verdict::Quarantined, says))
+    }
+
+    fn is_asked_for(&self, kept: &Quarantined) -> bool {
+        let selector = &self.question.selector;
+        let is_kept = |facts: &Facts| facts.has_digest(&kept.digest);
+        let candidate = self.status.candidate.as_ref().map(Facts::from);
+        if *selector == Selector::Present {
+            return candidate.as_ref().is_some_and(is_kept);
+        }
+        // The tag may have been pushed again.
+        let deployed = self.status.deployed.as_ref().map(Facts::from);
+        let mut known = candidate.into_iter().chain(deployed).filter(|facts| selector.fits(facts));
+        let facts = Facts::from(kept);
+        match known.next() {
+            Some(first) => is_kept(&first) || known.any(|facts| is_kept(&facts)),
+            None => selector.fits(&facts),
+        }
+    }
+
+    /// Why nothing of the source comes: a person went back to an earlier release.
+    pub(super) fn stays(&self) -> Option<Known> {
+        let rollback = self.status.rollback.as_ref()?;
+        let reason = rollback.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+        let name = self.code_sync.metadata.name.as_deref().unwrap_or_default();
+        let says = format!(
+            "a person went back from {} to {} at {}{reason}: nothing else comes before `voxsync resume {name}`",
+            rollback.from_name, rollback.candidate.name, rollback.at
+        );
+        Some(Known::new(Verdict::Waiting, says))
+    }
+}
