@@ -3,6 +3,8 @@
 //! asked for too; without the right to read them, less is said of them.
 
 mod json;
+mod left;
+mod readiness;
 mod releases;
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,9 @@ fn code_sync(view: &View, code_sync: &CodeSync, releases: Option<&[Release]>) ->
         "stages": status.stages,
         "waiting": status.waiting,
         "holds": status.holds,
+        "approvals": status.approvals,
+        "quarantine": status.quarantine,
+        "rollback": status.rollback,
         "releases": releases,
     })
 }

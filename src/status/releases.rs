@@ -58,5 +58,10 @@ pub fn releases(status: &CodeSyncStatus, records: &[CodeReleaseSpec]) -> Vec<Rel
 }
 
 fn failed(failure: &PromotionFailure) -> String {
-    format!("{}: {} of {}", failure.stage, failure.reason, failure.server)
+    let PromotionFailure { stage, server, check, reason, .. } = failure;
+    match (check, server) {
+        (Some(check), _) => format!("{stage}: check {check}"),
+        (None, Some(server)) => format!("{stage}: {reason} of {server}"),
+        (None, None) => format!("{stage}: {reason}"),
+    }
 }

@@ -49,12 +49,22 @@ impl View {
         lines.extend(self.looks(source, status));
         if let Some(pin) = &code_sync.spec.pin {
             let reason = pin.reason.as_deref().unwrap_or("no reason given");
-            lines.push(format!("  pinned     {} ({})", harmless(&pin.reference), harmless(reason)));
+            let emergency = if pin.emergency { ", in an emergency" } else { "" };
+            lines.push(format!(
+                "  pinned     {} ({}){emergency}",
+                harmless(&pin.reference),
+                harmless(reason)
+            ));
         }
+        lines.extend(self.rolled_back(code_sync, status));
+        lines.extend(self.quarantine(code_sync, status));
         lines.push(String::new());
         let width = status.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0);
         for (index, stage) in status.stages.iter().enumerate() {
             lines.push(self.stage(index + 1, stage, status, width));
+            let more =
+                Self::checks(stage).into_iter().chain(self.will_wait_for(&code_sync.spec, status, index));
+            lines.extend(more.map(|line| format!("{:indent$}{line}", "", indent = width + 8)));
             let rows = status.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
             lines.extend(rows.map(|row| self.waiting(row, width + 8)));
         }
@@ -136,7 +146,7 @@ impl View {
 
     fn stage(&self, number: usize, stage: &StageStatus, status: &CodeSyncStatus, width: usize) -> String {
         let (mark, tone) = match stage.phase {
-            StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
+            StagePhase::Deployed | StagePhase::Soaking | StagePhase::Checking => ("✔", Tone::Good),
             StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
             StagePhase::Gating | StagePhase::Writing | StagePhase::Rolling | StagePhase::RollingBack => {
                 ("▸", Tone::Attention)
@@ -205,7 +215,7 @@ impl View {
         format!("nothing is wrong; {}", harmless(awaited.as_deref().unwrap_or(summary)))
     }
 
-    fn at(&self, time: Time) -> String {
+    pub(super) fn at(&self, time: Time) -> String {
         clock(time.timestamp(), self.now)
     }
 

@@ -9,12 +9,14 @@
 //! - [`state`]: that code, the Deployment, its `ReplicaSets` and pods → how far the rollout is.
 //! - [`running`]: what pods really run.
 //! - [`order`]: which Servers of a stage are held back, and whose turn it is.
+//! - [`rounds`]: the order that comes of that.
 
 pub mod order;
 pub mod owner;
 mod part;
 mod replica_set;
 pub mod resolve;
+pub mod rounds;
 pub mod running;
 mod slots;
 pub mod state;

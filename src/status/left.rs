@@ -1,0 +1,47 @@
+//! What a screen shows of what was left: the release that a person went back from, and what is in quarantine. Pure.
+
+use kube::ResourceExt as _;
+use voxsync_crds::{CodeSync, code_sync::CodeSyncStatus, reference::short_digest};
+
+use super::view::View;
+use crate::output::{harmless, sentence};
+
+/// How many digests in quarantine are shown; `-o json` has them all.
+const QUARANTINE_LIMIT: usize = 3;
+
+impl View {
+    /// That a person went back to an earlier release.
+    pub(super) fn rolled_back(&self, code_sync: &CodeSync, status: &CodeSyncStatus) -> Option<String> {
+        let rollback = status.rollback.as_ref()?;
+        let reason = rollback.reason.as_deref().unwrap_or("no reason given");
+        Some(format!(
+            "  went back  to {} from {} at {} ({}), until `voxsync resume {}`",
+            harmless(&rollback.candidate.name),
+            harmless(&rollback.from_name),
+            self.at(rollback.at),
+            harmless(reason),
+            named(code_sync)
+        ))
+    }
+
+    /// What is not taken again, with the command that lets it.
+    pub(super) fn quarantine(&self, code_sync: &CodeSync, status: &CodeSyncStatus) -> Vec<String> {
+        let shown = status.quarantine.iter().take(QUARANTINE_LIMIT).map(|one| {
+            format!(
+                "  quarantine {} ({}) since {}: {}; `voxsync release-quarantine {} {}`",
+                harmless(&one.name),
+                harmless(short_digest(&one.digest)),
+                self.at(one.since),
+                sentence(&one.reason),
+                named(code_sync),
+                harmless(&one.digest)
+            )
+        });
+        let more = status.quarantine.len().saturating_sub(QUARANTINE_LIMIT);
+        shown.chain((more > 0).then(|| format!("             and {more} more"))).collect()
+    }
+}
+
+fn named(code_sync: &CodeSync) -> String {
+    format!("{} -n {}", code_sync.name_any(), code_sync.namespace().unwrap_or_default())
+}
