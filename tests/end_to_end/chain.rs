@@ -1,0 +1,54 @@
+//! CodeSyncs that follow each other: what the one has released is the candidate of the next.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Case, Cluster, cases,
+    estate::{Estate, PRODUCTION, bare_server},
+    status::{assert_says, waits_for},
+};
+
+pub(crate) const CASES: &[Case] = cases![what_one_has_released_is_the_candidate_of_the_next];
+
+fn following(source: &Value, config: &str) -> Value {
+    json!({"source": {"codeSync": source}, "image": {"insecure": true},
+           "target": {"kind": "Config", "name": config}})
+}
+
+async fn what_one_has_released_is_the_candidate_of_the_next(cluster: &Cluster) {
+    let estate = Estate::start(cluster).await;
+    for config in ["early", "late"] {
+        bare_server(cluster, config).await;
+    }
+    cluster.create_code_sync("late", following(&json!({"name": PRODUCTION}), "late")).await;
+    let status = cluster
+        .status_when("late", "it says what it waits for", |status| {
+            !waits_for(status, "NoSuchCodeSync").is_empty()
+        })
+        .await;
+    assert_says(waits_for(&status, "NoSuchCodeSync"), &["/production"]);
+
+    // Nothing is handed on by a look of its own: who is followed was asked to look, and nobody else.
+    let early = following(&json!({"name": PRODUCTION, "stage": "canary"}), "early");
+    cluster.create_code_sync("early", early).await;
+    cluster.create_code_sync(PRODUCTION, estate.stages("1h")).await;
+    for name in [PRODUCTION, "early", "late"] {
+        cluster.deployed(name, "v1.0.0").await;
+    }
+    estate.push_and_look(cluster, "v1.1.0").await;
+    cluster.status_when(PRODUCTION, "the canary soaks", |status| !waits_for(status, "Soak").is_empty()).await;
+    let spec = json!({"stages": [
+        {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}], "soak": "0s"},
+        {"name": "production", "targets": [{"kind": "Config", "name": PRODUCTION}], "soak": "1h"},
+    ]});
+    cluster.change_code_sync(PRODUCTION, spec).await;
+    let status = cluster.deployed("early", "v1.1.0").await;
+    assert_eq!(
+        [&status["source"]["summary"], &status["source"]["revision"]],
+        ["codesync production/canary", "v1.1.0"]
+    );
+    let late = cluster.get("CodeSync", "late").await["status"].clone();
+    assert_eq!(late["deployed"]["name"], "v1.0.0", "not all stages of production run v1.1.0: {late}");
+    cluster.change_code_sync(PRODUCTION, json!({"stages": estate.stages("0s")["stages"]})).await;
+    cluster.deployed("late", "v1.1.0").await;
+}
