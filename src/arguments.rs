@@ -6,12 +6,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
 mod look;
+mod people;
+mod plan;
 mod registries;
 mod run;
 mod tags;
 
 pub use check::CheckOptions;
 pub use look::LookArguments;
+pub use people::{
+    ApproveOptions, NamedOptions, PromoteOptions, ReleaseQuarantineOptions, RollbackOptions, SuspendOptions,
+};
+pub use plan::PlanOptions;
 pub use registries::RegistryArguments;
 pub use run::{LogFormat, ReconcilerMode, RunOptions, Switch};
 pub use tags::{PolicyArguments, SelectArgument, TagsOptions};
@@ -25,7 +31,9 @@ pub use tags::{PolicyArguments, SelectArgument, TagsOptions};
   voxsync demo                                 see it work: nothing outside this process is touched
   voxsync audit -A                             which code does every server run?
   voxsync status production -n puppet          what is deployed, what is next, why not yet
-  voxsync promote production v1.4.2 --reason 'roll back: broken hiera'
+  voxsync plan production                      what would happen now, and when
+  voxsync approve production                   let the stage start that waits for it
+  voxsync rollback production --reason 'broken hiera'
   voxsync run --namespace puppet               the agent and the reconciler"
 )]
 pub struct Arguments {
@@ -62,6 +70,8 @@ pub enum Verb {
     Audit(AuditOptions),
     /// What is deployed, what is next, and why not yet
     Status(StatusOptions),
+    /// What would happen now, and why: what is written, who rolls in which order, what is waited for. Writes nothing
+    Plan(PlanOptions),
     /// Can a CodeSync reach and read its sources, and what would it choose? Writes nothing
     Check(CheckOptions),
     /// Which tag would a policy take, and why not the others? For trying it before it is used
@@ -69,12 +79,18 @@ pub enum Verb {
     /// Wait until a commit, digest, tag or whatever is the candidate is deployed; for CI
     Wait(WaitOptions),
     /// Look at the source now
-    #[command(after_help = "Example:\n  voxsync reconcile production && voxsync wait production")]
+    #[command(after_help = people::RECONCILE_HELP)]
     Reconcile(NamedOptions),
+    /// Let a stage start that waits for somebody's approval, in your own name
+    Approve(ApproveOptions),
     /// Pin a reference: it goes through the stages, and automation rests until `resume`
     Promote(PromoteOptions),
-    /// Go on after a suspend, a hold, a failure or a pin: the first of them that stops it
-    #[command(after_help = "Example:\n  voxsync resume production -n puppet")]
+    /// Go back to the last good release at once, and stay there until `resume`
+    Rollback(RollbackOptions),
+    /// Let a digest be taken again that was rolled back
+    ReleaseQuarantine(ReleaseQuarantineOptions),
+    /// Go on after a suspend, a hold, a rollback, a failure or a pin: the first of them that stops it
+    #[command(after_help = people::RESUME_HELP)]
     Resume(NamedOptions),
     /// Look and report, but write nothing
     Suspend(SuspendOptions),
@@ -217,36 +233,6 @@ pub struct WaitOptions {
 pub enum WaitOutput {
     Text,
     Json,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct NamedOptions {
-    /// The CodeSync
-    pub name: String,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  voxsync promote production v1.4.2 --reason 'roll back: broken hiera'
-  voxsync promote production ghcr.io/example/puppet-code@sha256:…")]
-pub struct PromoteOptions {
-    /// The CodeSync
-    pub name: String,
-    /// A reference, or a tag or digest of the repository that the CodeSync uses
-    pub reference: String,
-    /// Why; kept in the release
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  voxsync suspend production --reason 'freeze until Monday'")]
-pub struct SuspendOptions {
-    /// The CodeSync
-    pub name: String,
-    /// Why; shown wherever the CodeSync is
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
 }
 
 /// The fewest digits of a commit that name it, as Git shortens it.

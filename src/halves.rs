@@ -43,6 +43,8 @@ pub struct Halves {
     pub selector: Option<LabelSelector>,
     /// By which the agent is asked to look now.
     pub bell: LookBell,
+    /// As what the pods of checks of kind `job` run; without it there are none.
+    pub job_service_account: Option<String>,
     /// How replicas agree on who works; none where this process is the only one.
     pub election: Option<Election>,
 }
@@ -92,6 +94,7 @@ pub fn work(
                 ReconcilerMode::Cooperative | ReconcilerMode::Observe => voxsync_agent::Gatekeeper::Absent,
             },
             bell: halves.bell.clone(),
+            job_service_account: halves.job_service_account.clone(),
         };
         let shard = halves.election.as_ref().and_then(|election| election.shard.as_ref());
         let name = shard.map_or_else(|| AGENT_LEASE.to_owned(), |shard| format!("{AGENT_LEASE}-{shard}"));

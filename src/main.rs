@@ -16,6 +16,7 @@ mod man;
 mod one_look;
 mod output;
 mod paced;
+mod plan;
 mod run;
 mod selector;
 mod status;
@@ -32,6 +33,9 @@ use clap::{CommandFactory as _, Parser as _};
 
 use arguments::{Arguments, Verb};
 
+/// The exit code of a verb that could not do what it was asked for, as of wrong arguments: 1 is an answer.
+const ERROR: u8 = 2;
+
 fn main() -> ExitCode {
     // Before anything opens a connection: rustls has no default of its own here.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -39,16 +43,11 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let arguments = Arguments::parse();
-    let unanswerable = match arguments.verb {
-        // Of these, 1 is an answer.
-        Verb::Audit(_) | Verb::Status(_) | Verb::Check(_) | Verb::Tags(_) => ExitCode::from(2),
-        _ => ExitCode::FAILURE,
-    };
     match start(arguments) {
         Ok(code) => code,
         Err(error) => {
             output::error(&describe(&error));
-            unanswerable
+            ExitCode::from(ERROR)
         }
     }
 }
@@ -87,11 +86,15 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Verb::Demo(options) => demo::run(options).await,
             Verb::Audit(options) => audit::run(&connection, options).await,
             Verb::Status(options) => status::run(&connection, options).await,
+            Verb::Plan(options) => plan::run(&connection, options).await,
             Verb::Check(options) => check::run(&connection, options).await,
             Verb::Tags(options) => tags::run(&connection, options).await,
             Verb::Wait(options) => wait::run(&connection, options).await,
             Verb::Reconcile(options) => verbs::reconcile(&connection, options).await,
+            Verb::Approve(options) => verbs::approve(&connection, options).await,
             Verb::Promote(options) => verbs::promote(&connection, options).await,
+            Verb::Rollback(options) => verbs::rollback(&connection, options).await,
+            Verb::ReleaseQuarantine(options) => verbs::release_quarantine(&connection, options).await,
             Verb::Resume(options) => verbs::resume(&connection, options).await,
             Verb::Suspend(options) => verbs::suspend(&connection, options).await,
             Verb::Crds => crds::print(),

@@ -31,6 +31,7 @@ impl OneLook {
             authorities,
             metrics: Metrics::register(&mut Registry::default()),
             gatekeeper: Gatekeeper::Present,
+            job_service_account: None,
             bell: LookBell::default(),
         };
         Ok(Self { options, _cache: None })

@@ -73,8 +73,8 @@ pub fn shorten(text: &str, characters: usize) -> String {
 
 /// The longest sentence from a pod or a source, in characters; all of it is in the objects and in `-o json`.
 const SENTENCE_CHARACTERS: usize = 240;
-/// The longest last sentence that is kept whole: it says what to do.
-const ADVICE_CHARACTERS: usize = 160;
+/// The longest last sentences that are kept whole: they say what to do, with a digest where one is to be copied.
+const ADVICE_CHARACTERS: usize = 400;
 /// What a digest begins with, and how many digits follow.
 const DIGEST_START: &str = "sha256:";
 const DIGEST_DIGITS: usize = 64;
@@ -92,11 +92,12 @@ pub fn message(text: &str) -> String {
 /// A message of a pod or a source as it fits a screen: the middle is left out of what is still long.
 pub fn sentence(text: &str) -> String {
     let text = message(text);
-    match text.rsplit_once(". ") {
-        Some((why, advice)) if advice.chars().count() <= ADVICE_CHARACTERS => {
-            format!("{}. {advice}", shorten(why, SENTENCE_CHARACTERS))
-        }
-        _ => shorten(&text, SENTENCE_CHARACTERS),
+    let parts =
+        text.match_indices(". ").filter_map(|(at, end)| text.get(..at).zip(text.get(at + end.len()..)));
+    let mut advised = parts.filter(|(_, advice)| advice.chars().count() <= ADVICE_CHARACTERS);
+    match advised.next() {
+        Some((why, advice)) => format!("{}. {advice}", shorten(why, SENTENCE_CHARACTERS)),
+        None => shorten(&text, SENTENCE_CHARACTERS),
     }
 }
 
@@ -206,6 +207,14 @@ mod tests {
             assert!(short.chars().count() < 300 && !short.contains(&digest), "{short}");
         }
         assert!(sentence(&advised).ends_with(". Go on with `voxsync resume production`"));
+        let further =
+            format!("{advised}. It is in quarantine until `voxsync release-quarantine production {digest}`");
+        let short = sentence(&further);
+        assert!(
+            short.contains("is not there: sha256:aaaaaaaaaa…. Go on with")
+                && short.ends_with(&format!("{digest}`")),
+            "{short}"
+        );
         let copied = format!("it was {digest}; go on with `voxsync promote production {digest}`");
         assert_eq!(message(&copied).matches(&digest).count(), 1, "{}", message(&copied));
         assert_eq!(sentence("sha256:é and sha256:abc"), "sha256:é and sha256:abc");

@@ -69,6 +69,7 @@ async fn serve(connection: &Connection, options: RunOptions, log: LogFilter) -> 
         registries: options.registries.registries().await?,
         selector: options.election.shard_selector,
         bell: bell.clone(),
+        job_service_account: options.job_service_account,
         election,
     };
     let mut work = halves::work(&halves, &client, &cluster, &mut metrics, &cancel);

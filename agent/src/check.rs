@@ -2,14 +2,14 @@
 
 mod targets;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt as _};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeSync,
-    code_sync::{CandidateStatus, PromotionFailure},
+    code_sync::{CandidateStatus, Notification, PromotionFailure},
     reference::short_digest,
 };
 use voxsync_promotion::{ImageProblem, SourceProblem, is_same, taken_first};
@@ -19,13 +19,18 @@ use targets::targets;
 
 use crate::{
     Options,
-    credentials::{CredentialProblem, SecretKeys, check_pull_secret, check_webhook_secret},
+    checks::NamedSecrets,
+    credentials::{
+        CredentialProblem, SecretKeys, check_pull_secret, check_webhook_secret, notification_destination,
+        server_login, tls,
+    },
     look::{
         Asked, Job, Memory, Order, Purpose, Tools, carry_out,
         place::{Finding, Found, JudgedBy, SecretName},
         plan,
     },
     observe::{first_target, pull_secret},
+    upstream::{Upstream, upstream},
 };
 
 /// What a CodeSync would find now.
@@ -89,9 +94,14 @@ pub async fn check(
     let namespace = code_sync.namespace().unwrap_or_default();
     let target = first_target(snapshot, &namespace, &code_sync.spec);
     let secret = target.and_then(|target| pull_secret(snapshot, &namespace, &target));
-    let plan = plan(&code_sync.spec, &namespace, secret)?.allowed(options.git_file_root.as_deref())?;
+    let upstream = upstream(snapshot, code_sync);
+    let plan = plan(&code_sync.spec, &namespace, secret, upstream.as_ref())?;
+    let plan = plan.allowed(options.git_file_root.as_deref())?;
     let tools = Tools::new(client, options);
-    let source = sight(&tools, plan.source, |best| obstacles(code_sync, best, Purpose::Source)).await;
+    let source = match plan.source {
+        Some(source) => sight(&tools, source, |best| obstacles(code_sync, best, Purpose::Source)).await,
+        None => Sighted { problem: upstream.and_then(Upstream::problem), ..Sighted::default() },
+    };
     let pin = match plan.pin {
         Some(pin) => Some(sight(&tools, pin, |best| obstacles(code_sync, best, Purpose::Pin)).await),
         None => None,
@@ -100,26 +110,47 @@ pub async fn check(
     Ok(Checked { source, pin, secrets, targets: targets(snapshot, &namespace, code_sync) })
 }
 
-/// What a Secret must have.
-type Judge = fn(&SecretKeys) -> Result<(), CredentialProblem>;
-
 async fn secrets(tools: &Tools, namespace: &str, code_sync: &CodeSync) -> Vec<CheckedSecret> {
     let spec = &code_sync.spec;
-    let webhook = spec.source.webhook.as_ref().map(|webhook| webhook.secret_ref.name.as_str());
-    let pull_secret = spec.write.as_ref().and_then(|write| write.image_pull_secret.as_deref());
-    let named: [(_, _, Judge); 2] = [
-        ("source.webhook.secretRef", webhook, check_webhook_secret),
-        ("write.imagePullSecret", pull_secret, check_pull_secret),
-    ];
-    let mut checked = Vec::new();
-    for (field, name, check) in named {
-        let Some(name) = name else { continue };
-        let state = tools.secrets.get(SecretName { namespace, name }).await.and_then(|keys| check(&keys));
+    let check = async |field, name: &str, judge: &dyn Fn(&SecretKeys) -> Result<(), CredentialProblem>| {
+        let state = tools.secrets.get(SecretName { namespace, name }).await.and_then(|keys| judge(&keys));
         let state = state.map_err(|problem| Fault {
             message: problem.to_string(),
             is_missing: matches!(problem, CredentialProblem::Missing { .. }),
         });
-        checked.push(CheckedSecret { field, name: name.to_owned(), state });
+        CheckedSecret { field, name: name.to_owned(), state }
+    };
+    let mut checked = Vec::new();
+    if let Some(webhook) = &spec.source.webhook {
+        checked
+            .push(check("source.webhook.secretRef", &webhook.secret_ref.name, &check_webhook_secret).await);
+    }
+    if let Some(name) = spec.write.as_ref().and_then(|write| write.image_pull_secret.as_deref()) {
+        checked.push(check("write.imagePullSecret", name, &check_pull_secret).await);
+    }
+    for Notification { channel, secret_ref, .. } in &spec.notifications {
+        let judge = |keys: &SecretKeys| notification_destination(keys, *channel).map(drop);
+        checked.push(check("notifications.secretRef", &secret_ref.name, &judge).await);
+    }
+    // Several checks mostly name the same ones.
+    let mut seen = BTreeSet::new();
+    let stages = spec.ordered_stages();
+    for named in stages.iter().flat_map(|stage| &stage.checks).map(NamedSecrets::of) {
+        let NamedSecrets { login, certificate, authority } = named;
+        for (field, reference) in [
+            ("stages.checks.secretRef", login),
+            ("stages.checks.certSecretRef", certificate),
+            ("stages.checks.caSecretRef", authority),
+        ] {
+            let Some(name) = reference.map(|reference| &reference.name) else { continue };
+            if seen.insert((field, name)) {
+                let is_login = field == "stages.checks.secretRef";
+                let judge = |keys: &SecretKeys| {
+                    if is_login { server_login(keys).map(drop) } else { tls(keys).map(drop) }
+                };
+                checked.push(check(field, name, &judge).await);
+            }
+        }
     }
     checked
 }
@@ -150,16 +181,25 @@ fn failed(code_sync: &CodeSync, best: &CandidateStatus, purpose: Purpose) -> Opt
     let promotion = code_sync.status.as_ref()?.promotion.as_ref()?;
     let was_pin = promotion.candidate.source_revision.is_none();
     let is_it = is_same(&promotion.candidate, best) && (was_pin || purpose == Purpose::Source);
-    let PromotionFailure { stage, server, reason, .. } = promotion.failure.as_ref().filter(|_| is_it)?;
+    let failure = promotion.failure.as_ref().filter(|_| is_it)?;
     Some(ImageProblem {
         reason: "Failed".to_owned(),
         message: format!(
-            "Server {server} of stage {stage} could not run it: {reason}. It is not tried again: go on with a newer one, \
-             or with `voxsync resume {} -n {}`",
+            "{}. It is not tried again: go on with a newer one, or with `voxsync resume {} -n {}`",
+            failed_before(failure),
             code_sync.name_any(),
             code_sync.namespace().unwrap_or_default()
         ),
     })
+}
+
+fn failed_before(failure: &PromotionFailure) -> String {
+    let PromotionFailure { stage, reason, .. } = failure;
+    let culprit = failure.culprit();
+    match &failure.check {
+        Some(_) => format!("{culprit} of stage {stage} failed with it"),
+        None => format!("{culprit} of stage {stage} could not run it: {reason}"),
+    }
 }
 
 async fn sight(tools: &Tools, order: Order, obstacles: impl Fn(&Found) -> Vec<ImageProblem>) -> Sighted {

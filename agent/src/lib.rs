@@ -3,20 +3,25 @@
 //! The way of the data, in the order of the modules:
 //! - `look`: sources → what could run (registries, Git, files; shared by all who want the same).
 //! - `observe`: the cluster's index and the looks → what one CodeSync sees (pure).
+//! - `vouch`: whether the API server vouches for who signed an approval.
 //! - `voxsync_promotion::step`: → the new status, and what to do (pure, a crate of its own).
 //! - `write`: a decision → the JSON patch of a target (pure).
+//! - `notify`: tells those whom a CodeSync names of what happens to it.
 //! - `controller`: the loop around it: wakes, stores the status, carries out the actions.
 //!
 //! The agent writes nothing but the status of CodeSync objects, code references with their records, CodeRelease
-//! objects, and events. It holds no state that is not in the cluster or found again by a look.
+//! objects, events, and the Jobs of checks. It holds no state that is not in the cluster or found again by a look.
 
 mod call;
 mod check;
+mod checks;
 mod controller;
 mod credentials;
+mod forecast;
 mod key;
 mod look;
 mod metrics;
+mod notify;
 mod observe;
 mod progress;
 mod registries;
@@ -24,6 +29,8 @@ mod state;
 mod tags;
 mod target;
 mod trace;
+mod upstream;
+mod vouch;
 mod write;
 
 use std::path::PathBuf;
@@ -35,13 +42,14 @@ use voxsync_crds::code_sync::LabelSelector;
 
 pub use check::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted, check};
 pub use controller::{Listener, LookBell};
+pub use forecast::forecast;
 pub use key::CodeSyncKey;
 pub use look::{NextLook, next_look};
 pub use metrics::Metrics;
 pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
 pub use tags::{NoAnswer, RepositoryTags, digest_of, tags};
-pub use voxsync_promotion::{Gatekeeper, ripe_at};
+pub use voxsync_promotion::{Change, Forecast, Gatekeeper, StageForecast, WindowForecast, ripe_at};
 pub use voxsync_source::{pause, proxy_address};
 
 /// How the agent is run.
@@ -68,6 +76,8 @@ pub struct Options {
     pub gatekeeper: Gatekeeper,
     /// By which others ask it to look now.
     pub bell: LookBell,
+    /// As what the pods of checks of kind `job` run; `None` makes none.
+    pub job_service_account: Option<String>,
 }
 
 /// Why the agent could not run.

@@ -62,11 +62,12 @@ pub async fn digest_of(
     options: &Options,
 ) -> Result<Option<String>, NoAnswer> {
     let namespace = code_sync.namespace().unwrap_or_default();
-    let plan =
-        plan(&code_sync.spec, &namespace, None).map_err(|why| NoAnswer { why, rest: Duration::ZERO })?;
+    let plan = plan(&code_sync.spec, &namespace, None, None)
+        .map_err(|why| NoAnswer { why, rest: Duration::ZERO })?;
+    let Some(source) = plan.source else { return Ok(None) };
     let candidate = code_sync.status.as_ref().and_then(|status| status.candidate.as_ref());
     let known = candidate.map(|candidate| candidate.repository.as_str());
-    let answer = digest(&Tools::new(client, options), &plan.source, known, tag).await;
+    let answer = digest(&Tools::new(client, options), &source, known, tag).await;
     answer.map_err(|problem| {
         let of_source = code_sync.spec.source.registry.as_ref().map(|source| source.repository.as_str());
         let repository = of_source.or(known).and_then(|repository| repository.parse::<Repository>().ok());

@@ -66,6 +66,7 @@ impl World {
             metrics: Metrics::register(&mut MetricsRegistry::default()),
             gatekeeper: voxsync_agent::Gatekeeper::Present,
             bell: voxsync_agent::LookBell::default(),
+            job_service_account: None,
         };
         let agent = tokio::spawn(voxsync_agent::run(client.clone(), cluster, options, cancel.clone()));
         Self { client, agent, cancel, folder: cache }

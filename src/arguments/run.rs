@@ -28,6 +28,9 @@ pub struct RunOptions {
     /// The folder below which `file://` repositories are (default: none are read)
     #[arg(long, env = "VOXSYNC_GIT_FILE_ROOT", value_name = "FOLDER")]
     pub git_file_root: Option<PathBuf>,
+    /// The service account of the pods of checks of kind `job` (default: there are no such checks)
+    #[arg(long, env = "VOXSYNC_JOB_SERVICE_ACCOUNT", value_name = "NAME")]
+    pub job_service_account: Option<String>,
     /// Where Git objects are kept between looks (default: a temporary folder)
     #[arg(long, env = "VOXSYNC_CACHE", value_name = "FOLDER")]
     pub cache: Option<PathBuf>,

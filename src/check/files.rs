@@ -26,10 +26,12 @@ const FILE_LIMIT_BYTES: u64 = 4 << 20;
 /// The one kind that is nobody else's, whatever its group.
 const CODE_SYNC: &str = "CodeSync";
 
-/// Everything in the files that a check reads. Objects without a namespace are in `namespace`, or else in `default`.
+/// Everything in the files that a check reads. Objects without a namespace are in `namespace`, or else in `default`; with
+/// `only`, CodeSyncs of other namespaces than that are nobody's business.
 pub async fn read(
     files: &[PathBuf],
     namespace: Option<&str>,
+    only: Option<&str>,
     name: Option<&str>,
 ) -> anyhow::Result<Subjects> {
     let sandbox = Sandbox::new(SandboxOptions { clock: one_by_one(), ..SandboxOptions::default() });
@@ -67,7 +69,7 @@ pub async fn read(
     }
     let client = sandbox.client("default");
     let mut code_syncs = Api::all(client.clone()).list(&ListParams::default()).await?.items;
-    let is_here = |place: &str| namespace.is_none_or(|namespace| place == namespace);
+    let is_here = |place: &str| only.is_none_or(|only| place == only);
     code_syncs.retain(|code_sync: &CodeSync| {
         is_here(&code_sync.namespace().unwrap_or_default()) && is_meant(code_sync, name)
     });
@@ -75,7 +77,7 @@ pub async fn read(
     if code_syncs.is_empty() && refused.is_empty() {
         let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let what = name.map_or_else(|| "no CodeSync".to_owned(), |name| format!("no CodeSync {name:?}"));
-        let place = namespace.map_or_else(String::new, |namespace| format!(" of namespace {namespace}"));
+        let place = only.map_or_else(String::new, |namespace| format!(" of namespace {namespace}"));
         bail!("there is {what}{place} in {}", names.join(", "));
     }
     let snapshot = Snapshot::fetch(client.clone(), &Scope::All).await?;

@@ -11,7 +11,7 @@ mod report;
 mod texts;
 mod words;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
@@ -43,7 +43,10 @@ struct Subjects {
 pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Result<ExitCode> {
     let Subjects { client, snapshot, code_syncs, refused, held } = match options.files.as_slice() {
         [] => of_cluster(connection, options.name.as_deref()).await?,
-        files => files::read(files, connection.namespace.as_deref(), options.name.as_deref()).await?,
+        files => {
+            let namespace = connection.namespace.as_deref();
+            files::read(files, namespace, namespace, options.name.as_deref()).await?
+        }
     };
     let mut one_look = OneLook::prepare(options.look).await?;
     if code_syncs.iter().any(|code_sync| code_sync.spec.source.git.is_some()) {
@@ -87,6 +90,23 @@ async fn of_cluster(connection: &Connection, name: Option<&str>) -> anyhow::Resu
     }
     let snapshot = Snapshot::fetch(client.clone(), &Scope::Namespace(namespace)).await?;
     Ok(Subjects { client, snapshot, code_syncs, refused: Vec::new(), held: None })
+}
+
+/// The CodeSyncs of files, as an API server would take them. Those without a namespace are in `namespace`.
+///
+/// # Errors
+/// What an API server would say where it would not take one of them.
+pub async fn code_syncs(
+    files: &[PathBuf],
+    namespace: &str,
+    only: Option<&str>,
+    name: Option<&str>,
+) -> anyhow::Result<Vec<CodeSync>> {
+    let Subjects { code_syncs, refused, .. } = files::read(files, Some(namespace), only, name).await?;
+    if let Some(refused) = refused.first() {
+        bail!("{}", refused.text(false));
+    }
+    Ok(code_syncs)
 }
 
 /// Whether a CodeSync is meant by the name on the command line.

@@ -71,8 +71,8 @@ mod tests {
                 vec!["spec.pin.reference: should match '^c: $'"],
             ),
             (
-                r#"spec.source: Invalid value: "object": give exactly one of registry, git and file"#,
-                vec!["spec.source: give exactly one of registry, git and file"],
+                r#"spec.source: Invalid value: "object": give exactly one of registry, git, file and codeSync"#,
+                vec!["spec.source: give exactly one of registry, git, file and codeSync"],
             ),
             ("spec.source: Required value", vec!["spec.source: is missing"]),
             (

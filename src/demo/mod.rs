@@ -69,6 +69,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
         registries: voxsync_agent::Registries::default(),
         selector: None,
         bell: voxsync_agent::LookBell::default(),
+        job_service_account: None,
         election: None,
     };
     let mut metrics = Registry::default();
@@ -135,7 +136,7 @@ async fn play(
             narrator.step(number, &format!("An image that cannot be pulled is pushed: {}", push.tag));
             let digest = pushed(world, push, narrator);
             world.registry.lose_layers(REPOSITORY, &push.tag);
-            ("broken", push, digest.clone(), production.until_stopped(&digest, narrator).await?)
+            ("broken", push, digest.clone(), production.until_rolled_back(&digest, narrator).await?)
         }
     };
     Ok(StepReport { name, ok, seconds: narrator.seconds(), tag: push.tag.clone(), digest })

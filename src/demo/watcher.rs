@@ -11,7 +11,7 @@ use kube::{Api, Client, ResourceExt as _};
 use voxsync_crds::{
     CodeSync, Config, Server,
     annotations::gate,
-    code_sync::{CodeSyncStatus, StagePhase},
+    code_sync::{CodeSyncStatus, Outcome, StagePhase},
 };
 
 use super::narrator::Narrator;
@@ -80,30 +80,47 @@ impl Watcher<'_> {
         }
     }
 
-    /// Waits until the canary failed on the digest. False if it did not, or if anything after it was touched.
-    pub async fn until_stopped(&self, digest: &str, narrator: &Narrator) -> anyhow::Result<bool> {
-        let before = self.look().await?.config;
+    /// Waits until the canary failed on the digest and runs again what it ran before. False if it did not, or if anything
+    /// after it was touched.
+    pub async fn until_rolled_back(&self, digest: &str, narrator: &Narrator) -> anyhow::Result<bool> {
+        let before = self.look().await?;
         let mut told = Told::default();
         loop {
             let seen = self.look().await?;
             told.tell(self, &seen, digest, narrator);
-            if seen.config != before {
+            if seen.config != before.config {
                 narrator.happened("voxsync", "production was touched", Tone::Bad);
                 return Ok(false);
             }
-            let failure = seen.status.promotion.as_ref().and_then(|promotion| promotion.failure.as_ref());
-            if let Some(failure) = failure.filter(|_| has(seen.canary.as_deref(), digest)) {
+            let promotion = seen.status.promotion.as_ref().filter(|it| it.candidate.digest == digest);
+            let failure = promotion.and_then(|promotion| promotion.failure.as_ref());
+            if let Some(failure) = failure.filter(|_| told.is_new("failure")) {
                 let what = format!("✘ {}: {}", failure.reason, failure.message);
                 narrator.happened(&failure.stage, &what, Tone::Bad);
+            }
+            let has_ended = promotion.is_some_and(|it| it.outcome == Some(Outcome::RolledBack));
+            if has_ended && self.is_back(&before, &seen) {
+                let canary = self.canary.unwrap_or_default();
+                narrator.happened(
+                    canary,
+                    "runs what it ran before; the new image is in quarantine",
+                    Tone::Good,
+                );
                 narrator.happened("production", "untouched", Tone::Good);
                 return Ok(true);
             }
             if narrator.seconds() > STEP_DEADLINE.as_secs_f64() {
-                narrator.happened("voxsync", &format!("no failure after {STEP_DEADLINE:?}"), Tone::Bad);
+                narrator.happened("voxsync", &format!("not rolled back after {STEP_DEADLINE:?}"), Tone::Bad);
                 return Ok(false);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Whether the canary is as it was.
+    fn is_back(&self, before: &Seen, seen: &Seen) -> bool {
+        let pods = |seen: &Seen| self.canary.and_then(|canary| seen.pods.get(canary).cloned());
+        seen.canary == before.canary && pods(seen) == pods(before)
     }
 
     async fn look(&self) -> anyhow::Result<Seen> {

@@ -22,7 +22,7 @@ use subject::Subject;
 /// Prints what becomes of every tag.
 pub async fn run(connection: &Connection, options: TagsOptions) -> anyhow::Result<ExitCode> {
     let (format, is_whole) = (options.output, options.all);
-    let Subject { policy, rule, tags, built, patience } = subject::of(connection, options).await?;
+    let Subject { policy, rule, tags, built, patience } = Box::pin(subject::of(connection, options)).await?;
     let judged = Judged::of(&policy, tags.lines(), &built, patience.as_ref(), Timestamp::now());
     match format {
         TableOutput::Json => output::line(&serde_json::to_string(&judged)?),

@@ -98,11 +98,15 @@ fn wrong_words_get_a_way_out() {
         (&["run", "--shard", "north"], "--shard-selector"),
         (&["run", "--shard", "North", "--shard-selector", "a"], "lower-case letters"),
         (&["run", "--shard", "north", "--shard-selector", "team between (a,b)"], "write team=a"),
+        (&["promote", "production", "v1", "--now"], "--reason"),
+        (&["rollback", "production", "--reason", " "], "a reason has words"),
+        (&["approve", "production", "--digest", "abc"], "a digest is sha256:"),
+        (&["approve", "production", "--stage", "a", "--all-stages"], "cannot be used with"),
         (&["audit", "--fail-on", "Sad"], "NotRolledOut"),
         (&["status", "--kubeconfig", "/nowhere"], "/nowhere"),
     ] {
         let output = voxsync(arguments);
-        assert!(!output.status.success(), "{arguments:?}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).contains(wanted), "{arguments:?}: {}", text(&output.stderr));
     }
 }
@@ -113,13 +117,20 @@ fn a_person_plays_on_after_the_demo() {
     let tag = demo.deployed();
 
     let status = demo.run(&["status", "production"]);
-    assert_eq!(status.status.code(), Some(1), "the demo ends with a failed canary: {}", text(&status.stdout));
+    assert_eq!(
+        status.status.code(),
+        Some(1),
+        "the demo ends with a canary that was rolled back: {}",
+        text(&status.stdout)
+    );
     let release = format!("{tag}  v");
     for wanted in [
         "puppet/production",
         "deployed",
         "1 canary",
-        "failed   0 of 1 ready on v",
+        "✘ failed ",
+        &format!("1 of 1 ready on {tag}@"),
+        "quarantine",
         &format!("5 of 5 ready on {tag}@"),
         "ImagePullBackOff",
         "a layer that is not there",
@@ -134,7 +145,7 @@ fn a_person_plays_on_after_the_demo() {
     assert_eq!(told.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     let told = &told["codeSyncs"][0];
-    assert!(told["isWell"] == false && told["releases"][0]["outcome"] == "Failed", "{told}");
+    assert!(told["isWell"] == false && told["releases"][0]["outcome"] == "RolledBack", "{told}");
 
     let audit = demo.run(&["audit", "-o", "json"]);
     let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
@@ -142,8 +153,8 @@ fn a_person_plays_on_after_the_demo() {
         let servers = audit["servers"].as_array().unwrap();
         servers.iter().find(|server| server["server"] == name).unwrap()["verdict"].clone()
     };
-    assert_eq!((verdict("ca"), verdict("canary")), ("InSync".into(), "Stuck".into()), "{audit}");
-    assert_eq!(demo.run(&["audit", "--fail-on", "stuck"]).status.code(), Some(1));
+    assert_eq!((verdict("ca"), verdict("canary")), ("InSync".into(), "InSync".into()), "{audit}");
+    assert_eq!(demo.run(&["audit", "--fail-on", "insync"]).status.code(), Some(1));
     assert_eq!(demo.run(&["audit", "--fail-on", "Mixed,Held,Rolling"]).status.code(), Some(0));
 
     let tried = text(&demo.run(&["tags", "production", "--semver", "~1"]).stdout);
@@ -184,9 +195,19 @@ fn a_person_plays_on_after_the_demo() {
 
     demo.plays_on_as_it_says();
 
-    let missing = demo.run(&["resume", "nobody"]);
-    assert_eq!(demo.run(&["status", "nobody"]).status.code(), Some(2));
-    assert!(text(&missing.stderr).contains("there is no codesync \"nobody\""), "{}", text(&missing.stderr));
+    let waited = demo.run(&["wait", "production", "--timeout", "0s"]);
+    assert_eq!(waited.status.code(), Some(1), "what is in quarantine: {}", text(&waited.stderr));
+    for (arguments, code, wanted) in [
+        (&["approve", "production"][..], 1, "none of its stages asks for approval"),
+        (&["release-quarantine", "production", "v9"], 1, "quarantine"),
+        (&["rollback", "production", "--reason", "no-quarantine of it"], 2, "that is an option"),
+    ] {
+        let output = demo.run(arguments);
+        let said = text(&output.stderr);
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    }
+    demo.has_one_exit_code_for_what_is_not_there();
     let odd = demo.run(&["promote", "production", "not a ref !!"]);
     assert!(text(&odd.stderr).contains("nor a whole reference"), "{}", text(&odd.stderr));
 }
@@ -204,10 +225,14 @@ async fn where_the_kinds_are_not_installed_each_verb_says_how_to_install_them() 
         (&["status"][..], 2),
         (&["status", "production"], 2),
         (&["status", "-A"], 2),
-        (&["suspend", "production"], 1),
-        (&["resume", "production"], 1),
-        (&["promote", "production", "v1"], 1),
-        (&["reconcile", "production"], 1),
+        (&["suspend", "production"], 2),
+        (&["resume", "production"], 2),
+        (&["approve", "production"], 2),
+        (&["promote", "production", "v1"], 2),
+        (&["rollback", "production"], 2),
+        (&["release-quarantine", "production", "v1"], 2),
+        (&["reconcile", "production"], 2),
+        (&["wait", "production"], 2),
     ] {
         let arguments = [&["--kubeconfig", kubeconfig.to_str().unwrap()], arguments].concat();
         let output = voxsync(&arguments);
@@ -273,6 +298,23 @@ impl Demo {
         let kubeconfig = self.folder.path().join("kubeconfig");
         let kubeconfig = kubeconfig.to_str().unwrap();
         voxsync(&[&["--kubeconfig", kubeconfig, "--namespace", namespace], arguments].concat())
+    }
+
+    fn has_one_exit_code_for_what_is_not_there(&self) {
+        for verb in [
+            &["status", "nobody"][..],
+            &["wait", "nobody"],
+            &["resume", "nobody"],
+            &["reconcile", "nobody"],
+            &["approve", "nobody"],
+            &["rollback", "nobody"],
+            &["release-quarantine", "nobody", "v1"],
+        ] {
+            let missing = self.run(verb);
+            let said = text(&missing.stderr);
+            assert!(said.contains("there is no codesync \"nobody\""), "{verb:?}: {said}");
+            assert_eq!(missing.status.code(), Some(2), "{verb:?}");
+        }
     }
 
     /// A namespace that is empty is well, and one that is not there is a typing error.

@@ -26,8 +26,8 @@ const NAMESPACE: &str = "default";
 
 /// Words in quotes in the sources that look like a reason, and are none: kinds, types of the Kubernetes API, field values,
 /// and words inside longer texts.
-const NOT_REASONS: &str = "Always Basic Bearer CodeRelease CodeSync Complete Config ConfigMap ContainerCreating Database \
-    Deployment Exists False Gone IfNotPresent Impossible Lease Metrics Never Normal Pending Pin PodScheduled Progressing Promote \
+const NOT_REASONS: &str = "Always Basic Bearer Cluster CodeRelease CodeSync Complete Config ConfigMap ContainerCreating Database \
+    Deny Deployment Exists Fail False Gone IfNotPresent Impossible Lease Metrics Never Normal Pending Pin PodScheduled Progressing Promote \
     Reconcile ReplicaFailure ReplicaSet Resume RollingUpdate Server Stuck The TimedOut True ValidatingAdmissionPolicy Warning";
 
 /// The folders whose reasons people see.
@@ -117,7 +117,8 @@ async fn manifests_are_taken_by_the_api() {
                 .unwrap_or_else(|error| panic!("{}: block {number}: {error}\n{block}", path.display()));
             let whole = value["kind"] == "CodeSync";
             // A part of a CodeSync is shown alone where the text is about that part.
-            let is_part = path.ends_with("docs/codesync.md") && value.get("kind").is_none();
+            let is_part = (path.ends_with("docs/codesync.md") && value.get("kind").is_none())
+                || value.get("checks").is_some();
             let spec = match () {
                 () if whole => value["spec"].clone(),
                 () if is_part => completed(&value),
@@ -146,13 +147,17 @@ fn completed(part: &Value) -> Value {
         match name.as_str() {
             _ if is_of_registry => spec["source"]["registry"][name] = value.clone(),
             "source" => {
-                let kinds = ["registry", "git", "file"];
+                let kinds = ["registry", "git", "file", "codeSync"];
                 if kinds.iter().any(|kind| value.get(kind).is_some()) {
                     spec["source"] = json!({});
                 }
                 for (name, value) in value.as_object().expect("a mapping") {
                     spec["source"][name] = value.clone();
                 }
+            }
+            "checks" => {
+                let target = spec.as_object_mut().unwrap().remove("target");
+                spec["stages"] = json!([{"name": "canary", "targets": [target], "checks": value}]);
             }
             "stages" => {
                 spec.as_object_mut().unwrap().remove("target");

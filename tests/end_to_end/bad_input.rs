@@ -33,11 +33,11 @@ async fn the_api_server_refuses_specs_that_cannot_be_right(cluster: &Cluster) {
     let rows = [
         (
             json!({"source": {"registry": registry, "git": git}, "target": target}),
-            "give exactly one of registry, git and file",
+            "give exactly one of registry, git, file and codeSync",
         ),
         (
             json!({"source": {"interval": "1m"}, "target": target}),
-            "give exactly one of registry, git and file",
+            "give exactly one of registry, git, file and codeSync",
         ),
         (
             json!({"source": {"registry": registry, "interval": "1m", "schedule": {"cron": "* * * * *"}}, "target": target}),

@@ -61,6 +61,19 @@ async fn what_is_in_the_way_is_named(cluster: &Cluster) {
     bare_server(cluster, PRODUCTION).await;
     assert_eq!(check(cluster, &[PRODUCTION]).status.code(), Some(0));
     assert_eq!(check(cluster, &["nobody"]).status.code(), Some(2));
+
+    // The Secrets of a stage's checks.
+    let http =
+        json!({"url": "https://canary", "secretRef": {"name": "login"}, "caSecretRef": {"name": "absent"}});
+    let stage = json!({
+        "name": "all", "targets": [{"kind": "Config", "name": PRODUCTION}], "checks": [{"name": "up", "http": http}],
+    });
+    cluster.change_code_sync(PRODUCTION, json!({"target": null, "stages": [stage]})).await;
+    let output = check(cluster, &[PRODUCTION]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(text.contains("absent does not exist") && text.contains("stages.checks.caSecretRef"), "{text}");
+    assert!(text.contains("stages.checks.secretRef is login"), "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
 }
 
 async fn files_need_no_cluster(_: &Cluster) {
@@ -81,13 +94,18 @@ async fn files_need_no_cluster(_: &Cluster) {
     });
     let unread = json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"});
 
-    let reports = checked_files(&[code_sync("good", &good), login, config, unread], 0);
+    let reports = checked_files(&[code_sync("good", &good), login.clone(), config, unread], 0);
     assert_eq!(reports[0]["source"]["candidates"][0]["digest"], digest, "{reports}");
     let reports = checked_files(&[code_sync("two-rules", &two_rules)], 1);
     let why = reports[0]["invalid"].as_str().expect("a sentence");
     assert!(why.contains("spec.source.registry.tag") && why.contains("give exactly one of"), "{why}");
     let reports = checked_files(&[code_sync("good", &good)], 1);
     assert_eq!(reports[0]["source"]["problem"]["reason"], "BadCredentials", "{reports}");
+
+    good["notifications"] = json!([{"type": "mail", "secretRef": {"name": "login"}}]);
+    let reports = checked_files(&[code_sync("good", &good), login], 1);
+    let why = reports[0]["secrets"][0]["problem"].as_str().expect("a sentence");
+    assert!(why.contains("Secret puppet/login cannot be used: it has no address"), "{why}");
 }
 
 fn spec(registry: &Registry) -> Value {

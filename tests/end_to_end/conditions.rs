@@ -56,7 +56,7 @@ fn situations() -> Vec<Situation> {
             "Progressing",
             "False True - True False False False",
         ),
-        ("failed", "v1.1.0-missing", json!({}), "Failed", "Degraded", "False - - True False False False"),
+        ("failed", "v1.1.0-missing", json!({}), "RolledBack", "Degraded", "False - - True False False False"),
         ("held", "v1.1.0", json!({}), "Held", "Degraded", "False - - True True False False"),
         (
             "suspended",

@@ -14,7 +14,9 @@ mod argocd;
 mod audit;
 mod bad_input;
 mod beside;
+mod chain;
 mod check;
+mod checks;
 mod conditions;
 mod crash;
 mod credentials;
@@ -32,9 +34,11 @@ mod images;
 mod leadership;
 mod manifests;
 mod minimum_age;
+mod notifications;
 mod objects;
 mod outages;
 mod people;
+mod plan;
 mod policies;
 mod process;
 mod promotion;
@@ -49,6 +53,7 @@ mod repetition;
 mod rights;
 mod sources;
 mod telemetry;
+mod verbs;
 mod verify;
 mod verify_evasion;
 mod wait;
@@ -62,8 +67,10 @@ fn main() -> ExitCode {
         ("crash", crash::CASES),
         ("quiet", quiet::CASES),
         ("foundations", foundations::CASES),
+        ("chain", chain::CASES),
         ("promotion", promotion::CASES),
         ("decisions", decisions::CASES),
+        ("checks", checks::CASES),
         ("holds", holds::CASES),
         ("conditions", conditions::CASES),
         ("sources", sources::CASES),
@@ -78,8 +85,10 @@ fn main() -> ExitCode {
         ("objects", objects::CASES),
         ("process", process::CASES),
         ("telemetry", telemetry::CASES),
+        ("notifications", notifications::CASES),
         ("wait", wait::CASES),
         ("webhooks", webhooks::CASES),
+        ("verbs", verbs::CASES),
         ("verify", verify::CASES),
         ("verify_evasion", verify_evasion::CASES),
         ("check", check::CASES),
@@ -89,6 +98,7 @@ fn main() -> ExitCode {
         ("audit", audit::CASES),
         ("manifests", manifests::CASES),
         ("rights", rights::CASES),
+        ("plan", plan::CASES),
         ("policies", policies::CASES),
         ("people", people::CASES),
         ("argocd", argocd::CASES),

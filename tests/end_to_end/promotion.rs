@@ -169,23 +169,28 @@ async fn a_candidate_that_cannot_run_stops_at_the_canary(cluster: &Cluster) {
         let wanted = estate.push_and_look(cluster, tag).await;
         let status = cluster
             .status_when(PRODUCTION, &format!("{tag} has failed"), |status| {
-                status["candidate"]["name"] == tag && condition(status, "Ready")["reason"] == "Failed"
+                status["candidate"]["name"] == tag && condition(status, "Ready")["reason"] == "RolledBack"
             })
             .await;
         assert_eq!(phase(&status, "canary"), "Failed");
         assert!(!holds(&status, "Ready") && !holds(&status, "Reconciling") && !holds(&status, "Deployed"));
-        assert_says(waits_for(&status, "Failed"), &[reason, "canary", "voxsync resume production"]);
+        assert_says(
+            waits_for(&status, "RolledBack"),
+            &[reason, "canary", "voxsync resume production", "voxsync release-quarantine production sha256:"],
+        );
         assert_eq!(status["promotion"]["failure"]["reason"], reason);
-        assert_eq!(cluster.code_of("Server", "canary").await, wanted);
+        assert_eq!(status["quarantine"][0]["name"], tag, "{status}");
+        let given_back = cluster.code_of("Server", "canary").await;
+        assert!(given_back.is_empty() || given_back.contains("v1.0.0"), "{given_back}");
         assert_eq!(cluster.get("Config", PRODUCTION).await, before, "production is untouched");
         assert_eq!(cluster.template_of("compile").await, [estate.tagged("v1.0.0")]);
         let release = cluster.release(text(&status["promotion"]["id"])).await;
-        assert_eq!(release["spec"]["outcome"], "Failed");
+        assert_eq!(release["spec"]["outcome"], "RolledBack");
         if reason == "ImagePullBackOff" {
             assert_says(text(&release["spec"]["failure"]["message"]), &["the code image", &wanted]);
         }
     }
-    assert_says(&cluster.event(PRODUCTION, "PromotionFailed").await, &["canary", "are untouched"]);
+    assert_says(&cluster.event(PRODUCTION, "RolledBack").await, &["canary", "have what they had before"]);
     let wanted = estate.push_and_look(cluster, "v1.3.0").await;
     cluster.deployed(PRODUCTION, "v1.3.0").await;
     assert_eq!(cluster.template_of("compile").await, [wanted]);

@@ -73,15 +73,20 @@ async fn a_stuck_rollout_is_reported_within_five_seconds(cluster: &Cluster) {
             .iter()
             .any(|event| event["reason"] == "RolloutStuck" && event["involvedObject"]["name"] == "canary");
         let phase = phase(&status, "canary");
-        if phase == "Failed" && is_said { Ok(()) } else { Err(format!("{phase}, event: {is_said}")) }
+        if ["RollingBack", "Failed"].contains(&phase) && is_said {
+            Ok(())
+        } else {
+            Err(format!("{phase}, event: {is_said}"))
+        }
     })
     .await;
     assert_says(
         &cluster.event("canary", "RolloutStuck").await,
         &["ImagePullBackOff", "the code image", &wanted],
     );
-    let status = cluster.get("CodeSync", PRODUCTION).await["status"].clone();
-    assert_says(waits_for(&status, "Failed"), &["canary", "ImagePullBackOff"]);
+    let is_back = |status: &Value| !waits_for(status, "RolledBack").is_empty();
+    let status = cluster.status_when(PRODUCTION, "it is given back", is_back).await;
+    assert_says(waits_for(&status, "RolledBack"), &["canary", "ImagePullBackOff"]);
     assert_eq!(cluster.get("Config", PRODUCTION).await, before, "the later stage, to the byte");
 }
 

@@ -21,6 +21,8 @@ pub(crate) const CASES: &[Case] = cases![
 /// A candidate that cannot run and a target that a person changed, both told of; then voxsync starts again, twice.
 async fn a_restart_says_nothing_again(cluster: &Cluster) {
     let mut estate = Estate::staged(cluster, "1s").await;
+    // What cannot run stays as it is.
+    cluster.change_code_sync(PRODUCTION, json!({"rollback": {"mode": "Manual"}})).await;
     estate.push("v1.1.0-missing").await;
     cluster.event(PRODUCTION, "PromotionFailed").await;
     cluster.event("canary", "RolloutStuck").await;

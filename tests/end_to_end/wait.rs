@@ -267,7 +267,7 @@ async fn wait_needs_no_right_but_to_get_and_watch_codesyncs(cluster: &Cluster) {
 }
 
 /// The cluster's kubeconfig, for another user.
-fn kubeconfig_as(cluster: &Cluster, user: &str) -> PathBuf {
+pub(crate) fn kubeconfig_as(cluster: &Cluster, user: &str) -> PathBuf {
     let admin = cluster.kubeconfig();
     let kept = fs::read_to_string(&admin).expect("the kubeconfig of the cluster");
     let mut value: Value = serde_saphyr::from_str(&kept).expect("the kubeconfig of the cluster");

@@ -20,6 +20,7 @@ use crate::{
     look::{Purpose, Subscriber, Urgency, place::Access, plan},
     observe::{Sight, first_target, has_selectors, observe, pull_secret},
     target::Target,
+    upstream::{Upstream, upstream},
     write::{WriteProblem, reference_patch},
 };
 
@@ -34,7 +35,10 @@ impl Controller {
         match found {
             Some(code_sync) if self.selects(&code_sync) => self.decide_on(key, code_sync, now),
             // Another shard's, perhaps since just now. It is not gone.
-            Some(_) => _ = self.memory.forget(&key),
+            Some(_) => {
+                self.memory.forget(&key);
+                self.vouching.forget(&key);
+            }
             None => self.gone(&key),
         }
     }
@@ -50,8 +54,11 @@ impl Controller {
             self.memory.forget(&key);
             self.memory.row(&key).uid = uid;
         }
+        self.memory.row(&key).follows =
+            code_sync.spec.source.code_sync.as_ref().map(|source| source.name.clone());
         let is_known = self.memory.row(&key).planned.is_some();
-        let invalid = self.look_as_planned(&key, &code_sync, now);
+        let upstream = self.cluster.read(|snapshot| upstream(snapshot, &code_sync));
+        let invalid = self.look_as_planned(&key, &code_sync, upstream.as_ref(), now);
         self.hear_of_hooks(&key, &code_sync, is_known, now);
         let requested_at = self.request(&key, &code_sync, invalid.is_some(), now);
         let subscriber = |purpose| Subscriber { key: key.clone(), purpose };
@@ -61,16 +68,21 @@ impl Controller {
             self.memory.looks.wait_for(&subscriber(Purpose::Source), awaited, now);
         }
         self.memory.looks.keep(&subscriber(Purpose::Source), kept(&code_sync), now);
+        // Nothing is stored while it is asked who signed an approval: the answer wakes.
+        let Some(voucher) = self.vouching.voucher(&key, &code_sync) else { return };
         let memory = &self.memory;
         let sight = Sight {
             source: memory.looks.finding(&subscriber(Purpose::Source)),
             cadence: memory.looks.cadence(&subscriber(Purpose::Source)),
             confirmed: memory.looks.confirmed(&subscriber(Purpose::Source)),
             pin: memory.looks.finding(&subscriber(Purpose::Pin)),
+            upstream,
             requested_at,
             record_refused: memory.record_refused(&key),
+            voucher,
             invalid,
             gatekeeper: self.tools.gatekeeper,
+            checks: memory.checks.answers(&key),
         };
         let (observed, involved) = self.cluster.read(|snapshot| {
             observe(snapshot, &code_sync, sight, |target| memory.refusal(&key, target, now))
@@ -80,6 +92,8 @@ impl Controller {
         self.memory.depends(&key, &observed, &involved, has_selectors(&code_sync.spec));
         let last = decided.status.history.first();
         self.memory.row(&key).said_goodbye = last.is_some_and(|last| last.outcome == Outcome::Abandoned);
+        let whose = (&key, code_sync.metadata.uid.as_deref().unwrap_or_default());
+        self.memory.checks.want(whose, &code_sync.spec, decided.checks, now);
         let next_try = self.memory.next_try(&key, now);
         self.memory.wakes.wake_at(&key, decided.wake_at.into_iter().chain(next_try).min());
 
@@ -95,15 +109,23 @@ impl Controller {
             code_sync: Box::new(code_sync),
         };
         self.memory.wakes.begin(key);
-        let (client, cluster, metrics) =
-            (self.client.clone(), self.cluster.clone(), self.tools.metrics.clone());
+        let (client, cluster) = (self.client.clone(), self.cluster.clone());
+        let (metrics, notifier) = (self.tools.metrics.clone(), self.notifier.clone());
         let key = pass.key.clone();
-        let task = self.passes.spawn(async move { pass::carry_out(&client, &cluster, &metrics, pass).await });
+        let carried_out =
+            async move { pass::carry_out(&client, &cluster, (&metrics, &notifier), pass).await };
+        let task = self.passes.spawn(carried_out);
         self.keys.insert(task.id(), key);
     }
 
     /// Keeps the looks as the spec wants them; gives back what is wrong with it.
-    fn look_as_planned(&mut self, key: &CodeSyncKey, code_sync: &CodeSync, now: Timestamp) -> Option<String> {
+    fn look_as_planned(
+        &mut self,
+        key: &CodeSyncKey,
+        code_sync: &CodeSync,
+        upstream: Option<&Upstream>,
+        now: Timestamp,
+    ) -> Option<String> {
         let namespace = key.namespace.as_str();
         let generation = code_sync.metadata.generation.unwrap_or_default();
         let secret = self.cluster.read(|snapshot| {
@@ -114,6 +136,7 @@ impl Controller {
         if let Some(planned) = &self.memory.row(key).planned
             && planned.generation == generation
             && planned.pull_secret == pull_secret
+            && planned.upstream.as_ref() == upstream
         {
             return planned.invalid.clone();
         }
@@ -122,10 +145,15 @@ impl Controller {
             && code_sync.status.as_ref().is_some_and(|status| status.source.is_some());
         let urgency = if is_restart { Urgency::Spread } else { Urgency::AtOnce };
         let git_file_root = self.tools.git_file_root.as_deref();
-        let plan = plan(&code_sync.spec, namespace, secret.as_deref());
+        let plan = plan(&code_sync.spec, namespace, secret.as_deref(), upstream);
         let invalid = match plan.and_then(|plan| plan.allowed(git_file_root)) {
             Ok(plan) => {
-                self.memory.looks.subscribe(&subscriber(Purpose::Source), plan.source, urgency, now);
+                match plan.source {
+                    Some(source) => {
+                        self.memory.looks.subscribe(&subscriber(Purpose::Source), source, urgency, now);
+                    }
+                    None => self.memory.looks.unsubscribe(&subscriber(Purpose::Source)),
+                }
                 match plan.pin {
                     Some(pin) => {
                         self.memory.looks.subscribe(&subscriber(Purpose::Pin), pin, Urgency::AtOnce, now);
@@ -141,7 +169,8 @@ impl Controller {
                 Some(invalid)
             }
         };
-        self.memory.row(key).planned = Some(Planned { generation, pull_secret, invalid: invalid.clone() });
+        self.memory.row(key).planned =
+            Some(Planned { generation, pull_secret, upstream: upstream.cloned(), invalid: invalid.clone() });
         invalid
     }
 
@@ -218,6 +247,7 @@ impl Controller {
 
     /// A CodeSync is gone: its targets keep what they have.
     fn gone(&mut self, key: &CodeSyncKey) {
+        self.vouching.forget(key);
         let Some(row) = self.memory.forget(key).filter(|row| !row.said_goodbye) else { return };
         let (client, gone) = (self.client.clone(), key.clone());
         self.memory.wakes.begin(gone.clone());

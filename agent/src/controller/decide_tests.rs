@@ -3,6 +3,7 @@ use std::path::Path;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use voxsync_cluster::{Cluster, Snapshot};
+use voxsync_crds::annotations::{APPROVE, APPROVED_BY};
 use voxsync_sandbox::{Sandbox, SandboxOptions};
 
 use super::*;
@@ -21,6 +22,7 @@ fn controller(folder: &Path) -> Controller {
         metrics: Metrics::register(&mut Registry::default()),
         gatekeeper: voxsync_promotion::Gatekeeper::Present,
         bell: LookBell::default(),
+        job_service_account: None,
     };
     let client = Sandbox::new(SandboxOptions::default()).client("puppet");
     Controller::new(client, Cluster::unwatched(Snapshot::default()), &options)
@@ -63,6 +65,32 @@ async fn a_webhook_that_came_while_nobody_led_is_not_left_until_the_first_look_t
         let first = first_look(hooked_at.clone(), now).unwrap();
         assert_eq!(first == now, is_at_once, "{hooked_at:?}: {first}, and it is {now}");
     }
+}
+
+/// What was stored while it is asked who signed an approval would look as if the approval had come after it.
+#[tokio::test]
+async fn nothing_is_stored_while_it_is_asked_who_signed_an_approval() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut controller = controller(folder.path());
+    let code_sync: CodeSync = serde_json::from_value(json!({
+        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
+        "metadata": {
+            "namespace": "puppet", "name": "production", "uid": "1", "generation": 2,
+            "annotations": {APPROVE: "sha256:a", APPROVED_BY: "jane"},
+        },
+        "spec": {"source": {"file": {"path": "x"}}, "target": {"kind": "Config", "name": "production"}},
+        "status": {"observedGeneration": 1},
+    }))
+    .unwrap();
+    let key = CodeSyncKey::of(&code_sync);
+    controller.cluster.apply(code_sync);
+    controller.decide(key.clone(), Timestamp::now());
+    assert_eq!(controller.passes.len(), 0, "the status would change");
+    controller.vouching.begin(&controller.client);
+    let answer = controller.vouching.next().await.expect("an answer");
+    controller.vouched(answer);
+    controller.decide(key, Timestamp::now());
+    assert_eq!(controller.passes.len(), 1);
 }
 
 #[test]

@@ -16,9 +16,11 @@ use super::{
     wake::Wakes,
 };
 use crate::{
+    checks::Checks,
     key::CodeSyncKey,
     look::{Looks, Purpose, Subscriber, place::Access},
     observe::Involved,
+    upstream::Upstream,
 };
 
 /// How long after a first refused or failed write the next try is; each further one doubles it.
@@ -30,6 +32,7 @@ const LONGEST_RETRY: Duration = Duration::from_mins(5);
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) looks: Looks,
+    pub(crate) checks: Checks,
     pub(crate) wakes: Wakes,
     rows: HashMap<CodeSyncKey, Row>,
     /// Who has to decide again when an object changes.
@@ -48,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) hooked_at: Option<String>,
     /// What the present looks were planned from.
     pub(crate) planned: Option<Planned>,
+    /// The CodeSync whose releases it takes.
+    pub(crate) follows: Option<String>,
     involved: BTreeSet<Involved>,
     claimants: BTreeSet<String>,
     failures: u32,
@@ -61,6 +66,7 @@ pub(crate) struct Row {
 pub(crate) struct Planned {
     pub(crate) generation: i64,
     pub(crate) pull_secret: Access,
+    pub(crate) upstream: Option<Upstream>,
     pub(crate) invalid: Option<String>,
 }
 
@@ -80,6 +86,7 @@ impl Memory {
         for purpose in [Purpose::Source, Purpose::Pin] {
             self.looks.unsubscribe(&Subscriber { key: key.clone(), purpose });
         }
+        self.checks.forget(key);
         self.wakes.wake_at(key, None);
         self.set_interest(key, &BTreeSet::new(), false);
         self.rows.remove(key)
@@ -108,6 +115,15 @@ impl Memory {
             waits.then(|| key.clone())
         };
         self.rows.iter().filter_map(waits).collect()
+    }
+
+    /// Who takes what another CodeSync releases.
+    pub(crate) fn following(&self, other: &CodeSyncKey) -> Vec<CodeSyncKey> {
+        let follows = |(key, row): (&CodeSyncKey, &Row)| {
+            let follows = key.namespace == other.namespace && row.follows.as_ref() == Some(&other.name);
+            follows.then(|| key.clone())
+        };
+        self.rows.iter().filter_map(follows).collect()
     }
 
     /// Who has to decide again when this changes.

@@ -8,12 +8,13 @@
 
 mod bell;
 mod decide;
-mod events;
+pub(crate) mod events;
 mod finalizer;
 mod memory;
 mod pass;
 mod record;
 mod store;
+mod vouching;
 mod wake;
 
 use std::{
@@ -40,11 +41,14 @@ pub use bell::{Listener, LookBell};
 
 use crate::{
     Options,
+    checks::{self, Reply},
     key::CodeSyncKey,
     look::{PlaceId, Purpose, Report, Subscriber, Tools, carry_out, place::Place},
+    notify::{Inbox, Notifier, Sending},
 };
 use memory::Memory;
 use pass::Ended;
+use vouching::Vouching;
 
 /// How many passes write at once.
 const PASSES_AT_ONCE: usize = 16;
@@ -65,6 +69,9 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
         return;
     }
     let mut controller = Controller::new(client, cluster, options);
+    let sending = controller.inbox.take().map(|inbox| {
+        Sending::start(inbox, controller.client.clone(), &controller.tools, options.user_agent.clone())
+    });
     let mut files = Files::default();
     // Once there is somebody who looks: until then others are told.
     let mut bell = options.bell.listen();
@@ -83,18 +90,26 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
                 Some(Changed::Everything) | None => controller.wake_all(),
             },
             Some(look) = controller.looks.join_next_with_id() => controller.looked(look),
+            Some(check) = controller.checks.join_next_with_id() => controller.checked(check),
             Some(pass) = controller.passes.join_next_with_id() => controller.passed(pass),
             Some(paths) = files.next() => controller.touched(&paths),
+            Some(answer) = controller.vouching.next() => controller.vouched(answer),
             keys = bell.heard() => controller.called(keys),
             _ = net.tick() => controller.wake_all(),
             () = tokio::time::sleep(sleep) => {}
         }
     }
     controller.looks.shutdown().await;
+    controller.checks.shutdown().await;
     controller.tools.metrics.queued(0);
     let rest = async { while controller.passes.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_TIMEOUT, rest).await.is_err() {
         info!("some writes did not end in time; they are decided on again at the next start");
+    }
+    // All that may still tell something must be gone for the sending to end.
+    drop(controller);
+    if let Some(sending) = sending {
+        sending.end().await;
     }
 }
 
@@ -104,25 +119,37 @@ struct Controller {
     tools: Arc<Tools>,
     selector: Option<LabelSelector>,
     memory: Memory,
+    vouching: Vouching,
+    notifier: Notifier,
+    /// Until somebody sends what is in it.
+    inbox: Option<Inbox>,
     looks: JoinSet<Report>,
+    checks: JoinSet<(u64, Reply)>,
     passes: JoinSet<Ended>,
     /// Whose a task is: one that broke off cannot say it.
     places: HashMap<Id, PlaceId>,
+    asked: HashMap<Id, u64>,
     keys: HashMap<Id, CodeSyncKey>,
 }
 
 impl Controller {
     fn new(client: Client, cluster: Cluster, options: &Options) -> Self {
         let tools = Arc::new(Tools::new(client.clone(), options));
+        let (notifier, inbox) = Notifier::new(options.metrics.clone());
         Self {
             client,
             cluster,
             tools,
             selector: options.selector.clone(),
             memory: Memory::default(),
+            vouching: Vouching::default(),
+            notifier,
+            inbox: Some(inbox),
             looks: JoinSet::new(),
+            checks: JoinSet::new(),
             passes: JoinSet::new(),
             places: HashMap::new(),
+            asked: HashMap::new(),
             keys: HashMap::new(),
         }
     }
@@ -136,10 +163,16 @@ impl Controller {
             // Thousands may be awake, and the Lease is to be renewed meanwhile.
             tokio::task::consume_budget().await;
         }
+        self.vouching.begin(&self.client);
         while let Some(job) = self.memory.looks.begin(now) {
             let (tools, id) = (self.tools.clone(), job.id);
             let task = self.looks.spawn(async move { carry_out(&tools, job).await });
             self.places.insert(task.id(), id);
+        }
+        while let Some(order) = self.memory.checks.begin(now) {
+            let (tools, id) = (self.tools.clone(), order.id);
+            let task = self.checks.spawn(async move { checks::carry_out(&tools, order).await });
+            self.asked.insert(task.id(), id);
         }
         self.tools.metrics.queued(self.memory.wakes.len() + self.passes.len());
     }
@@ -148,7 +181,8 @@ impl Controller {
     fn sleep(&self, now: Timestamp) -> Duration {
         let full = self.passes.len() >= PASSES_AT_ONCE;
         let wake = self.memory.wakes.next_due().filter(|_| !full);
-        let due = wake.into_iter().chain(self.memory.looks.next_due()).min();
+        let due =
+            wake.into_iter().chain(self.memory.looks.next_due()).chain(self.memory.checks.next_due()).min();
         let pause =
             due.map_or(LONGEST_SLEEP, |due| Duration::try_from(due.duration_since(now)).unwrap_or_default());
         // Timers have milliseconds: one that ends too early would only go round once more.
@@ -166,6 +200,27 @@ impl Controller {
                 error!(error = %broken, "a look broke off");
                 let id = self.places.remove(&broken.id());
                 id.map(|id| self.memory.looks.broke_off(id, now)).unwrap_or_default()
+            }
+        };
+        self.memory.wakes.wake(told);
+    }
+
+    fn vouched(&mut self, answer: vouching::Answered) {
+        let told = self.vouching.answered(answer);
+        self.memory.wakes.wake(told);
+    }
+
+    fn checked(&mut self, check: Result<(Id, (u64, Reply)), JoinError>) {
+        let now = Timestamp::now();
+        let told = match check {
+            Ok((task, (id, reply))) => {
+                self.asked.remove(&task);
+                self.memory.checks.end(id, reply, now)
+            }
+            Err(broken) => {
+                error!(error = %broken, "a check broke off");
+                let id = self.asked.remove(&broken.id());
+                id.and_then(|id| self.memory.checks.broke_off(id, now))
             }
         };
         self.memory.wakes.wake(told);
@@ -214,6 +269,8 @@ impl Controller {
                 self.memory.wakes.wake([code_sync(&change.name)]);
                 let claimed = self.memory.claimed_by(&code_sync(&change.name));
                 self.memory.wakes.wake(claimed);
+                let following = self.memory.following(&code_sync(&change.name));
+                self.memory.wakes.wake(following);
             }
             (Kind::CodeRelease, Some(name)) => self.memory.wakes.wake([code_sync(name)]),
             (Kind::CodeRelease, None) => {}

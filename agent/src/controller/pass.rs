@@ -26,7 +26,7 @@ use super::{
     events, record,
     store::{Stored, store},
 };
-use crate::{call::call, key::CodeSyncKey, metrics::Metrics, trace};
+use crate::{call::call, key::CodeSyncKey, metrics::Metrics, notify::Notifier, trace};
 
 /// The longest text of the API server in a message of ours.
 const FOREIGN_TEXT_LIMIT_BYTES: usize = 500;
@@ -102,18 +102,28 @@ pub(super) enum TaskOutcome {
 }
 
 /// Carries out a pass.
-pub(crate) async fn carry_out(client: &Client, cluster: &Cluster, metrics: &Metrics, pass: Pass) -> Ended {
+pub(crate) async fn carry_out(
+    client: &Client,
+    cluster: &Cluster,
+    tellers: (&Metrics, &Notifier),
+    pass: Pass,
+) -> Ended {
     let status = pass.status.as_ref().or(pass.code_sync.status.as_ref());
     let promotion =
         status.and_then(|status| status.promotion.as_ref()).map(|promotion| promotion.id.as_str());
     let span = trace::pass(&pass.key, promotion);
-    Box::pin(store_and_carry_out(client, cluster, metrics, pass)).instrument(span).await
+    Box::pin(store_and_carry_out(client, cluster, tellers, pass)).instrument(span).await
 }
 
-async fn store_and_carry_out(client: &Client, cluster: &Cluster, metrics: &Metrics, pass: Pass) -> Ended {
+async fn store_and_carry_out(
+    client: &Client,
+    cluster: &Cluster,
+    (metrics, notifier): (&Metrics, &Notifier),
+    pass: Pass,
+) -> Ended {
     let Pass { key, code_sync, status, tasks } = pass;
     let mut ended = Ended::well(key);
-    if let Some(status) = status {
+    if let Some(status) = &status {
         match store(client, cluster, &code_sync, status.clone()).await {
             Stored::Yes => metrics.wrote("CodeSync", "ok"),
             // What was decided is not stored, so it is not done.
@@ -127,10 +137,12 @@ async fn store_and_carry_out(client: &Client, cluster: &Cluster, metrics: &Metri
                 return Ended { failed: true, ..ended };
             }
         }
-        metrics.advanced(code_sync.status.as_ref(), &status);
+        metrics.advanced(code_sync.status.as_ref(), status);
     }
     let uid = code_sync.metadata.uid.as_deref().unwrap_or_default();
-    let doer = Doer { client, cluster, metrics, key: &ended.key, uid };
+    let status = status.as_ref().or(code_sync.status.as_ref());
+    let doer =
+        Doer { client, cluster, metrics, notifier, key: &ended.key, uid, code_sync: &code_sync, status };
     let outcomes = join_all(tasks.into_iter().map(|task| doer.carry_out(task))).await;
     for outcome in outcomes {
         match outcome {
@@ -163,6 +175,10 @@ pub(super) struct Doer<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) key: &'a CodeSyncKey,
     pub(super) uid: &'a str,
+    notifier: &'a Notifier,
+    code_sync: &'a CodeSync,
+    /// As it is stored.
+    status: Option<&'a CodeSyncStatus>,
 }
 
 impl Doer<'_> {
@@ -278,7 +294,10 @@ impl Doer<'_> {
     }
 
     async fn say(&self, kind: EventKind, reason: &str, message: &str) {
-        events::publish(self.client, (self.key, self.uid), kind, reason, message, Timestamp::now()).await;
+        let now = Timestamp::now();
+        // It is put down at once; to publish an Event may take a while.
+        self.notifier.tell(self.code_sync, self.status, (reason, message), now);
+        events::publish(self.client, (self.key, self.uid), kind, reason, message, now).await;
     }
 }
 

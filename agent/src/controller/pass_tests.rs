@@ -39,7 +39,7 @@ async fn a_status_that_is_refused_for_what_was_seen_already_is_decided_anew() {
     let status = CodeSyncStatus { summary: Some("new".to_owned()), ..CodeSyncStatus::default() };
     let pass = Pass { key: key.clone(), code_sync: Box::new(seen), status: Some(status), tasks: Vec::new() };
     let metrics = Metrics::register(&mut Registry::default());
-    let ended = carry_out(&client, &cluster, &metrics, pass).await;
+    let ended = carry_out(&client, &cluster, (&metrics, &Notifier::new(metrics.clone()).0), pass).await;
     let (mut memory, now) = (Memory::default(), Timestamp::now());
     memory.row(&key);
     memory.ended(ended, now);

@@ -62,6 +62,7 @@ mod tests {
             promotion: number.to_string(),
             ended_at: Timestamp::from_second(number * 60).unwrap(),
             created: Timestamp::from_second(number * 60).unwrap(),
+            released: None,
             hash: String::new(),
         };
         let releases: Vec<_> = (0..5).map(fact).collect();

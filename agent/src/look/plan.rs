@@ -12,7 +12,7 @@ use voxsync_crds::{
     duration::DurationText,
 };
 use voxsync_policy::{TagPolicy, TagRule};
-use voxsync_promotion::RIPENING_LIMIT;
+use voxsync_promotion::{RIPENING_LIMIT, check_windows};
 use voxsync_source::{
     git::{Follows, GitUrl, ImageTemplate},
     registry::{Platform, Repository},
@@ -24,6 +24,7 @@ use super::{
     place::{Access, FieldQuery, GitFollow, Place, TagQuery, Want},
     verify::VerifyQuery,
 };
+use crate::{notify, upstream::Upstream};
 
 /// The part of a spec that says how images are got at.
 const IMAGE: &str = "spec.image";
@@ -31,8 +32,8 @@ const IMAGE: &str = "spec.image";
 /// What a CodeSync looks for.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Candidates.
-    pub(crate) source: Order,
+    /// Candidates; none where another CodeSync is followed that has released nothing.
+    pub(crate) source: Option<Order>,
     /// The image that a person pinned.
     pub(crate) pin: Option<Order>,
 }
@@ -40,8 +41,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// The same, if this process may look there: not in its own file system, unless it has a folder for that.
     pub(crate) fn allowed(self, git_file_root: Option<&Path>) -> Result<Self, String> {
-        match &self.source.place {
-            Place::Git { url, .. } if url.is_file() && git_file_root.is_none() => Err(format!(
+        match self.source.as_ref().map(|source| &source.place) {
+            Some(Place::Git { url, .. }) if url.is_file() && git_file_root.is_none() => Err(format!(
                 "source.git.url: {url} is in the file system of voxsync, which reads no repositories there: give `voxsync run` \
                  and `voxsync check` the folder above it with `--git-file-root FOLDER`, or name a server"
             )),
@@ -50,26 +51,35 @@ impl Plan {
     }
 }
 
-/// What a spec in a namespace asks for. `pull_secret` is the `imagePullSecret` of the first target.
+/// What a spec in a namespace asks for. `pull_secret` is the `imagePullSecret` of the first target, `upstream` what is found
+/// at the CodeSync that it follows.
 ///
 /// # Errors
 /// A sentence that names the field and says what would be right.
-pub(crate) fn plan(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&str>) -> Result<Plan, String> {
+pub(crate) fn plan(
+    spec: &CodeSyncSpec,
+    namespace: &str,
+    pull_secret: Option<&str>,
+    upstream: Option<&Upstream>,
+) -> Result<Plan, String> {
     check_durations(spec)?;
+    check_windows(spec)?;
     check_form(spec)?;
+    notify::check(spec)?;
     let count = candidates(spec)?;
     let images = wanted_of_images(spec, count)?;
     let image = images(image_access(spec, namespace, pull_secret));
     let cadence = Cadence::of(&spec.source)?;
     let verify = spec.verify.as_ref().map(|verify| VerifyQuery::of(verify, namespace)).transpose()?;
     let source = &spec.source;
-    let (place, want) = match (&source.registry, &source.git, &source.file) {
-        (Some(registry), None, None) => {
-            of_registry(registry, images(registry_access(registry, namespace)), count)?
+    let order = match (&source.registry, &source.git, &source.file, &source.code_sync) {
+        (Some(registry), None, None, None) => {
+            Some(of_registry(registry, images(registry_access(registry, namespace)), count)?)
         }
-        (None, Some(git), None) => of_git(git, namespace, image.clone())?,
-        (None, None, Some(file)) => of_file(file, image.clone()),
-        _ => return Err("source: give exactly one of registry, git and file".to_owned()),
+        (None, Some(git), None, None) => Some(of_git(git, namespace, image.clone())?),
+        (None, None, Some(file), None) => Some(of_file(file, image.clone())),
+        (None, None, None, Some(_)) => of_code_sync(upstream, image.clone())?,
+        _ => return Err("source: give exactly one of registry, git, file and codeSync".to_owned()),
     };
     let pin = spec.pin.as_ref().map(|pin| {
         let reference =
@@ -90,7 +100,7 @@ pub(crate) fn plan(spec: &CodeSyncSpec, namespace: &str, pull_secret: Option<&st
         })
     });
     let pin = pin.transpose()?;
-    Ok(Plan { source: Order { place, want, verify, cadence }, pin })
+    Ok(Plan { source: order.map(|(place, want)| Order { place, want, verify, cadence }), pin })
 }
 
 /// How many candidates are wanted, the best first: those that have to reach an age first, and what runs meanwhile.
@@ -182,6 +192,17 @@ fn of_file(file: &FileSource, image: Access) -> (Place, Want) {
     (Place::File { path: PathBuf::from(&file.path) }, Want::Named { field, image: image.only_bound() })
 }
 
+fn of_code_sync(upstream: Option<&Upstream>, image: Access) -> Result<Option<(Place, Want)>, String> {
+    match upstream {
+        Some(Upstream::Released(released)) => {
+            let (reference, access) = (released.reference.clone(), image.only_bound());
+            Ok(Some((Place::Image { reference, access }, Want::Image)))
+        }
+        Some(Upstream::Circle(circle)) => Err(circle.clone()),
+        Some(Upstream::Nothing(_)) | None => Ok(None),
+    }
+}
+
 /// How a registry source gets in.
 pub(crate) fn registry_access(registry: &RegistrySource, namespace: &str) -> Access {
     let (login, certificate) = (registry.secret_ref.as_ref(), registry.cert_secret_ref.as_ref());
@@ -236,7 +257,7 @@ mod tests {
     fn planned(spec: Value) -> Result<Plan, String> {
         let mut spec = spec;
         spec["target"] = json!({"kind": "Config", "name": "production"});
-        plan(&serde_json::from_value(spec).unwrap(), "puppet", Some("pull"))
+        plan(&serde_json::from_value(spec).unwrap(), "puppet", Some("pull"), None)
     }
 
     #[rstest]
@@ -255,6 +276,13 @@ mod tests {
     #[case::young(
         json!({"minimumAge": "1d", "source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}}}}),
         "minimumAge: "
+    )]
+    #[case::window(
+        json!({
+            "windows": [{"name": "never", "deny": {"cron": "0 9 30 2 *", "duration": "1h"}}],
+            "source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}}},
+        }),
+        "windows[never].deny.cron: "
     )]
     #[case::regex(
         json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}, "match": "("}}}),
@@ -322,7 +350,7 @@ mod tests {
     fn a_git_source_and_the_image_have_logins_of_their_own() {
         let git = json!({"url": "https://git.example/a.git", "ref": {"branch": "main"},
                          "secretRef": {"name": "git"}, "reference": {"path": "x"}});
-        let plan_of = |spec| planned(spec).unwrap().source;
+        let plan_of = |spec| planned(spec).unwrap().source.unwrap();
         let told = plan_of(json!({"source": {"git": git}, "image": {"secretRef": {"name": "registry"}}}));
         let Place::Git { access, .. } = &told.place else { panic!("{:?}", told.place) };
         assert_eq!(access.login().unwrap().name, "git");
@@ -345,7 +373,8 @@ mod tests {
             json!({"repository": "ghcr.io/a/b", "tag": {"newestBuild": {}}, "secretRef": {"name": "r"}});
         let pin = json!({"reference": "ghcr.io/a/b:v1"});
         let plan = planned(json!({"pin": pin, "source": {"registry": registry}, "image": image})).unwrap();
-        let Place::Registry { access, .. } = &plan.source.place else { panic!("{:?}", plan.source.place) };
+        let source = plan.source.unwrap();
+        let Place::Registry { access, .. } = &source.place else { panic!("{:?}", source.place) };
         let Place::Image { access: of_pin, .. } = &plan.pin.unwrap().place else { panic!("no image") };
         assert_eq!((access, access.dated), (of_pin, true));
         assert_eq!(access.platform, Some("linux/arm64".parse().unwrap()));
@@ -354,7 +383,8 @@ mod tests {
         assert_eq!(advised, "; check the Secret that `secretRef` names", "there is only one");
 
         let plan = planned(json!({"source": {"file": {"path": "x"}}, "image": image})).unwrap();
-        let Want::Named { image, .. } = &plan.source.want else { panic!("{:?}", plan.source.want) };
+        let source = plan.source.unwrap();
+        let Want::Named { image, .. } = &source.want else { panic!("{:?}", source.want) };
         assert_eq!(image.platform, access.platform);
         assert_eq!((image.login().unwrap().name, image.lenient, image.dated), ("pull", true, false));
     }
@@ -364,7 +394,8 @@ mod tests {
         let registry =
             json!({"repository": "ghcr.io/a/b", "tag": {"semver": "*"}, "certConfigMapRef": {"name": "ca"}});
         let plan = planned(json!({"source": {"registry": registry}})).unwrap();
-        let Place::Registry { access, .. } = &plan.source.place else { panic!("{:?}", plan.source.place) };
+        let source = plan.source.unwrap();
+        let Place::Registry { access, .. } = &source.place else { panic!("{:?}", source.place) };
         let authorities = access.authorities().unwrap();
         assert_eq!((authorities.namespace, authorities.name), ("puppet", "ca"));
         assert!(access.login().is_none() && access.certificate().is_none());

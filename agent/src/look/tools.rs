@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Options,
+    checks::CheckTools,
     credentials::{CredentialProblem, SecretKeys, Secrets, Tls},
     metrics::Metrics,
 };
@@ -36,13 +37,15 @@ pub(crate) struct Tools {
     pub(crate) metrics: Metrics,
     /// The manners towards Git servers.
     pub(crate) git_pace: Pace,
+    /// What checks need besides Secrets.
+    pub(crate) checks: CheckTools,
     clients: Clients,
 }
 
 impl Tools {
     pub(crate) fn new(client: Client, options: &Options) -> Self {
         Self {
-            secrets: Secrets::new(client, options.authorities.clone()),
+            secrets: Secrets::new(client.clone(), options.authorities.clone()),
             apps: AppTokens::default(),
             file_root: options.file_root.clone(),
             git_file_root: options.git_file_root.clone(),
@@ -50,6 +53,7 @@ impl Tools {
             cache_folder: options.cache_folder.clone(),
             metrics: options.metrics.clone(),
             git_pace: Pace::default(),
+            checks: CheckTools::new(client, options),
             clients: Clients::new(options),
         }
     }

@@ -78,6 +78,7 @@ fn tools_of(client: Client, registries: Registries, folder: &tempfile::TempDir) 
         metrics: Metrics::register(&mut MetricsRegistry::default()),
         gatekeeper: voxsync_promotion::Gatekeeper::Present,
         bell: LookBell::default(),
+        job_service_account: None,
     };
     Tools::new(client, &options)
 }

@@ -11,12 +11,15 @@ use k8s_openapi::api::apps::v1::Deployment;
 use voxsync_cluster::{ReleaseFact, Snapshot, is_named_by};
 use voxsync_crds::{
     CodeReference, CodeSync,
-    annotations::{Applied, GATES_FINALIZER, RESUME, applied_records, gate, obstacle},
+    annotations::{
+        APPROVE, APPROVED_BY, Applied, GATES_FINALIZER, RELEASE_QUARANTINE, RESUME, ROLLBACK,
+        applied_records, gate, obstacle,
+    },
     code_sync::{CandidateStatus, CodeSyncSpec, TargetKind},
 };
 use voxsync_promotion::{
-    ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource, ObservedTarget,
-    PausedBy, RefusedWrite, ServerRollout, SourceProblem, TargetKey,
+    CheckAnswer, ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource,
+    ObservedTarget, PausedBy, RefusedWrite, ServerRollout, SourceProblem, TargetKey,
 };
 use voxsync_rollout::state::is_between_templates;
 
@@ -29,6 +32,8 @@ use crate::{
         place::{Finding, Found},
     },
     target::Target,
+    upstream::Upstream,
+    vouch::Voucher,
 };
 
 /// What is known of a CodeSync's looks.
@@ -40,12 +45,18 @@ pub(crate) struct Sight<'a> {
     pub(crate) cadence: Option<&'a Cadence>,
     /// What tags are that were asked for once more.
     pub(crate) confirmed: Vec<CodeReference>,
+    /// What its checks said last.
+    pub(crate) checks: Vec<CheckAnswer>,
+    /// What is found at the CodeSync that it follows.
+    pub(crate) upstream: Option<Upstream>,
     /// What was found of its pin.
     pub(crate) pin: Option<&'a Finding>,
     /// The request whose look is done.
     pub(crate) requested_at: Option<String>,
     /// Why the last record of a promotion could not be written.
     pub(crate) record_refused: Option<String>,
+    /// Who vouches for the name under an approval.
+    pub(crate) voucher: Voucher,
     /// What is wrong with the spec.
     pub(crate) invalid: Option<String>,
     /// Whether there is somebody who can hold Deployments back.
@@ -92,10 +103,15 @@ pub(crate) fn observe(
         generation: metadata.generation.unwrap_or_default(),
         requested_at: sight.requested_at,
         resume: annotation(RESUME),
+        approve: annotation(APPROVE),
+        approved_by: annotation(APPROVED_BY).filter(|_| sight.voucher == Voucher::ApiServer),
+        rollback: annotation(ROLLBACK),
+        release_quarantine: annotation(RELEASE_QUARANTINE),
+        checks: sight.checks,
         is_leaving: metadata.deletion_timestamp.is_some(),
         has_finalizer: metadata.finalizers.iter().flatten().any(|one| one == GATES_FINALIZER),
         gatekeeper: sight.gatekeeper,
-        source: source(sight.source, sight.cadence, sight.confirmed),
+        source: follow(sight.upstream, source(sight.source, sight.cadence, sight.confirmed)),
         pin: sight.pin.and_then(pin),
         keys: sight.source.and_then(keys),
         judged: kept.iter().copied().flatten().cloned().collect(),
@@ -107,6 +123,7 @@ pub(crate) fn observe(
         stages,
         recorded: promotion.is_some_and(|promotion| is_recorded(snapshot, namespace, &uid, &promotion.id)),
         record_refused: sight.record_refused,
+        released: released(snapshot, code_sync),
         last_release_hash: last_release_hash(snapshot, namespace, &uid),
         invalid: sight.invalid,
         uid,
@@ -129,6 +146,17 @@ fn source(
         problem: finding.problem.clone().map(|problem| told(cadence, problem)),
         names_digest: finding.image.as_ref().is_some_and(|image| image.names_digest),
         looked: true,
+    }
+}
+
+/// As a source that another CodeSync is.
+fn follow(upstream: Option<Upstream>, source: ObservedSource) -> ObservedSource {
+    match upstream {
+        Some(Upstream::Released(released)) => ObservedSource { revision: Some(released.name), ..source },
+        Some(Upstream::Nothing(problem)) => {
+            ObservedSource { problem: Some(problem), looked: true, ..ObservedSource::default() }
+        }
+        Some(Upstream::Circle(_)) | None => source,
     }
 }
 
@@ -155,6 +183,21 @@ fn is_recorded(snapshot: &Snapshot, namespace: &str, uid: &str, promotion: &str)
 fn last_release_hash(snapshot: &Snapshot, namespace: &str, uid: &str) -> Option<String> {
     let newest = snapshot.releases_of(namespace, uid).max_by(|one, two| order(one).cmp(&order(two)))?;
     Some(newest.hash.clone())
+}
+
+/// What was released, newest first, where a rollback is asked for that is not taken yet.
+fn released(snapshot: &Snapshot, code_sync: &CodeSync) -> Vec<CodeReference> {
+    let metadata = &code_sync.metadata;
+    let asked = metadata.annotations.as_ref().and_then(|all| all.get(ROLLBACK));
+    let handled = code_sync.status.as_ref().and_then(|status| status.last_handled_rollback.as_ref());
+    let place = metadata.namespace.as_deref().zip(metadata.uid.as_deref());
+    let Some((namespace, uid)) = place.filter(|_| asked.is_some() && asked != handled) else {
+        return Vec::new();
+    };
+    let mut releases: Vec<&ReleaseFact> = snapshot.releases_of(namespace, uid).collect();
+    releases.sort_by(|one, two| order(two).cmp(&order(one)));
+    let references = releases.into_iter().filter_map(|release| release.released.as_deref());
+    references.filter_map(|reference| CodeReference::parse(reference).ok()).collect()
 }
 
 /// The order of releases in time. The API server's clock comes first: the process that wrote one may have had another

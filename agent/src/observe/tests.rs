@@ -269,3 +269,19 @@ fn what_looks_judged_is_seen() {
     assert_eq!((keys, unverified[0].what.as_ref(), unverified[0].overrules), (None, None, true));
     assert_eq!(seen(None, Some(&pin)).2, unverified);
 }
+
+/// The name is passed on only where the API server vouches for it; the approval counts without.
+#[rstest]
+#[case::nobody(Voucher::None, None)]
+#[case::the_server(Voucher::ApiServer, Some("jane"))]
+fn the_name_under_an_approval_needs_a_voucher(#[case] voucher: Voucher, #[case] approved_by: Option<&str>) {
+    let mut sync = code_sync("mine", &json!([]));
+    let annotations = sync.metadata.annotations.as_mut().unwrap();
+    annotations.insert(APPROVE.to_owned(), "sha256:a".to_owned());
+    annotations.insert(APPROVED_BY.to_owned(), "jane".to_owned());
+    let (observed, _) = observe(&snapshot(), &sync, Sight { voucher, ..Sight::default() }, |_| None);
+    assert_eq!(
+        (observed.approve.as_deref(), observed.approved_by.as_deref()),
+        (Some("sha256:a"), approved_by)
+    );
+}

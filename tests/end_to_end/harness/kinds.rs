@@ -8,6 +8,7 @@ pub(super) fn api_version(kind: &str) -> &'static str {
         "Config" | "Server" => "openvox.voxpupuli.org/v1alpha1",
         "CodeSync" | "CodeRelease" => "voxsync.dev/v1alpha1",
         "Deployment" | "ReplicaSet" => "apps/v1",
+        "Job" => "batch/v1",
         "Lease" => "coordination.k8s.io/v1",
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => "rbac.authorization.k8s.io/v1",
         "ValidatingAdmissionPolicy" => "admissionregistration.k8s.io/v1",

@@ -19,8 +19,8 @@ pub(crate) const VARIANTS: [&str; 4] = ["namespace", "cooperative", "cluster", "
 const RIGHTS: [&str; 5] = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
 
 /// The Secrets that the tests name in their CodeSyncs and targets.
-const SECRETS_OF_TESTS: &str = "absent ca changed cosign-pub elsewhere git-ca git-login hook login odd private \
-                                pull registry-ca registry-login signers ssh unknown";
+const SECRETS_OF_TESTS: &str = "absent ca changed cosign-pub elsewhere git-ca git-login gone hook login odd private \
+                                pull receiver registry-ca registry-login signers silent ssh unknown";
 
 /// The Leases of the shards in tests, besides those that a Role names anyway.
 const SHARDS_OF_TESTS: [&str; 2] = ["voxsync-agent-one", "voxsync-agent-two"];

@@ -76,6 +76,7 @@ impl Voxsync {
                     Some(Mode::Cooperative | Mode::Observe) => voxsync_agent::Gatekeeper::Absent,
                 },
                 bell: voxsync_agent::LookBell::default(),
+                job_service_account: Some("default".to_owned()),
             };
             let agent = voxsync_agent::run(client.clone(), watched.clone(), options, cancel.clone());
             running.push(tokio::spawn(async move { agent.await.expect("the agent") }));
