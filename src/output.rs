@@ -156,6 +156,15 @@ pub fn table(headers: &[&str], rows: &[Vec<Cell>], colourful: bool) -> String {
     text
 }
 
+/// What happens when the wait of a row is over; `stage` is whose it is, where that is to be said.
+pub fn next_thing(reason: &str, stage: Option<&str>) -> String {
+    let of = stage.map_or_else(String::new, |stage| format!(" of {stage}"));
+    match reason {
+        "Window" => format!("the window{of} opens"),
+        _ => format!("{reason}{of} ends"),
+    }
+}
+
 /// A moment in UTC, as in all messages; with its date where that is not today's.
 pub fn clock(time: Timestamp, now: Timestamp) -> String {
     let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();

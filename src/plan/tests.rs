@@ -95,7 +95,7 @@ puppet/production  ·  v1.4.2@aaaaaaaaaa → v1.5.0@bbbbbbbbbb
                 rolls canary
                 then soaks 10m
   2 production  ⏸ pending, not before 2026-11-23 07:00Z
-                waits for approval: `voxsync approve production -n puppet`
+                waits for approval: `voxsync approve production -n puppet --digest sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb`
                 waits for its windows: window office-hours is closed until Mon 2026-11-23 08:00 CET
                 writes Config/production: v1.4.2@aaaaaaaaaa → v1.5.0@bbbbbbbbbb
                 rolls compile-1, compile-2, compile-3 (2 at once), then ca (alone: Recreate)

@@ -6,7 +6,7 @@ use voxsync_crds::{CodeReference, code_sync::StagePhase};
 use voxsync_rollout::rounds::Round;
 
 use super::Plan;
-use crate::output::{self, Tone, harmless, paint, sentence};
+use crate::output::{self, Tone, harmless, next_thing, paint, sentence};
 
 /// Reasons of rows that a stage says in words of its own here.
 const SAID: [&str; 3] = ["Approval", "Window", "Writing"];
@@ -92,8 +92,8 @@ impl View {
     fn next(&self, forecast: &Forecast) -> String {
         let ends = forecast.waiting.iter().filter_map(|row| Some((row.until?, row)));
         let next = ends.min_by_key(|(until, _)| *until).map(|(until, row)| {
-            let of = row.stage.as_deref().map_or(String::new(), |stage| format!(" of {stage}"));
-            format!("next thing to happen: {} {}{of} ends", self.at(until.timestamp()), row.reason)
+            let what = next_thing(&row.reason, row.stage.as_deref());
+            format!("next thing to happen: {} {what}", self.at(until.timestamp()))
         });
         let summary = || format!("now: {}", harmless(&forecast.summary));
         next.unwrap_or_else(summary)

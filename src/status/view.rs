@@ -12,7 +12,7 @@ use voxsync_crds::{
 use super::{releases::Release, stalled, trouble};
 use crate::{
     commit,
-    output::{self, Cell, Tone, age, clock, harmless, paint, sentence},
+    output::{self, Cell, Tone, age, clock, harmless, next_thing, paint, sentence},
 };
 
 /// The reason of a row that says that somebody else changed a target.
@@ -206,7 +206,8 @@ impl View {
             .filter_map(|row| row.until.map(|until| (until, row)))
             .min_by_key(|row| row.0);
         if let Some((until, row)) = next {
-            return format!("nothing is wrong; next thing to happen: {} {} ends", self.at(until), row.reason);
+            let what = next_thing(&row.reason, None);
+            return format!("nothing is wrong; next thing to happen: {} {what}", self.at(until));
         }
         let summary = status.summary.as_deref().unwrap_or("nothing to do");
         let awaited = summary.split_once(": ").map(|(_, what)| what);

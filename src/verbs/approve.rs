@@ -40,7 +40,14 @@ pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow
             if own_name.is_none() {
                 output::news("the API server does not say who you are: the approval has nobody's name");
             }
-            say(name, &format!("goes on with it by itself; follow it with `voxsync wait {name}`"));
+            match approved.instead {
+                Some(other) => {
+                    say(name, &format!("is about to run {other} by now, which is not approved by this"));
+                }
+                None => {
+                    say(name, &format!("goes on with it by itself; follow it with `voxsync wait {name}`"));
+                }
+            }
             Ok(ExitCode::SUCCESS)
         }
         Decision::IsApproved(approved, by) => {
@@ -73,6 +80,8 @@ struct Approved {
     stage: Option<String>,
     /// The stages that this is for.
     stages: Vec<String>,
+    /// What comes, where that is another one: an approval in advance, or a command that was printed before it came.
+    instead: Option<String>,
 }
 
 impl Approved {
@@ -141,7 +150,8 @@ fn decide(code_sync: &CodeSync, options: &ApproveOptions) -> anyhow::Result<Deci
         },
     };
     let stages = stage.clone().map_or_else(|| names(&asking), |stage| vec![stage]);
-    let approved = Approved { digest, image, stage, stages };
+    let instead = coming.filter(|_| !is_coming).map(|coming| named(coming).1);
+    let approved = Approved { digest, image, stage, stages, instead };
     Ok(match approver(status, &approved) {
         Some(by) => Decision::IsApproved(approved, by),
         None => Decision::Approve(approved),
@@ -219,6 +229,7 @@ mod tests {
         };
         let said = approved.sentence();
         assert_eq!(said, "v2 (sha256:bbbbbbbbbb…, commit 4be01c7) for stage production");
+        assert_eq!(approved.instead, None);
         let patch = change(&Decision::Approve(approved), Some("jane"));
         let annotations = &patch["metadata"]["annotations"];
         assert!(annotations[APPROVE].as_str().unwrap().starts_with(&format!("{one} ")), "{annotations}");
@@ -260,6 +271,16 @@ mod tests {
         ]});
         let refused = decide(&code_sync(&two, &waiting()), &unknown).unwrap_err().to_string();
         assert!(refused.contains("which of the stages a, b"), "{refused}");
+    }
+
+    #[test]
+    fn a_command_that_was_printed_before_does_not_approve_what_came_since() {
+        let printed = options(None, false, Some(digest('a')));
+        let Decision::Approve(approved) = decided(&waiting(), &printed).unwrap() else {
+            panic!("nothing is approved");
+        };
+        assert_eq!(approved.value(), format!("{}/production", digest('a')));
+        assert_eq!(approved.instead.as_deref(), Some("v2 (sha256:bbbbbbbbbb…, commit 4be01c7)"));
     }
 
     #[test]

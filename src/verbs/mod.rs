@@ -1,7 +1,9 @@
 //! The verbs by which people say what should happen to a CodeSync: each is one patch that `kubectl` could send as well.
 //!
 //! What a verb shows before it patches is what it patches: a CodeSync that changed in between is read again, and if that
-//! leads to something else, nothing is done.
+//! leads to something else, nothing is done. So do `approve`, `rollback` and `resume`, which find out for themselves what they
+//! are about. The others do what was typed, whatever the CodeSync says by now: `reconcile`, `suspend`, `promote` (the last pin
+//! counts) and `release-quarantine` (of one digest).
 
 mod approve;
 mod own_name;
@@ -78,7 +80,7 @@ impl Subject {
         Ok(Self { client, api, namespace, name: name.to_owned(), code_sync })
     }
 
-    /// Changes it, whatever it says by now.
+    /// Changes it, whatever it says by now: for what a person named in full.
     async fn patch(&self, change: &Value) -> anyhow::Result<()> {
         self.send(change).await.with_context(|| self.refused())
     }

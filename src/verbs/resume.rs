@@ -1,32 +1,24 @@
 //! `voxsync resume`: undoes what stops a CodeSync, the innermost thing only, so that going on after a hold does not throw
-//! away a pin that somebody set on purpose.
+//! away a pin that somebody set on purpose. What somebody else stopped or pinned in the meantime is not undone.
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use voxsync_crds::{
     CodeSync,
     annotations::RESUME,
-    code_sync::{Outcome, Trigger},
+    code_sync::{Outcome, Pin, Trigger},
 };
 
-use super::{Subject, token};
+use super::{Subject, say, token};
 use crate::arguments::{Connection, NamedOptions};
 
 /// `voxsync resume NAME`
 pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::Result<ExitCode> {
-    let subject = Subject::find(connection, &options.name).await?;
-    let stops = stops(&subject.code_sync);
-    let innermost = stops.first();
-    let change = match innermost {
-        Some(Stop::Suspended) => json!({"spec": {"suspend": null, "suspendReason": null}}),
-        Some(Stop::Pinned) => json!({"spec": {"pin": null}}),
-        Some(Stop::Held | Stop::RolledBack | Stop::Failed) | None => {
-            json!({"metadata": {"annotations": {RESUME: token()}}})
-        }
-    };
-    subject.patch(&change).await?;
-    subject.say(match innermost {
+    let name = &options.name;
+    let subject = Subject::find(connection, name).await?;
+    let Stopped { stops, .. } = subject.decide_and_patch(|it| Ok(Stopped::of(it)), change).await?;
+    let what = match stops.first() {
         Some(Stop::Suspended) => "is no longer suspended",
         Some(Stop::Held) => "may write over what somebody else changed",
         Some(Stop::RolledBack) if stops.contains(&Stop::Pinned) => {
@@ -38,19 +30,52 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
         Some(Stop::Failed) => "tries the candidate that failed again",
         Some(Stop::Pinned) => "is no longer pinned: it follows its source again",
         None => "was not held up by anything",
-    });
+    };
+    say(name, what);
     if let Some(next) = stops.get(1) {
-        let name = &options.name;
-        subject.say(&match next {
-            Stop::Suspended | Stop::Held => format!("is held by somebody else's change: `voxsync resume {name}` once more"),
-            Stop::RolledBack => {
-                format!("stays at the release that a person went back to: `voxsync resume {name}` once more ends that")
+        let next = match next {
+            Stop::Suspended | Stop::Held => {
+                format!("is held by somebody else's change: `voxsync resume {name}` once more")
             }
-            Stop::Failed => format!("has a candidate that failed: `voxsync resume {name}` once more tries it again"),
+            Stop::RolledBack => {
+                format!(
+                    "stays at the release that a person went back to: `voxsync resume {name}` once more ends that"
+                )
+            }
+            Stop::Failed => {
+                format!("has a candidate that failed: `voxsync resume {name}` once more tries it again")
+            }
             Stop::Pinned => format!("is still pinned: `voxsync resume {name}` once more removes the pin"),
-        });
+        };
+        say(name, &next);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is undone by what was seen.
+#[derive(Clone, Debug, PartialEq)]
+struct Stopped {
+    /// The innermost first.
+    stops: Vec<Stop>,
+    /// Another pin than the one that was seen is not removed, least of all one of an emergency.
+    pin: Option<Pin>,
+}
+
+impl Stopped {
+    fn of(code_sync: &CodeSync) -> Self {
+        Self { stops: stops(code_sync), pin: code_sync.spec.pin.clone() }
+    }
+}
+
+/// The patch that undoes the innermost.
+fn change(stopped: &Stopped) -> Value {
+    match stopped.stops.first() {
+        Some(Stop::Suspended) => json!({"spec": {"suspend": null, "suspendReason": null}}),
+        Some(Stop::Pinned) => json!({"spec": {"pin": null}}),
+        Some(Stop::Held | Stop::RolledBack | Stop::Failed) | None => {
+            json!({"metadata": {"annotations": {RESUME: token()}}})
+        }
+    }
 }
 
 /// What keeps a CodeSync from going on.
@@ -87,10 +112,31 @@ fn stops(code_sync: &CodeSync) -> Vec<Stop> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
     use crate::verbs::fixtures::{candidate, code_sync, promotion};
+
+    #[test]
+    fn what_changed_meanwhile_is_something_else() {
+        let pinned = |pin: &Value| Stopped::of(&code_sync(&json!({"pin": pin}), &Value::Null));
+        let seen = pinned(&json!({"reference": "r.io/a:1"}));
+        assert_eq!(change(&seen), json!({"spec": {"pin": null}}));
+        assert_eq!(pinned(&json!({"reference": "r.io/a:1"})), seen);
+        for other in [
+            json!({"reference": "r.io/a:2"}),
+            json!({"reference": "r.io/a:1", "reason": "INC-42", "emergency": true}),
+            Value::Null,
+        ] {
+            assert_ne!(pinned(&other), seen, "{other}");
+        }
+        let suspended = Stopped::of(&code_sync(
+            &json!({"pin": {"reference": "r.io/a:1"}, "suspend": true}),
+            &Value::Null,
+        ));
+        assert_ne!(suspended, seen, "who suspends it wants it to stand still");
+        assert_eq!(change(&suspended), json!({"spec": {"suspend": null, "suspendReason": null}}));
+        let at_rest = change(&Stopped::of(&code_sync(&Value::Null, &Value::Null)));
+        assert!(at_rest["metadata"]["annotations"][RESUME].is_string() && at_rest.get("spec").is_none());
+    }
 
     #[test]
     fn the_innermost_stop_comes_first() {

@@ -95,7 +95,10 @@ async fn a_held_target_is_named_with_its_follower(cluster: &Cluster) {
 /// A canary runs what it got on the way, which was never deployed everywhere: only its CodeRelease knows the commit.
 async fn what_runs_has_its_own_commit(cluster: &Cluster) {
     let estate = Estate::staged(cluster, "0s").await;
-    cluster.change_code_sync(PRODUCTION, estate.stages("1h")).await;
+    // What cannot run stays, to be looked at.
+    let mut spec = estate.stages("1h");
+    spec["rollback"] = json!({"mode": "Manual"});
+    cluster.change_code_sync(PRODUCTION, spec).await;
     let commit = |digit: &str| digit.repeat(40);
     let push = async |tag: &str, commit: String| {
         let annotations = vec![("org.opencontainers.image.revision".to_owned(), commit)];

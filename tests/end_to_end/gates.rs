@@ -129,12 +129,15 @@ async fn a_ca_that_fails_on_its_own_turn_gets_its_old_code_back(cluster: &Cluste
     cluster.json_patch("Deployment", "ca", image("registry.example/missing:1")).await;
     cluster.patch("Deployment", "compile", pause(false)).await;
 
-    let status = cluster
-        .status_when(PRODUCTION, "it is given back", |status| status["promotion"]["outcome"] == "RolledBack")
-        .await;
+    let cannot_run_either =
+        |status: &Value| waits_for(status, "RollingBack").contains("had before cannot run either");
+    let status =
+        cluster.status_when(PRODUCTION, "it says what nobody can mend for it", cannot_run_either).await;
     assert_eq!(status["promotion"]["failure"]["server"], "ca", "{status}");
     assert_eq!(cluster.code_of("Config", PRODUCTION).await, first);
     cluster.json_patch("Deployment", "ca", image(present)).await;
+    let is_back = |status: &Value| status["promotion"]["outcome"] == "RolledBack";
+    cluster.status_when(PRODUCTION, "it is given back", is_back).await;
     for server in ["compile", "ca"] {
         cluster.rolled(server, &[&first]).await;
     }

@@ -101,7 +101,7 @@ async fn a_pin_half_way_gives_back_what_there_was(cluster: &Cluster) {
     let pin = json!({"reference": estate.tagged("v1.0.5"), "reason": "the half is bad"});
     cluster.change_code_sync(PRODUCTION, json!({"pin": pin})).await;
     ended(cluster, "Superseded").await;
-    assert_says(&cluster.event(PRODUCTION, "RollingBack").await, &["v1.1.0 makes way"]);
+    assert_says(&cluster.event(PRODUCTION, "GivingBack").await, &["v1.1.0 makes way"]);
     cluster.patch("Deployment", "compile", pause(false)).await;
     cluster.condition(PRODUCTION, "Ready", "True", "Deployed").await;
     let pinned = format!("{}@{pinned}", estate.tagged("v1.0.5"));

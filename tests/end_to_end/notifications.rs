@@ -33,7 +33,8 @@ async fn releases_and_failures_are_told_and_a_dead_receiver_holds_nothing_up(clu
     for (name, address) in secrets {
         create_secret(cluster, name, json!({"address": address})).await;
     }
-    let to = |secret: &str, on: Value| json!({"type": "webhook", "secretRef": {"name": secret}, "on": on});
+    let to =
+        |secret: &str, on: Value| json!({"type": "webhook", "secretRef": {"name": secret}, "occasions": on});
     let notifications = json!([
         to("silent", json!([])),
         to("gone", json!(["Released"])),

@@ -215,7 +215,7 @@ async fn the_filter_of_the_log_changes_while_it_runs(cluster: &Cluster) {
     let open =
         command.args(["--admin-listen", "0.0.0.0:0"]).stderr(Stdio::piped()).output().expect("it starts");
     assert_says(&String::from_utf8_lossy(&open.stderr), &["only a loopback address", "kubectl port-forward"]);
-    assert_eq!(open.status.code(), Some(1));
+    assert_eq!(open.status.code(), Some(2));
 }
 
 /// A collector of traces that takes everything.

@@ -85,7 +85,7 @@ async fn wait_ends_well_for_what_is_deployed_while_another_fails(cluster: &Clust
     assert_eq!(failed.code, 1, "{failed:?}");
     let ended = Waiting::start(cluster, &["--tag", "v1.0.0"]).end().await;
     assert_eq!(ended.code, 0, "{ended:?}");
-    let says = ["v1.0.0 is deployed in all stages since", "; v1.1.0-missing failed in stage canary"];
+    let says = ["v1.0.0 is deployed in all stages since", "; v1.1.0-missing was rolled back in stage canary"];
     assert_says(&ended.output, &says);
     estate.push("v1.2.0").await;
     cluster.deployed(PRODUCTION, "v1.2.0").await;
@@ -152,7 +152,7 @@ async fn wait_ends_with_1_when_it_failed(cluster: &Cluster) {
     let ended = waiting.end().await;
     assert_eq!(ended.code, 1, "{ended:?}");
     let answer: Value = serde_json::from_str(&ended.output).expect("one JSON object");
-    assert_eq!(answer["verdict"], "Failed", "{answer}");
+    assert_eq!(answer["verdict"], "RolledBack", "{answer}");
     assert_says(text(&answer["message"]), &["stage canary", "Server canary", "missing"]);
     let present = Waiting::start(cluster, &[]).end().await;
     assert_eq!(present.code, 1, "{present:?}");

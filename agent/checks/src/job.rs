@@ -4,6 +4,9 @@
 //! and makes none twice. Its pod gets what a check needs and no more: no token, no user root, no file system that it could
 //! write but `/tmp`.
 //!
+//! Its name can be known before it is made, so that one that is there is asked only if it is as it would be made
+//! ([`is_made_of`]).
+//!
 //! The last words of its pod are in the pod's status (`FallbackToLogsOnError`), so that no right to read logs is needed.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -24,12 +27,17 @@ use sha2::{Digest as _, Sha256};
 use voxsync_crds::code_sync::JobCheck;
 use voxsync_promotion::CheckRun;
 
+mod own;
+
 use crate::{Answer, answer::line};
+pub use own::is_made_of;
 
 /// How long a Job may take where nothing is said.
 pub const USUAL_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long one that ended can be looked at.
 const KEPT_SECONDS: i32 = 24 * 60 * 60;
+/// And one that is made because the one before it had no answer: there may be many of those.
+const KEPT_AFTER_SILENCE_SECONDS: i32 = 60 * 60;
 /// How much longer than its pod a Job may take: for a node to be found, and the image to come there.
 const START_SECONDS: i64 = 60;
 /// What a pod may write to `/tmp`.
@@ -72,10 +80,12 @@ pub struct Order<'a> {
     pub namespace: &'a str,
     /// As what its pod runs.
     pub service_account: &'a str,
-    /// The Secret with a login for the code image.
+    /// The Secret with a login for the code image, for a pod that mounts that.
     pub pull_secret: Option<&'a str>,
     /// Which try of its promotion, counted from 1.
     pub attempt: u32,
+    /// How many before it, in a row, ended without an answer.
+    pub silences: u32,
 }
 
 /// How a Job is.
@@ -89,8 +99,17 @@ pub enum Progress {
 
 /// The name of a Job: another one for another try, candidate, or spec of the check.
 pub fn name(order: &Order<'_>) -> String {
-    let Order { run, check, timeout: _, owner, namespace: _, service_account: _, pull_secret: _, attempt } =
-        order;
+    let Order {
+        run,
+        check,
+        timeout,
+        owner,
+        namespace: _,
+        service_account: _,
+        pull_secret: _,
+        attempt,
+        silences: _,
+    } = order;
     let JobCheck { image, command, environment, code_path } = check;
     let environment = environment.iter().flat_map(|(name, value)| [name, value]);
     let parts = [&owner.uid, &run.promotion, &run.stage, &run.check, &run.reference, image];
@@ -103,6 +122,7 @@ pub fn name(order: &Order<'_>) -> String {
         hash.update(part);
     }
     hash.update([command.len(), check.environment.len()].map(usize::to_be_bytes).concat());
+    hash.update(timeout.as_secs().to_be_bytes());
     hash.update(attempt.to_be_bytes());
     let hash = hex::encode(hash.finalize().get(..HASH_BYTES).unwrap_or_default());
     let shown: String = run.check.chars().take(NAME_CHARACTERS).collect();
@@ -124,7 +144,11 @@ pub fn job(order: &Order<'_>) -> Job {
         spec: Some(JobSpec {
             backoff_limit: Some(0),
             active_deadline_seconds: Some(seconds.saturating_add(START_SECONDS)),
-            ttl_seconds_after_finished: Some(KEPT_SECONDS),
+            ttl_seconds_after_finished: Some(if order.silences == 0 {
+                KEPT_SECONDS
+            } else {
+                KEPT_AFTER_SILENCE_SECONDS
+            }),
             // A node that is drained says nothing of the code.
             pod_failure_policy: Some(PodFailurePolicy {
                 rules: vec![PodFailurePolicyRule {
@@ -194,7 +218,9 @@ fn pod(order: &Order<'_>, seconds: i64) -> PodSpec {
         }),
         ..Container::default()
     };
-    let secrets = order.pull_secret.map(|name| vec![LocalObjectReference { name: name.to_owned() }]);
+    // A pod with Secrets of its own gets none of its service account: only where that must be.
+    let secret = order.pull_secret.filter(|_| order.check.code_path.is_some());
+    let secrets = secret.map(|name| vec![LocalObjectReference { name: name.to_owned() }]);
     PodSpec {
         restart_policy: Some("Never".to_owned()),
         // Of the pod, so that it can still be seen why it took too long: a Job deletes its pods.

@@ -39,6 +39,7 @@ fn order<'a>(run: &'a CheckRun, check: &'a JobCheck, owner: &'a OwnerReference) 
         service_account: "checks",
         pull_secret: Some("registry-login"),
         attempt: 1,
+        silences: 0,
     }
 }
 
@@ -84,6 +85,28 @@ fn its_pod_gets_what_it_needs_and_no_more() {
 }
 
 #[test]
+fn the_login_for_the_code_is_given_to_who_mounts_it_only() {
+    let (run, mounts, owner) = (run(), check(), owner());
+    let plain = JobCheck { code_path: None, ..check() };
+    let has_secret = |check| {
+        let made = job(&order(&run, check, &owner));
+        made.spec.unwrap().template.spec.unwrap().image_pull_secrets.is_some()
+    };
+    assert!(has_secret(&mounts));
+    assert!(!has_secret(&plain), "its service account's are used");
+}
+
+#[test]
+fn those_without_an_answer_do_not_pile_up() {
+    let (run, check, owner) = (run(), check(), owner());
+    let kept = |silences| {
+        let made = job(&Order { silences, ..order(&run, &check, &owner) });
+        made.spec.unwrap().ttl_seconds_after_finished.unwrap()
+    };
+    assert_eq!([kept(0), kept(1), kept(9)], [86400, 3600, 3600]);
+}
+
+#[test]
 fn another_check_is_another_job() {
     let (first_run, first_check, first_owner) = (run(), check(), owner());
     let first = order(&first_run, &first_check, &first_owner);
@@ -103,11 +126,12 @@ fn another_check_is_another_job() {
     let mut names: Vec<String> = vec![
         name_of(&first),
         name_of(&Order { attempt: 2, ..first }),
+        name_of(&Order { timeout: Duration::from_secs(1), ..first }),
         name_of(&Order { owner: &other_owner, ..first }),
     ];
     names.extend(runs.iter().map(|run| name_of(&Order { run, ..first })));
     names.extend(checks.iter().map(|check| name_of(&Order { check, ..first })));
-    assert_eq!(names[0], name_of(&Order { timeout: Duration::from_secs(1), pull_secret: None, ..first }));
+    assert_eq!(names[0], name_of(&Order { silences: 3, pull_secret: None, ..first }));
     let count = names.len();
     names.sort();
     names.dedup();

@@ -5,15 +5,17 @@ use voxsync_crds::code_sync::NotificationOccasion::{
 };
 
 /// Every reason of an Event about a CodeSync that a decision leads to, and who is told of it.
-pub const EVENT_REASONS: [(&str, Option<NotificationOccasion>); 35] = [
+pub const EVENT_REASONS: [(&str, Option<NotificationOccasion>); 37] = [
     ("PromotionStarted", Some(Started)),
     ("ApprovalNeeded", Some(Waiting)),
     ("Released", Some(Released)),
     ("PromotionFailed", Some(Failed)),
+    ("RollingBack", Some(Failed)),
     ("Stalled", Some(Failed)),
     ("RolledBack", Some(RolledBack)),
     ("Held", Some(Held)),
     ("WriteRefused", Some(Held)),
+    ("StillHeldBack", Some(Held)),
     ("SourceFailed", Some(Source)),
     ("SourceRecovered", Some(Source)),
     ("TagMoved", Some(Source)),
@@ -26,6 +28,7 @@ pub const EVENT_REASONS: [(&str, Option<NotificationOccasion>); 35] = [
     ("ChecksPassed", None),
     ("Deleted", None),
     ("Emergency", None),
+    ("GivingBack", None),
     ("NoEarlierRelease", None),
     ("Pinned", None),
     ("Quarantined", None),
@@ -33,7 +36,6 @@ pub const EVENT_REASONS: [(&str, Option<NotificationOccasion>); 35] = [
     ("Resumed", None),
     ("RollbackEnded", None),
     ("RollbackRequested", None),
-    ("RollingBack", None),
     ("SignatureMissing", None),
     ("StageGated", None),
     ("StageRolledOut", None),

@@ -13,7 +13,10 @@ use std::{
 use tokio::time::Instant;
 use voxsync_source::pause;
 
-use crate::{Failure, send::Again};
+use crate::{
+    Failure,
+    send::{Again, LONGEST_WAIT},
+};
 
 /// One letter a second goes to a place, which is what Slack allows
 /// (<https://docs.slack.dev/apis/web-api/rate-limits>, "Incoming webhooks").
@@ -213,7 +216,7 @@ impl<O: Clone + Ord, L> Line<O, L> {
         self.failures = self.failures.saturating_add(1);
         let mut rest = pause(FIRST_PAUSE, self.failures, LONGEST_PAUSE);
         match again {
-            Again::Later(asked) => rest = rest.max(asked.unwrap_or_default()),
+            Again::Later(asked) => rest = rest.max(asked.unwrap_or_default().min(LONGEST_WAIT)),
             Again::Never => waiting.refusals += 1,
         }
         self.not_before = now + rest;

@@ -128,6 +128,7 @@ fn a_letter_is_tried_for_ten_minutes_and_one_owner_is_told_once() {
 #[case::as_asked(Again::Later(Some(Duration::from_secs(90))), Some(90))]
 #[case::not_sooner_than_usual(Again::Later(Some(Duration::ZERO)), Some(1))]
 #[case::longer_than_it_is_tried(Again::Later(Some(Duration::from_mins(10))), None)]
+#[case::longer_than_a_clock_counts(Again::Later(Some(Duration::MAX)), None)]
 #[case::refused_once(Again::Never, Some(1))]
 fn a_place_is_left_alone_as_long_as_it_asks(#[case] again: Again, #[case] seconds: Option<u64>) {
     let (mut queue, start) = (Letters::default(), Instant::now());
@@ -136,6 +137,9 @@ fn a_place_is_left_alone_as_long_as_it_asks(#[case] again: Again, #[case] second
     queue.ended(&"chat", Err(&failure(again)), start);
     let due = queue.next_due().map(|due| due.duration_since(start).as_secs());
     assert_eq!(due, seconds);
+    // The place is not given up: what comes next goes there when that time is over, which is an hour at most.
+    queue.put(&"chat", "a", 2, start);
+    assert!(queue.next_due().is_some_and(|due| due <= start + LONGEST_WAIT));
 }
 
 #[test]

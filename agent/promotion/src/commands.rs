@@ -1,6 +1,6 @@
 //! The commands that messages name, whole: they can be copied into a shell. Pure.
 
-use voxsync_crds::code_sync::CandidateStatus;
+use voxsync_crds::code_sync::{Approval, CandidateStatus, Stage};
 
 use crate::{observed::Observed, view::View};
 
@@ -22,11 +22,13 @@ pub(crate) fn promote_now(view: &View<'_>, candidate: &CandidateStatus) -> Strin
     format!("`voxsync promote {name} {} -n {namespace} --now --reason TEXT`", candidate.reference)
 }
 
-/// Approves what waits for it, for one stage or for all.
-pub(crate) fn approve(view: &View<'_>, stage: Option<&str>) -> String {
-    let Observed { name, namespace, .. } = view.observed;
-    let stage = stage.map_or_else(String::new, |stage| format!(" --stage {stage}"));
-    format!("`voxsync approve {name} -n {namespace}{stage}`")
+/// Approves a candidate for a stage. Run later, it must not approve what nobody had seen: it names the digest.
+pub(crate) fn approve(view: &View<'_>, candidate: &CandidateStatus, stage: &str) -> String {
+    let (Observed { name, namespace, .. }, digest) = (view.observed, &candidate.digest);
+    let manual = |stage: &&Stage| stage.approval == Some(Approval::Manual);
+    let is_one_of_several = view.stages.iter().filter(manual).count() > 1;
+    let stage = if is_one_of_several { format!(" --stage {stage}") } else { String::new() };
+    format!("`voxsync approve {name} -n {namespace} --digest {digest}{stage}`")
 }
 
 /// Lets a candidate run again.

@@ -216,6 +216,7 @@ impl<'a> Events<'a> {
     }
 
     /// The promotion is to end, and its targets are given back what they had.
+    /// Only what failed is rolling back: people are woken for that, and not for what makes way.
     fn ends(&mut self) {
         let Some(promotion) = &self.after.promotion else { return };
         let before = self.before.promotion.as_ref().filter(|before| before.id == promotion.id);
@@ -234,11 +235,11 @@ impl<'a> Events<'a> {
             }
             (None, Outcome::Abandoned) => {
                 let message = format!("deleted while {name} is under way: {back}");
-                self.say(EventKind::Normal, "RollingBack", message);
+                self.say(EventKind::Normal, "GivingBack", message);
             }
             (None, _) => {
                 let message = format!("{name} makes way before its stage ran it: {back}");
-                self.say(EventKind::Normal, "RollingBack", message);
+                self.say(EventKind::Normal, "GivingBack", message);
             }
         }
     }

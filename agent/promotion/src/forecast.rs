@@ -244,7 +244,7 @@ fn missing_approval(
 ) -> Option<String> {
     let is_asked = stage.approval == Some(Approval::Manual);
     let is_missing = is_asked && !has_approval(status, &promotion.candidate.digest, &stage.name);
-    is_missing.then(|| commands::approve(view, None))
+    is_missing.then(|| commands::approve(view, &promotion.candidate, &stage.name))
 }
 
 fn member<'s>(stage: &Stage, server: &'s ServerRollout) -> Member<'s> {

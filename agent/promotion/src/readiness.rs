@@ -4,7 +4,7 @@
 //! stage in which nothing is to be written needs neither.
 
 use voxsync_crds::{
-    code_sync::{Approval, CodeSyncSpec, PromotionStatus, Stage, StagePhase},
+    code_sync::{Approval, CodeSyncSpec, PromotionStatus, StagePhase},
     commit::short_commit,
     reference::short_digest,
 };
@@ -94,15 +94,13 @@ impl Visit<'_, '_> {
         if !is_asked || has_approval(self.after, &candidate.digest, name) {
             return None;
         }
-        let manual = |stage: &&Stage| stage.approval == Some(Approval::Manual);
-        let is_one_of_several = self.view.stages.iter().filter(manual).count() > 1;
         let commit = candidate.commit.as_deref().map(|commit| format!(", commit {}", short_commit(commit)));
         let message = format!(
             "stage {name} waits until a person approves {} ({}{}): {}",
             candidate.name,
             short_digest(&candidate.digest),
             commit.unwrap_or_default(),
-            commands::approve(self.view, is_one_of_several.then_some(name))
+            commands::approve(self.view, candidate, name)
         );
         Some(self.row(Weight::Waits, APPROVAL, message, format!("approval of {name}")))
     }

@@ -10,6 +10,7 @@ use voxsync_source::{http, registry::Login};
 use super::{
     job,
     schedule::{Order, Reply},
+    times,
 };
 use crate::{
     Options,
@@ -17,8 +18,6 @@ use crate::{
     look::{Tools, place::Access},
 };
 
-/// How long an answer may take where nothing is said.
-const USUAL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// How many clients are kept, each with other certificates.
 const KEPT_CLIENTS_LIMIT: usize = 64;
 
@@ -81,11 +80,10 @@ async fn ask_server(tools: &Tools, order: &Order) -> Answer {
         Ok(client) => client,
         Err(unusable) => return Answer::unreachable(unusable.to_string()),
     };
-    let timeout = order.check.timeout.as_ref().and_then(|text| text.to_duration().ok());
     let line = Line {
         client: &client,
         login: &login,
-        timeout: timeout.unwrap_or(USUAL_TIMEOUT),
+        timeout: times::timeout(&order.check),
         user_agent: &tools.checks.user_agent,
     };
     ask(&order.check, &order.run, &line).await

@@ -1,5 +1,5 @@
 //! Asks a check of kind `job`: makes its Job where there is none, and reads how it is. The only Jobs that are touched are
-//! those whose names are made here, and none is ever changed or deleted: the API server does that in time.
+//! those that are as they are made here, and none is ever changed or deleted: the API server does that in time.
 
 use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},
@@ -11,13 +11,14 @@ use kube::{
 };
 use voxsync_checks::{
     Answer,
-    job::{self, Progress, USUAL_TIMEOUT},
+    job::{self, Progress},
 };
 use voxsync_crds::{CodeSync, FIELD_MANAGER, code_sync::JobCheck};
 
 use super::{
     ask::CheckTools,
     schedule::{Order, Reply},
+    times,
 };
 use crate::call::call;
 
@@ -27,12 +28,13 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 const PODS_LIMIT: u32 = 16;
 /// Without it, who may write a CodeSync could start pods.
 const NOT_ALLOWED: &str = "voxsync makes no Jobs: start it with --job-service-account";
+/// Its name can be known before voxsync makes it: what such a Job says is not asked.
+const FOREIGN: &str = "is not as voxsync makes it: somebody else made it, or an admission webhook changes it; delete it, or exempt it";
 
 pub(super) async fn ask(tools: &CheckTools, order: &Order, check: &JobCheck) -> Reply {
     let Some(service_account) = &tools.job_service_account else {
-        return Reply { answer: Answer::undecided(NOT_ALLOWED), ended: false };
+        return Reply { answer: Answer::unreachable(NOT_ALLOWED), ended: false };
     };
-    let timeout = order.check.timeout.as_ref().and_then(|text| text.to_duration().ok());
     let owner = OwnerReference {
         api_version: CodeSync::api_version(&()).into_owned(),
         kind: CodeSync::kind(&()).into_owned(),
@@ -44,12 +46,13 @@ pub(super) async fn ask(tools: &CheckTools, order: &Order, check: &JobCheck) -> 
     let wanted = job::Order {
         run: &order.run,
         check,
-        timeout: timeout.unwrap_or(USUAL_TIMEOUT),
+        timeout: times::timeout(&order.check),
         owner: &owner,
         namespace: &order.key.namespace,
         service_account,
         pull_secret: order.pull_secret.as_deref(),
         attempt: order.attempt,
+        silences: order.silences,
     };
     match Box::pin(progress(tools, &wanted)).await {
         Ok(Progress::Underway(answer)) => Reply { answer, ended: false },
@@ -72,6 +75,9 @@ async fn progress(tools: &CheckTools, wanted: &job::Order<'_>) -> kube::Result<P
             created => created?,
         }
     };
+    if !job::is_made_of(&found, wanted) {
+        return Ok(Progress::Underway(Answer::unreachable(format!("Job {name} {FOREIGN}"))));
+    }
     let pods: Api<Pod> = Api::namespaced(tools.client.clone(), wanted.namespace);
     let of_job = ListParams::default().labels(&format!("{JOB_NAME}={name}")).limit(PODS_LIMIT);
     let pods = call(pods.list(&of_job)).await?.items;
@@ -88,5 +94,62 @@ fn refused(error: &kube::Error) -> Answer {
             Answer::unreachable(format!("the API server refuses the Job: {}", status.message))
         }
         _ => Answer::unreachable("the API server does not answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use prometheus_client::registry::Registry;
+    use serde_json::json;
+    use voxsync_checks::Standing;
+    use voxsync_promotion::CheckRun;
+    use voxsync_sandbox::{Sandbox, SandboxOptions};
+
+    use super::*;
+    use crate::{LookBell, Metrics, Options, Registries, key::CodeSyncKey};
+
+    #[tokio::test]
+    async fn where_no_job_may_be_made_nothing_is_asked() {
+        let options = Options {
+            file_root: "/".into(),
+            git_file_root: None,
+            cache_folder: "/".into(),
+            selector: None,
+            user_agent: "voxsync-test".to_owned(),
+            registries: Registries::default(),
+            authorities: None,
+            metrics: Metrics::register(&mut Registry::default()),
+            gatekeeper: voxsync_promotion::Gatekeeper::Present,
+            bell: LookBell::default(),
+            job_service_account: None,
+        };
+        let client = Sandbox::new(SandboxOptions::default()).client("puppet");
+        let tools = CheckTools::new(client, &options);
+        let check = JobCheck { image: "i".to_owned(), ..JobCheck::default() };
+        let order = Order {
+            id: 1,
+            key: CodeSyncKey { namespace: "puppet".to_owned(), name: "production".to_owned() },
+            uid: "u".to_owned(),
+            run: CheckRun {
+                stage: "canary".to_owned(),
+                check: "job".to_owned(),
+                promotion: "p".to_owned(),
+                reference: "r".to_owned(),
+                since: Timestamp::UNIX_EPOCH,
+                servers: vec![],
+            },
+            check: serde_json::from_value(json!({"name": "job", "job": check})).unwrap(),
+            pull_secret: None,
+            attempt: 1,
+            silences: 0,
+        };
+        let Reply { answer, ended } = ask(&tools, &order, &check).await;
+        assert_eq!(
+            (answer.standing, ended),
+            (Standing::Unreachable, false),
+            "it is a fault, and said as one"
+        );
+        assert!(answer.message.contains("--job-service-account"), "{}", answer.message);
     }
 }

@@ -1,7 +1,7 @@
 //! When each check is asked, and what it said last. Pure: time is passed in.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -10,12 +10,13 @@ use voxsync_checks::{Answer, Standing};
 use voxsync_crds::code_sync::{Check, CheckStanding, CodeSyncSpec};
 use voxsync_promotion::{CheckAnswer, CheckRun};
 
+use super::times;
 use crate::key::CodeSyncKey;
 
 /// How many are asked at once. One that is not answered holds its place until its timeout.
 const AT_ONCE: usize = 32;
-/// How long between two answers where nothing is said.
-const USUAL_INTERVAL: Duration = Duration::from_secs(30);
+/// And how many of one namespace: what it asks may be slow, and others are to be asked meanwhile.
+const AT_ONCE_OF_NAMESPACE: usize = 8;
 /// How soon a Job that is under way is looked at again.
 const JOB_POLL: Duration = Duration::from_secs(5);
 
@@ -25,8 +26,8 @@ pub(crate) struct Checks {
     rows: HashMap<u64, Row>,
     of: HashMap<CodeSyncKey, Vec<u64>>,
     due: BTreeSet<(Timestamp, u64)>,
-    /// Who is asked now: also what nobody wants any more.
-    at_work: HashSet<u64>,
+    /// Who is asked now, and of which namespace it is: until it ended, also what nobody wants any more.
+    at_work: HashMap<u64, String>,
     last: u64,
 }
 
@@ -39,7 +40,9 @@ struct Row {
     pull_secret: Option<String>,
     /// Which Job it is now, counted from 1.
     attempt: u32,
-    answer: Option<CheckAnswer>,
+    /// How many Jobs in a row ended without an answer.
+    silences: u32,
+    answer: Option<(Timestamp, CheckAnswer)>,
 }
 
 /// A check to be asked now.
@@ -54,6 +57,7 @@ pub(crate) struct Order {
     /// The Secret with a login for the code image.
     pub(crate) pull_secret: Option<String>,
     pub(crate) attempt: u32,
+    pub(crate) silences: u32,
 }
 
 /// What a check said.
@@ -90,7 +94,8 @@ impl Checks {
                 |place| before.swap_remove(place),
             );
             let kept = self.rows.remove(&id);
-            let (attempt, answer) = kept.map_or((1, None), |row| (row.attempt, row.answer));
+            let (attempt, silences, answer) =
+                kept.map_or((1, 0, None), |row| (row.attempt, row.silences, row.answer));
             let row = Row {
                 key: key.clone(),
                 run,
@@ -98,6 +103,7 @@ impl Checks {
                 uid: uid.to_owned(),
                 pull_secret: pull_secret.cloned(),
                 attempt,
+                silences,
                 answer,
             };
             self.rows.insert(id, row);
@@ -120,21 +126,27 @@ impl Checks {
         }
     }
 
-    /// The last answers of a CodeSync's checks.
-    pub(crate) fn answers(&self, key: &CodeSyncKey) -> Vec<CheckAnswer> {
+    /// The last answers of a CodeSync's checks, as this spec has them: what another check said says nothing of this one,
+    /// and what was good long ago may not be so any more.
+    pub(crate) fn answers(&self, key: &CodeSyncKey, spec: &CodeSyncSpec, now: Timestamp) -> Vec<CheckAnswer> {
         let ids = self.of.get(key).into_iter().flatten();
-        ids.filter_map(|id| self.rows.get(id)?.answer.clone()).collect()
+        let rows = ids.filter_map(|id| self.rows.get(id));
+        rows.filter(|row| named(spec, &row.run).is_some_and(|check| check == row.check))
+            .filter_map(|row| row.holding(now).cloned())
+            .collect()
+    }
+
+    /// Whether anybody still wants to know what is asked there.
+    pub(crate) fn is_wanted(&self, id: u64) -> bool {
+        self.rows.contains_key(&id)
     }
 
     /// The next one to be asked, if one is due and not too many are asked already.
     pub(crate) fn begin(&mut self, now: Timestamp) -> Option<Order> {
-        if self.at_work.len() >= AT_ONCE {
-            return None;
-        }
-        let (time, id) = *self.due.first().filter(|(time, _)| *time <= now)?;
+        let (time, id) = self.first_free().filter(|(time, _)| *time <= now)?;
         self.due.remove(&(time, id));
         let row = self.rows.get(&id)?;
-        self.at_work.insert(id);
+        self.at_work.insert(id, row.key.namespace.clone());
         Some(Order {
             id,
             key: row.key.clone(),
@@ -143,13 +155,26 @@ impl Checks {
             check: row.check.clone(),
             pull_secret: row.pull_secret.clone(),
             attempt: row.attempt,
+            silences: row.silences,
         })
     }
 
     /// When the next one is due that may be asked then.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        let is_full = self.at_work.len() >= AT_ONCE;
-        self.due.first().filter(|_| !is_full).map(|(time, _)| *time)
+        self.first_free().map(|(time, _)| time)
+    }
+
+    /// The first one that is due for which there is a place.
+    fn first_free(&self) -> Option<(Timestamp, u64)> {
+        if self.at_work.len() >= AT_ONCE {
+            return None;
+        }
+        let has_place = |id: &u64| {
+            let Some(row) = self.rows.get(id) else { return true };
+            let of_namespace = self.at_work.values().filter(|namespace| **namespace == row.key.namespace);
+            of_namespace.count() < AT_ONCE_OF_NAMESPACE
+        };
+        self.due.iter().find(|(_, id)| has_place(id)).copied()
     }
 
     /// Takes in an answer; gives back who has to decide because of it.
@@ -158,7 +183,7 @@ impl Checks {
         let row = self.rows.get_mut(&id)?;
         let Reply { answer, ended } = reply;
         let standing = answer.counted(row.check.unreachable.unwrap_or_default());
-        let known = row.answer.as_ref();
+        let known = row.answer.as_ref().map(|(_, known)| known);
         let failures = known.map_or(0, |known| known.failures);
         let failures = match standing {
             CheckStanding::Passed => 0,
@@ -166,22 +191,30 @@ impl Checks {
             CheckStanding::Failed => failures.saturating_add(1).min(row.check.failure_limit.unwrap_or(1)),
             CheckStanding::Unknown | CheckStanding::Unreachable => failures,
         };
-        let is_news = known.is_none_or(|known| (known.standing, known.failures) != (standing, failures));
-        row.answer = Some(CheckAnswer {
+        // One that was too old is news, too: somebody may wait for it.
+        let is_news =
+            row.holding(now).is_none_or(|known| (known.standing, known.failures) != (standing, failures));
+        let said = CheckAnswer {
             stage: row.run.stage.clone(),
             check: row.run.check.clone(),
             promotion: row.run.promotion.clone(),
             standing,
             failures,
             message: answer.message,
-        });
+        };
+        row.answer = Some((now, said));
         let is_job = row.check.job.is_some();
-        let interval = row.check.interval.as_ref().and_then(|text| text.to_duration().ok());
-        let interval = interval.unwrap_or(USUAL_INTERVAL);
-        let pause = if is_job && !ended { interval.min(JOB_POLL) } else { interval };
         if ended {
             row.attempt = row.attempt.saturating_add(1);
+            let is_silent = answer.standing == Standing::Unreachable;
+            row.silences = if is_silent { row.silences.saturating_add(1) } else { 0 };
         }
+        let pause = match (is_job, ended, row.silences) {
+            (true, false, _) => times::interval(&row.check).min(JOB_POLL),
+            // Whatever keeps a Job from its answer keeps the next one from it, too, and each is kept for a while.
+            (true, true, 1..) => times::pause_after_silence(&row.check, row.silences),
+            _ => times::interval(&row.check),
+        };
         // A Job that succeeded is not run again.
         if !(is_job && answer.standing == Standing::Passed) {
             self.due.insert((now.checked_add(pause).unwrap_or(Timestamp::MAX), id));
@@ -193,6 +226,15 @@ impl Checks {
     pub(crate) fn broke_off(&mut self, id: u64, now: Timestamp) -> Option<CodeSyncKey> {
         let answer = Answer::unreachable("the check broke off; the log of voxsync says why");
         self.end(id, Reply { answer, ended: false }, now)
+    }
+}
+
+impl Row {
+    /// What it said, where that still holds. Only what was good is forgotten with time.
+    fn holding(&self, now: Timestamp) -> Option<&CheckAnswer> {
+        let (said_at, said) = self.answer.as_ref()?;
+        let holds = said.standing != CheckStanding::Passed || times::is_fresh(&self.check, *said_at, now);
+        holds.then_some(said)
     }
 }
 

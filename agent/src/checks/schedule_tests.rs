@@ -49,8 +49,16 @@ fn asked(check: &Value) -> (Checks, u64) {
     (checks, id)
 }
 
+/// The answers to checks of this spec.
+fn answers(checks: &Checks, of: &[Value]) -> usize {
+    checks.answers(&key("a"), &spec(of), at(1)).len()
+}
+
 fn standing(checks: &Checks) -> (CheckStanding, u16) {
-    let answers = checks.answers(&key("a"));
+    let row = checks.rows.values().next().unwrap();
+    let stages = [json!({"name": "canary", "targets": [], "checks": [row.check]})];
+    let of = serde_json::from_value(json!({"source": {}, "stages": stages})).unwrap();
+    let answers = checks.answers(&key("a"), &of, at(0));
     (answers[0].standing, answers[0].failures)
 }
 
@@ -101,7 +109,7 @@ fn what_was_said_holds_for_the_same_only(#[case] change: &dyn Fn(&mut CheckRun),
     let mut next = run("web");
     change(&mut next);
     checks.want((&key("a"), "u"), &spec(&[web("web")]), vec![next.clone()], at(1));
-    assert_eq!(checks.answers(&key("a")).len(), usize::from(holds));
+    assert_eq!(answers(&checks, &[web("web")]), usize::from(holds));
     let order = checks.begin(at(10)).unwrap();
     assert_eq!((order.run, order.id == id), (next, holds));
 }
@@ -111,8 +119,13 @@ fn another_spec_is_another_check() {
     let (mut checks, id) = asked(&web("web"));
     checks.end(id, said(Answer::passed("")), at(0));
     let other = json!({"name": "web", "interval": "10s", "http": {"url": "http://other"}});
-    checks.want((&key("a"), "u"), &spec(&[other]), vec![run("web")], at(1));
-    assert_eq!(checks.answers(&key("a")), []);
+    let stricter =
+        json!({"name": "web", "interval": "10s", "failureLimit": 2, "http": {"url": "http://host"}});
+    let before = [&web("web"), &other, &stricter].map(|check| answers(&checks, std::slice::from_ref(check)));
+    assert_eq!(before, [1, 0, 0], "before the new one is wanted, too");
+    assert_eq!(answers(&checks, &[]), 0);
+    checks.want((&key("a"), "u"), &spec(std::slice::from_ref(&other)), vec![run("web")], at(1));
+    assert_eq!(answers(&checks, &[other]), 0);
     assert_eq!(checks.next_due(), Some(at(1)));
 }
 
@@ -121,7 +134,7 @@ fn an_answer_that_nobody_wants_any_more_is_dropped() {
     let (mut checks, id) = asked(&web("web"));
     checks.want((&key("a"), "u"), &spec(&[web("web")]), vec![], at(1));
     assert_eq!(checks.end(id, said(Answer::failed("")), at(2)), None);
-    assert!(checks.answers(&key("a")).is_empty() && checks.next_due().is_none());
+    assert!(!checks.is_wanted(id) && checks.rows.is_empty() && checks.next_due().is_none());
     let (mut checks, id) = asked(&web("web"));
     checks.forget(&key("a"));
     assert_eq!(checks.end(id, said(Answer::failed("")), at(2)), None);
@@ -129,10 +142,45 @@ fn an_answer_that_nobody_wants_any_more_is_dropped() {
 }
 
 #[test]
+fn what_was_good_long_ago_is_no_answer_and_to_be_good_again_is_news() {
+    let (mut checks, id) = asked(&web("web"));
+    let of = spec(&[web("web")]);
+    let count = |checks: &Checks, second| checks.answers(&key("a"), &of, at(second)).len();
+    checks.end(id, said(Answer::passed("")), at(0));
+    assert_eq!([count(&checks, 80), count(&checks, 81)], [1, 0]);
+    assert!(checks.end(id, said(Answer::passed("")), at(80)).is_none());
+    assert!(checks.end(id, said(Answer::passed("")), at(200)).is_some());
+    checks.end(id, said(Answer::unreachable("")), at(200));
+    assert_eq!(count(&checks, 9999), 1, "nothing goes on because of that");
+}
+
+#[test]
+fn a_namespace_whose_servers_are_slow_keeps_no_other_one_waiting() {
+    let mut checks = Checks::default();
+    let of = |namespace: &str, number: usize| CodeSyncKey {
+        namespace: namespace.to_owned(),
+        name: number.to_string(),
+    };
+    for number in 0..=AT_ONCE_OF_NAMESPACE {
+        checks.want((&of("slow", number), "u"), &spec(&[web("web")]), vec![run("web")], at(0));
+    }
+    checks.want((&of("other", 0), "u"), &spec(&[web("web")]), vec![run("web")], at(1));
+    let begun: Vec<Order> = std::iter::from_fn(|| checks.begin(at(1))).collect();
+    let of_slow = begun.iter().filter(|order| order.key.namespace == "slow").count();
+    assert_eq!((of_slow, begun.len()), (AT_ONCE_OF_NAMESPACE, AT_ONCE_OF_NAMESPACE + 1));
+    assert_eq!(checks.next_due(), None, "who cannot be asked yet wakes nobody");
+    let first = &begun[0];
+    checks.forget(&first.key);
+    assert!(!checks.is_wanted(first.id) && checks.begin(at(1)).is_none(), "it is still asked");
+    checks.broke_off(first.id, at(1));
+    assert_eq!(checks.begin(at(1)).unwrap().key.namespace, "slow");
+}
+
+#[test]
 fn only_so_many_are_asked_at_once() {
     let mut checks = Checks::default();
     for number in 0..AT_ONCE {
-        let key = key(&number.to_string());
+        let key = CodeSyncKey { namespace: number.to_string(), ..key("a") };
         checks.want((&key, "u"), &spec(&[web("one"), web("two")]), vec![run("one"), run("two")], at(0));
     }
     let begun: Vec<Order> = std::iter::from_fn(|| checks.begin(at(0))).collect();
@@ -154,4 +202,23 @@ fn a_job_that_succeeded_is_not_run_again() {
     assert_eq!(checks.begin(at(35)).unwrap().attempt, 2);
     checks.end(id, Reply { answer: Answer::passed(""), ended: true }, at(40));
     assert_eq!((checks.next_due(), standing(&checks)), (None, (Passed, 0)));
+}
+
+#[test]
+fn jobs_that_end_without_an_answer_are_made_less_and_less_often() {
+    let (mut checks, id) = asked(&json!({"name": "job", "job": {"image": "i"}}));
+    let mut now = 0;
+    let mut silent = |answer| {
+        checks.end(id, Reply { answer, ended: true }, at(now));
+        let due = checks.next_due().unwrap();
+        let pause = due.as_second() - now;
+        now = due.as_second();
+        let order = checks.begin(due).unwrap();
+        (pause, order.attempt, order.silences)
+    };
+    let pauses: Vec<_> = (0..8).map(|_| silent(Answer::unreachable("no node"))).collect();
+    assert_eq!(pauses[0], (60, 2, 1));
+    assert_eq!(pauses[1], (120, 3, 2));
+    assert_eq!(pauses[7], (3600, 9, 8));
+    assert_eq!(silent(Answer::failed("")), (30, 10, 0), "it was asked and answered");
 }

@@ -82,7 +82,7 @@ impl Controller {
             voucher,
             invalid,
             gatekeeper: self.tools.gatekeeper,
-            checks: memory.checks.answers(&key),
+            checks: memory.checks.answers(&key, &code_sync.spec, now),
         };
         let (observed, involved) = self.cluster.read(|snapshot| {
             observe(snapshot, &code_sync, sight, |target| memory.refusal(&key, target, now))

@@ -114,3 +114,37 @@ fn what_two_commits_named_is_kept_twice() {
         assert_eq!(commits, wanted);
     }
 }
+
+#[tokio::test]
+async fn a_check_that_nobody_wants_any_more_gives_its_place_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut controller = controller(folder.path());
+    // Whoever connects hears nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let check = json!({"name": "web", "timeout": "1m", "http": {"url": url}});
+    let spec = serde_json::from_value(json!({
+        "source": {"file": {"path": "x"}},
+        "stages": [{"name": "canary", "targets": [{"kind": "Server", "name": "canary"}], "checks": [check]}],
+    }))
+    .unwrap();
+    let run = voxsync_promotion::CheckRun {
+        stage: "canary".to_owned(),
+        check: "web".to_owned(),
+        promotion: "p".to_owned(),
+        reference: "r".to_owned(),
+        since: Timestamp::UNIX_EPOCH,
+        servers: vec![],
+    };
+    let key = CodeSyncKey { namespace: "puppet".to_owned(), name: "production".to_owned() };
+    let now = Timestamp::now();
+    controller.memory.checks.want((&key, "1"), &spec, vec![run], now);
+    controller.work(now).await;
+    assert_eq!(controller.asked.len(), 1);
+    controller.memory.checks.forget(&key);
+    controller.work(now).await;
+    let ended = controller.checks.join_next_with_id().await.unwrap();
+    assert!(ended.as_ref().is_err_and(tokio::task::JoinError::is_cancelled));
+    controller.checked(ended);
+    assert!(controller.asked.is_empty());
+}

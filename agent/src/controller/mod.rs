@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio::{
     sync::mpsc,
-    task::{Id, JoinError, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
@@ -128,7 +128,7 @@ struct Controller {
     passes: JoinSet<Ended>,
     /// Whose a task is: one that broke off cannot say it.
     places: HashMap<Id, PlaceId>,
-    asked: HashMap<Id, u64>,
+    asked: HashMap<Id, (u64, AbortHandle)>,
     keys: HashMap<Id, CodeSyncKey>,
 }
 
@@ -169,10 +169,13 @@ impl Controller {
             let task = self.looks.spawn(async move { carry_out(&tools, job).await });
             self.places.insert(task.id(), id);
         }
+        // Who is slow holds its place no longer than somebody wants to hear it.
+        let unwanted = self.asked.values().filter(|(id, _)| !self.memory.checks.is_wanted(*id));
+        unwanted.for_each(|(_, task)| task.abort());
         while let Some(order) = self.memory.checks.begin(now) {
             let (tools, id) = (self.tools.clone(), order.id);
             let task = self.checks.spawn(async move { checks::carry_out(&tools, order).await });
-            self.asked.insert(task.id(), id);
+            self.asked.insert(task.id(), (id, task));
         }
         self.tools.metrics.queued(self.memory.wakes.len() + self.passes.len());
     }
@@ -218,9 +221,11 @@ impl Controller {
                 self.memory.checks.end(id, reply, now)
             }
             Err(broken) => {
-                error!(error = %broken, "a check broke off");
-                let id = self.asked.remove(&broken.id());
-                id.and_then(|id| self.memory.checks.broke_off(id, now))
+                if !broken.is_cancelled() {
+                    error!(error = %broken, "a check broke off");
+                }
+                let asked = self.asked.remove(&broken.id());
+                asked.and_then(|(id, _)| self.memory.checks.broke_off(id, now))
             }
         };
         self.memory.wakes.wake(told);

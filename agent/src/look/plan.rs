@@ -24,7 +24,7 @@ use super::{
     place::{Access, FieldQuery, GitFollow, Place, TagQuery, Want},
     verify::VerifyQuery,
 };
-use crate::{notify, upstream::Upstream};
+use crate::{checks::check_timeouts, notify, upstream::Upstream};
 
 /// The part of a spec that says how images are got at.
 const IMAGE: &str = "spec.image";
@@ -63,6 +63,7 @@ pub(crate) fn plan(
     upstream: Option<&Upstream>,
 ) -> Result<Plan, String> {
     check_durations(spec)?;
+    check_timeouts(spec)?;
     check_windows(spec)?;
     check_form(spec)?;
     notify::check(spec)?;
@@ -283,6 +284,18 @@ mod tests {
             "source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}}},
         }),
         "windows[never].deny.cron: "
+    )]
+    #[case::slow_check(
+        json!({
+            "target": null,
+            "stages": [{"name": "canary", "targets": [{"kind": "Server", "name": "canary"}], "checks": [
+                {"name": "job", "timeout": "1h", "job": {"image": "i"}},
+                {"name": "longest", "timeout": "1m", "http": {"url": "http://host"}},
+                {"name": "slow", "timeout": "61s", "http": {"url": "http://host"}},
+            ]}],
+            "source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}}},
+        }),
+        "stages[0].checks[slow].timeout: "
     )]
     #[case::regex(
         json!({"source": {"registry": {"repository": "ghcr.io/a/b", "tag": {"semver": "*"}, "match": "("}}}),

@@ -43,7 +43,7 @@ pub(super) fn letters(
 ) -> Vec<Letter> {
     let Some((reason, occasion)) = occasion(reason) else { return Vec::new() };
     let wanted = code_sync.spec.notifications.iter().enumerate();
-    let mut wanted = wanted.filter(|(_, notification)| wants(&notification.on, occasion)).peekable();
+    let mut wanted = wanted.filter(|(_, notification)| wants(&notification.occasions, occasion)).peekable();
     if wanted.peek().is_none() {
         return Vec::new();
     }

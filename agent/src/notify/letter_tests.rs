@@ -33,7 +33,7 @@ fn told(notifications: &Value, reason: &str) -> Vec<Letter> {
 }
 
 fn to(secret: &str, on: &[&str]) -> Value {
-    json!({"type": "slack", "secretRef": {"name": secret}, "on": on})
+    json!({"type": "slack", "secretRef": {"name": secret}, "occasions": on})
 }
 
 #[rstest]
@@ -42,6 +42,9 @@ fn to(secret: &str, on: &[&str]) -> Value {
 #[case::not_named(&["Released"], "PromotionFailed", false)]
 #[case::rolled_back_is_a_failure(&["Failed"], "RolledBack", true)]
 #[case::but_not_the_other_way(&["RolledBack"], "PromotionFailed", false)]
+#[case::at_once_and_not_when_all_is_back(&["Failed"], "RollingBack", true)]
+#[case::making_way_is_no_failure(&["Failed"], "GivingBack", false)]
+#[case::nobody_lifts_it_any_more(&["Held"], "StillHeldBack", true)]
 #[case::of_nobody_s_interest(&[], "StageRolledOut", false)]
 #[case::unheard_of(&[], "Whatever", false)]
 fn who_is_told(#[case] on: &[&str], #[case] reason: &str, #[case] wanted: bool) {

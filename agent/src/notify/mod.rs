@@ -13,8 +13,11 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::Client;
-use tokio::{sync::mpsc, task::JoinSet};
-use tracing::{info, warn};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    task::JoinSet,
+};
+use tracing::{error, info, warn};
 use voxsync_crds::{CodeSync, code_sync::CodeSyncStatus};
 
 pub(crate) use letter::check;
@@ -52,9 +55,14 @@ impl Notifier {
     ) {
         for letter in letters(code_sync, status, (reason, message), now) {
             let channel = letter.notification.channel;
-            if self.inbox.try_send(letter).is_err() {
+            if let Err(left_out) = self.inbox.try_send(letter) {
                 self.metrics.notified(channel, "left_out");
-                warn!("too many notifications at once; one was left out");
+                match left_out {
+                    TrySendError::Full(_) => warn!("too many notifications at once; one was left out"),
+                    TrySendError::Closed(_) => {
+                        error!("nothing sends notifications any more; one was left out");
+                    }
+                }
             }
         }
     }
@@ -69,7 +77,7 @@ pub(crate) struct Sending(JoinSet<()>);
 impl Sending {
     pub(crate) fn start(inbox: Inbox, client: Client, tools: &Arc<Tools>, user_agent: String) -> Self {
         let mut task = JoinSet::new();
-        task.spawn(Office::new(client, Arc::clone(tools), user_agent).run(inbox.0));
+        task.spawn(watched(Office::new(client, Arc::clone(tools), user_agent).run(inbox.0)));
         Self(task)
     }
 
@@ -78,5 +86,26 @@ impl Sending {
         if tokio::time::timeout(STOP_TIMEOUT, self.0.join_next()).await.is_err() {
             info!("some notifications were not sent before the end");
         }
+    }
+}
+
+/// Runs it, and says at once if it breaks off: nobody looks at it before the process ends.
+async fn watched(office: impl Future<Output = ()> + Send + 'static) {
+    let mut task = JoinSet::new();
+    task.spawn(office);
+    while let Some(ended) = task.join_next().await {
+        if let Err(broken) = ended {
+            error!(error = %broken, "the sending of notifications broke off: none is sent before the next start");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_breaks_off_is_heard_of_and_breaks_nothing_else() {
+        watched(async { panic!("on purpose") }).await;
     }
 }

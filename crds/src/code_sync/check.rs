@@ -25,7 +25,7 @@ pub struct Check {
     /// How long between two answers (default 30s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<DurationText>,
-    /// How long an answer may take (default 10s; of a Job 10m).
+    /// How long an answer may take (default 10s, at most 1m; of a Job 10m, at most 1h).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
     /// How many failures in a row are one too many (default 1): the stage fails.
@@ -161,7 +161,8 @@ pub struct PuppetdbCheck {
     pub ca_secret_ref: Option<LocalReference>,
 }
 
-/// A Job, run once a promotion and stage; again only where it failed and may fail more than once.
+/// A Job, run once a promotion and stage; again where it failed and may fail more than once, and, with growing pauses, where
+/// it could not be run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobCheck {

@@ -21,7 +21,7 @@ pub struct Notification {
     /// Of what (default: all).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
-    pub on: Vec<NotificationOccasion>,
+    pub occasions: Vec<NotificationOccasion>,
     /// The text under the title, with `{codeSync}`, `{namespace}`, `{occasion}`, `{name}`, `{reference}`, `{from}`,
     /// `{stage}` and `{message}` in it; without it, one that says all of that. A brace of the text itself is written twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]

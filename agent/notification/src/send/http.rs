@@ -11,7 +11,7 @@ use serde_json::Value;
 use voxsync_crds::code_sync::NotificationChannel;
 use voxsync_source::http::{self, Unusable};
 
-use super::{Again, Failure, Sender};
+use super::{Again, Failure, LONGEST_WAIT, Sender};
 use crate::destination::Post;
 
 /// How long a request may take, with its answer.
@@ -78,7 +78,7 @@ async fn refusal(host: &str, channel: NotificationChannel, response: Response) -
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
         );
-    let asked = http::retry_after(response.headers());
+    let asked = http::retry_after(response.headers()).map(|asked| asked.min(LONGEST_WAIT));
     let message = format!("{host} answers {}", status.as_u16());
     match channel {
         NotificationChannel::Discord if asked.is_none() && status == StatusCode::TOO_MANY_REQUESTS => {
@@ -117,10 +117,12 @@ fn word(answer: &[u8]) -> Option<&str> {
 }
 
 /// The seconds that Discord asks for
-/// (<https://discord.com/developers/docs/topics/rate-limits>, "Exceeding A Rate Limit").
+/// (<https://discord.com/developers/docs/topics/rate-limits>, "Exceeding A Rate Limit"), bounded: what comes from outside may
+/// be more than a clock can count.
 fn retry_after(answer: &[u8]) -> Option<Duration> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
-    Duration::try_from_secs_f64(answer.get("retry_after")?.as_f64()?).ok()
+    let asked = Duration::try_from_secs_f64(answer.get("retry_after")?.as_f64()?).ok()?;
+    Some(asked.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -147,6 +149,7 @@ mod tests {
     )]
     #[case(r#"{"retry_after": -1}"#, None)]
     #[case(r#"{"retry_after": 1e300}"#, None)]
+    #[case::more_than_a_clock_counts(r#"{"retry_after": 1e19}"#, Some(3_600_000))]
     #[case("[]", None)]
     fn discord_says_how_long(#[case] answer: &str, #[case] milliseconds: Option<u64>) {
         assert_eq!(retry_after(answer.as_bytes()), milliseconds.map(Duration::from_millis));

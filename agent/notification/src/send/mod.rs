@@ -10,6 +10,9 @@ use jiff::Timestamp;
 
 use crate::{Composed, Destination};
 
+/// The longest time that a place may ask to be left alone.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
 /// Why a letter did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -39,7 +39,8 @@ fn a_stage_waits_until_a_person_approves_its_digest() {
         world.message("Approval"),
         format!(
             "stage production waits until a person approves v1.5.0 ({digits}, commit 4be01c7): `voxsync approve \
-             production -n puppet`"
+             production -n puppet --digest {}`",
+            digest("v1.5.0")
         )
     );
     assert_eq!(
@@ -185,7 +186,9 @@ fn the_command_names_the_stage_where_several_wait() {
     world.spec.stages.as_mut().unwrap()[0].approval = Some(Approval::Manual);
     world.finds("v1.5.0");
     world.settle();
-    assert!(world.message("Approval").ends_with("`voxsync approve production -n puppet --stage canary`"));
+    let command =
+        format!("`voxsync approve production -n puppet --digest {} --stage canary`", digest("v1.5.0"));
+    assert!(world.message("Approval").ends_with(&command), "{}", world.message("Approval"));
     assert_eq!(world.reasons(), ["Approval"], "what later stages wait for is no reason now");
 }
 

@@ -89,7 +89,8 @@ fn a_later_stage_says_its_window_and_approval() {
     let Some(WindowForecast::Closed(closed)) = &production.window else { panic!("{production:?}") };
     assert_eq!(closed.to_string(), "window office-hours is closed until Mon 2026-11-23 09:00 CET");
     assert_eq!(production.earliest, Some(at("2026-11-23T08:00:00Z")));
-    assert_eq!(production.approval.as_deref(), Some("`voxsync approve production -n puppet`"));
+    let command = format!("`voxsync approve production -n puppet --digest {}`", digest("v1.5.0"));
+    assert_eq!(production.approval, Some(command));
 
     world.now = at("2026-11-23T10:00:00Z");
     world.observed.approve = Some(digest("v1.5.0"));

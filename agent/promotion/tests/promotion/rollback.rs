@@ -324,7 +324,7 @@ fn a_person_does_not_wait_for_the_stage_that_rolls(#[case] pinned_before: bool) 
     world.pins("v1.4.0");
     world.settle();
     assert_eq!((world.phases(), world.tags()), (vec![StagePhase::RollingBack], vec!["v1.4.2".to_owned()]));
-    assert!(world.event("RollingBack").contains("makes way"));
+    assert!(world.event("GivingBack").contains("makes way"));
     world.server("compile").fate = Fate::Runs;
     world.server("ca").lift();
     world.settle();
