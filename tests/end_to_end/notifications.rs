@@ -64,14 +64,16 @@ async fn releases_and_failures_are_told_and_a_dead_receiver_holds_nothing_up(clu
     let failed = receiver.news(2).await;
     assert_eq!(
         (text(&failed["type"]), text(&failed["data"]["stage"])),
-        ("dev.voxsync.codesync.rolledback", "canary")
+        ("dev.voxsync.codesync.failed", "canary")
     );
     assert_says(text(&failed["data"]["message"]), &["v1.2.0-missing", "ImagePullBackOff"]);
     assert_ne!(failed["id"], released["id"]);
+    let back = receiver.news(3).await;
+    assert_eq!(text(&back["type"]), "dev.voxsync.codesync.rolledback");
 
     let said = cluster.event(PRODUCTION, "NotificationFailed").await;
     assert_says(&said, &["spec.notifications[1]", "Secret gone", "127.0.0.1 answers 404"]);
-    let counted = ["sent\"} 2", "failed\"} 1"];
+    let counted = ["sent\"} 3", "failed\"} 1"];
     let counted =
         counted.map(|end| format!("voxsync_notifications_total{{channel=\"webhook\",outcome=\"{end}"));
     wait_for("all that was sent to be counted", DEADLINE, async || {

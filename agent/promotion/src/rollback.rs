@@ -284,13 +284,7 @@ impl Visit<'_, '_> {
     pub(crate) fn gives_back_failure(&self) -> bool {
         let Position::Working(promotion) = self.position else { return false };
         promotion.trigger != Trigger::Rollback
-            && (is_automatic(self.view.spec) || (self.gates_status().is_some() && !self.all_run_it()))
-    }
-
-    /// Whether no Server is half-way: then nothing has to go back that a person did not ask for.
-    fn all_run_it(&self) -> bool {
-        let mut servers = self.targets.iter().flat_map(|target| &target.servers);
-        servers.all(|server| !server.serves_code || matches!(server.state, RolloutState::Complete(_)))
+            && (is_automatic(self.view.spec) || self.gates_status().is_some())
     }
 
     /// Whether a target is to be given back what it had, and says the candidate until then.
