@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::digest;
 
-/// How the verbs of this file end, and [`exit_statuses`] with what 1 means.
+/// How the verbs of this file end, and `exit_statuses!` with what 1 means.
 macro_rules! exit_statuses {
     ($no:literal) => {
         concat!(

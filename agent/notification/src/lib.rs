@@ -1,6 +1,6 @@
 //! Telling people and programs of what happens: what is said on each channel, and how it gets there.
 //!
-//! Composing is pure: [`occasion`] says which news is for whom, [`compose`] makes of a [`News`] what one channel takes.
+//! Composing is pure: [`occasion()`] says which news is for whom, [`compose`] makes of a [`News`] what one channel takes.
 //! [`Queue`] is pure, too: what is sent next, what is tried again and what is given up, with the time passed in.
 //! [`Sender`] is the thin shell: one letter to one [`Destination`], bounded in size and time.
 //!

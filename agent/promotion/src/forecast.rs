@@ -1,6 +1,6 @@
 //! What would happen now, and why: for people who want to see it before it does. Nothing here is decided.
 //!
-//! It asks the same [`step`](crate::step) as the agent, again and again while the world stands still, and then says of the
+//! It asks the same [`step`] as the agent, again and again while the world stands still, and then says of the
 //! stages that are not done what would be written, who would roll, and what each waits for.
 
 use std::{collections::BTreeMap, num::NonZeroU32};

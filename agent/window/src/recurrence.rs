@@ -79,7 +79,7 @@ impl Recurrence {
         Ok(recurrence)
     }
 
-    /// The first of its times after a moment; none where it does not come within [ten years](REACH_DAYS).
+    /// The first of its times after a moment; none where it does not come within ten years.
     pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
         // What a change of the clock moves may get into the next day, and there meets only its like.
         let first = self.date_of(time).yesterday().ok()?;
