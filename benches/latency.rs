@@ -10,8 +10,6 @@
     reason = "a program for the terminal; what it cannot measure ends it"
 )]
 
-mod load;
-
 use std::{fmt::Debug, time::Duration};
 
 use futures::StreamExt as _;
@@ -25,12 +23,13 @@ use kube::{
         watcher::{self, watcher},
     },
 };
-use load::{Server, Table, Voxsync, World, run, tag};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 use voxsync_crds::{CodeSync, Config};
+use voxsync_load::{Server, Table, Voxsync, World, run, tag};
 
+const VOXSYNC: &str = env!("CARGO_BIN_EXE_voxsync");
 const ROUNDS: usize = 200;
 const DEADLINE: Duration = Duration::from_mins(1);
 const WORLD: World =
@@ -49,8 +48,8 @@ struct Round {
 }
 
 async fn measure() {
-    let server = Server::start(&WORLD);
-    let voxsync = Voxsync::start(&server.kubeconfig());
+    let server = Server::start(WORLD);
+    let voxsync = Voxsync::start(VOXSYNC, &server.kubeconfig(), &[]);
     let client = server.client().await;
     let configs = follow::<Config>(&client, |config| {
         let code = config.spec.code.as_ref()?;
@@ -69,8 +68,7 @@ async fn measure() {
     let mut rounds = Vec::new();
     for number in 0..ROUNDS {
         let tag_number = WORLD.tags + number;
-        let push = http.put(format!("http://{}/push/code-00000", server.registry)).send().await;
-        push.expect("a pushed tag").error_for_status().expect("a pushed tag");
+        server.push(0).await;
         let api = Api::<CodeSync>::namespaced(client.clone(), &WORLD.namespace(0));
         let asked = json!({"metadata": {"annotations": {"voxsync.dev/requestedAt": number.to_string()}}});
         let began = Instant::now();

@@ -11,8 +11,6 @@
     reason = "a program for the terminal; what it cannot measure ends it"
 )]
 
-mod load;
-
 use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -20,12 +18,13 @@ use kube::{
     Api, Client,
     api::{ListParams, PostParams},
 };
-use load::{Server, Table, Voxsync, World, run, tag};
 use serde_json::json;
 use tokio::time::Instant;
 use voxsync_crds::CodeSync;
 use voxsync_fixtures::{Access, CodeImage, Fault, Registry, SeenRequest, Transport};
+use voxsync_load::{Server, Table, Voxsync, World, run, tag};
 
+const VOXSYNC: &str = env!("CARGO_BIN_EXE_voxsync");
 const TAGS: usize = 500;
 const TEMPLATE: &str = "template";
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -50,13 +49,13 @@ async fn measure(repositories: usize) {
     let others: Vec<String> = (1..TAGS).map(tag).collect();
     registry.retag_many(TEMPLATE, &tag(0), &others).await;
     registry.alias(TEMPLATE, (0..repositories).map(name));
-    let server = Server::start(&EMPTY);
+    let server = Server::start(EMPTY);
     let client = server.client().await;
     create(&client, &registry, repositories).await;
     registry.forget_requests();
 
     let mut table = Table::default();
-    let voxsync = Voxsync::start(&server.kubeconfig());
+    let voxsync = Voxsync::start(VOXSYNC, &server.kubeconfig(), &[]);
     let began = Instant::now();
     all_have(&client, &tag(TAGS - 1), repositories).await;
     table.row("first start: all were looked at after", seconds(began.elapsed()));
@@ -64,7 +63,7 @@ async fn measure(repositories: usize) {
     drop(voxsync);
 
     registry.forget_requests();
-    let voxsync = Voxsync::start(&server.kubeconfig());
+    let voxsync = Voxsync::start(VOXSYNC, &server.kubeconfig(), &[]);
     let began = Instant::now();
     all_asked(&registry, repositories).await;
     table.row("restart: all were looked at after", seconds(began.elapsed()));

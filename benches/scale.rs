@@ -10,15 +10,14 @@
     reason = "a program for the terminal; what it cannot measure ends it"
 )]
 
-mod load;
-
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use kube::{Api, api::ListParams};
-use load::{Server, Table, Voxsync, World, run, tag};
 use voxsync_crds::CodeSync;
+use voxsync_load::{Server, Table, Voxsync, World, run, tag};
 
+const VOXSYNC: &str = env!("CARGO_BIN_EXE_voxsync");
 const INTERVAL: Duration = Duration::from_mins(5);
 /// After a start the first looks are spread over a minute.
 const SPREAD: Duration = Duration::from_secs(65);
@@ -53,13 +52,13 @@ fn main() {
 }
 
 async fn measure(world: World, window: Duration) {
-    let server = Server::start(&world);
+    let server = Server::start(world);
     let mut table = Table::default();
     {
-        let voxsync = Voxsync::start_with(&server.kubeconfig(), &ONE_OWN_REGISTRY);
+        let voxsync = Voxsync::start(VOXSYNC, &server.kubeconfig(), &ONE_OWN_REGISTRY);
         start(&voxsync, &mut table, "first start", Box::pin(all_deployed(&server, world))).await;
     }
-    let voxsync = Voxsync::start_with(&server.kubeconfig(), &ONE_OWN_REGISTRY);
+    let voxsync = Voxsync::start(VOXSYNC, &server.kubeconfig(), &ONE_OWN_REGISTRY);
     start(&voxsync, &mut table, "restart", Box::pin(async {})).await;
     tokio::time::sleep(SPREAD.saturating_sub(voxsync.started.elapsed())).await;
     let before = voxsync.cpu_seconds();

@@ -9,21 +9,20 @@
     reason = "a program for the terminal; what it cannot measure ends it"
 )]
 
-mod load;
-
 use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, api::PostParams};
-use load::{Server, Table, Voxsync, World, run, tag};
 use reqwest::RequestBuilder;
 use ring::hmac::{HMAC_SHA256, Key, sign};
 use serde_json::json;
 use tokio::time::Instant;
 use voxsync_crds::CodeSync;
 use voxsync_fixtures::{Access, CodeImage, Registry, Transport, free_port};
+use voxsync_load::{Server, Table, Voxsync, World, run, tag};
 
+const VOXSYNC: &str = env!("CARGO_BIN_EXE_voxsync");
 /// CodeSyncs, each with a repository of its own: one webhook each.
 const CODE_SYNCS: usize = 200;
 const TAGS: usize = 500;
@@ -49,10 +48,10 @@ async fn measure() {
     registry.push(TEMPLATE, &tag(0), &CodeImage::with_site("code")).await;
     registry.retag_many(TEMPLATE, &tag(0), &(1..TAGS).map(tag).collect::<Vec<_>>()).await;
     registry.alias(TEMPLATE, (0..CODE_SYNCS).map(name));
-    let server = Server::start(&EMPTY);
+    let server = Server::start(EMPTY);
     create(&server.client().await, &registry).await;
     let hooks = format!("127.0.0.1:{}", free_port());
-    let voxsync = Voxsync::start_with(&server.kubeconfig(), &["--hooks-address", &hooks]);
+    let voxsync = Voxsync::start(VOXSYNC, &server.kubeconfig(), &["--hooks-address", &hooks]);
     let all = async || (0..CODE_SYNCS).all(|number| looks(&registry, number).len() == 1).then_some(());
     until("all were looked at", all).await;
     voxsync.idle().await;

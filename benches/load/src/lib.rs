@@ -1,16 +1,30 @@
 //! What the benches share: a world in another process (a Kubernetes API and a registry), and `voxsync run` in a third,
 //! with what it costs.
-#![allow(dead_code, reason = "each bench uses a part of it")]
+//!
+//! For benches only: what cannot be measured ends the program.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "for programs for the terminal; what they cannot measure ends them"
+)]
 
+mod ledger;
+mod objects;
 mod process;
 mod registry;
 mod rolled;
 mod server;
+mod staged;
 mod table;
 mod world;
 
+pub use ledger::{BENCH, Writes, Written};
 pub use process::Voxsync;
-pub use server::Server;
+pub use server::{Plan, Server};
+pub use staged::{Order, Staged, Targets};
 pub use table::Table;
 pub use world::World;
 

@@ -31,15 +31,10 @@ pub struct Voxsync {
 }
 
 impl Voxsync {
-    /// Starts it, and waits until it says where it answers.
-    pub fn start(kubeconfig: &Path) -> Self {
-        Self::start_with(kubeconfig, &[])
-    }
-
-    /// The same, with more options.
-    pub fn start_with(kubeconfig: &Path, options: &[&str]) -> Self {
+    /// Starts a program that is voxsync, with more options than it needs, and waits until it says where it answers.
+    pub fn start(program: &str, kubeconfig: &Path, options: &[&str]) -> Self {
         let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_voxsync"))
+        let mut child = Command::new(program)
             .args([
                 "run",
                 "--all-namespaces",

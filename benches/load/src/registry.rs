@@ -6,12 +6,12 @@ use std::{
     fmt::Write as _,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use axum::{
-    Router,
+    Json, Router,
     extract::State,
     http::{HeaderMap, HeaderName, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
@@ -19,8 +19,10 @@ use axum::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::tag;
+use crate::{ledger::Ledger, tag};
 
+/// Whether what runs is well.
+pub(crate) const WELL: &str = "/well";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIGURATION: &str =
     r#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
@@ -32,15 +34,17 @@ struct Registry {
     /// What was pushed since, by repository.
     pushed: Arc<Mutex<HashMap<String, usize>>>,
     requests: Arc<AtomicUsize>,
+    is_ill: Arc<AtomicBool>,
+    ledger: Ledger,
 }
 
 /// The repository of a CodeSync.
-pub fn repository(number: usize) -> String {
+pub(crate) fn repository(number: usize) -> String {
     format!("code-{number:05}")
 }
 
 /// Digest and manifest of an image.
-pub fn image(repository: &str, tag: &str) -> (String, String) {
+pub(crate) fn image(repository: &str, tag: &str) -> (String, String) {
     let descriptor = json!({
         "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(CONFIGURATION), "size": CONFIGURATION.len(),
     });
@@ -52,9 +56,11 @@ pub fn image(repository: &str, tag: &str) -> (String, String) {
     (digest(&manifest), manifest)
 }
 
-/// The registry. `PUT /push/<repository>` adds its next tag, `GET /requests` says how many others there were.
-pub fn router(tags: usize) -> Router {
-    let registry = Registry { tags, pushed: Arc::default(), requests: Arc::default() };
+/// The registry. `PUT /push/<repository>` adds its next tag, `GET /requests` says how many others there were. Beside it,
+/// `GET /well` answers 200, and 500 since `PUT /ill`; and `GET /writes` takes out what was written to the Kubernetes API.
+pub(crate) fn router(tags: usize, ledger: Ledger) -> Router {
+    let (pushed, requests, is_ill) = Default::default();
+    let registry = Registry { tags, pushed, requests, is_ill, ledger };
     Router::new().fallback(answer).with_state(registry)
 }
 
@@ -62,6 +68,18 @@ async fn answer(State(registry): State<Registry>, uri: Uri) -> Response {
     let path = uri.path();
     if path == "/requests" {
         return registry.requests.load(Ordering::Relaxed).to_string().into_response();
+    }
+    match path {
+        "/writes" => return Json(registry.ledger.take()).into_response(),
+        WELL if registry.is_ill.load(Ordering::Relaxed) => {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        WELL => return StatusCode::OK.into_response(),
+        "/ill" => {
+            registry.is_ill.store(true, Ordering::Relaxed);
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        _ => {}
     }
     if let Some(repository) = path.strip_prefix("/push/") {
         let mut pushed = registry.pushed.lock().expect("the pushed tags");
