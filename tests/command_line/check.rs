@@ -3,9 +3,11 @@
 use std::process::Output;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use voxsync_fixtures::{
     Access, CertificateAuthority, CodeImage, CosignKey, GitRepository, GitServer, Registry, Transport,
 };
+use voxsync_sandbox::{Sandbox, SandboxOptions};
 
 use super::{text, voxsync};
 
@@ -198,6 +200,7 @@ fn targets_that_a_code_sync_would_not_get_are_crossed() {
         of("selects", "puppet", late.clone()),
         of("selects", "other", late),
         of("astray", "other", production),
+        of("across", "other", json!({"kind": "Config", "name": "production", "namespace": "puppet"})),
         config,
     ];
     let said = text(&check(&list(&objects), &[]).stdout);
@@ -216,10 +219,17 @@ fn targets_that_a_code_sync_would_not_get_are_crossed() {
             "puppet/selects",
             "✘ target     stage default: its selectors match no Config and no Server: label one, or correct the selector",
         ),
-        ("other/selects", "– target     what stage default selects is not among the files: not checked"),
+        (
+            "other/selects",
+            "– target     what stage default selects is not among the files: not checked (--cluster asks the cluster)",
+        ),
         (
             "other/astray",
-            "✘ target     Config/production: it is among the files in namespace puppet only; a CodeSync writes to its own namespace, other: correct one of the two (-n says where objects without a namespace are)",
+            "✘ target     Config/production: it is among the files in namespace puppet only, and the target is in other: correct one of the two, or name its namespace in the target (-n says where objects without a namespace are)",
+        ),
+        (
+            "other/across",
+            "✘ target     Config/puppet/production: Config puppet/production does not let in CodeSyncs of namespace other, or does not exist: who may change it lets them in with `kubectl annotate config production -n puppet voxsync.dev/accepts-from=other`",
         ),
     ] {
         assert_eq!(target(name), wanted);
@@ -279,4 +289,87 @@ async fn registries_and_git_servers_may_have_authorities_of_a_file() {
         let advice = format!("{unknown} `{part}.certSecretRef` names, or the ConfigMap that `{part}.");
         assert!(said.contains(&advice), "{arguments:?}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_of_stages_are_asked_once() {
+    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+    registry.push("code", "v1.0.0", &CodeImage::with_site("v1")).await;
+    let repository =
+        json!({"repository": format!("{}/code", registry.host()), "tag": {"semver": "*"}, "insecure": true});
+    let asks = |name: &str, url: &str| json!({"name": name, "http": {"url": url}});
+    let checked = |checks: Value| {
+        let target = json!({"kind": "Config", "name": "production"});
+        let stages = json!([{"name": "all", "targets": [target], "checks": checks}]);
+        let mut code_sync = code_sync(&json!({"registry": repository}), &json!({"stages": stages}));
+        code_sync["spec"].as_object_mut().unwrap().remove("target");
+        let output = check(&list(&[code_sync]), &[]);
+        (text(&output.stdout), output.status.code())
+    };
+    let job = json!({"image": "r.io/compiler:1"});
+    let answers = format!("http://{}/v2/", registry.host());
+    let (said, code) = checked(json!([
+        asks("answers", &answers), asks("silent", "http://127.0.0.1:1/"), {"name": "compiles", "job": job},
+    ]));
+    for row in [
+        "✔ check      answers of stage all: ",
+        "– check      silent of stage all: cannot be asked from here: ",
+        "– check      compiles of stage all: a Job, which its stage runs: not tried here",
+    ] {
+        assert!(said.contains(row), "{row}: {said}");
+    }
+    assert_eq!(code, Some(0), "what cannot be asked from here is no failure: {said}");
+    let (said, code) = checked(json!([asks("fails", &format!("{answers}nothing/here"))]));
+    assert!(said.contains("✘ check      fails of stage all: "), "{said}");
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_cluster_what_is_not_among_the_files_is_looked_for_there() {
+    let registry = Registry::start(Access::Anonymous, Transport::Plain);
+    let digest = registry.push("code", "v1.0.0", &CodeImage::with_site("v1")).await;
+    let repository =
+        json!({"repository": format!("{}/code", registry.host()), "tag": {"semver": "*"}, "insecure": true});
+    let edited = code_sync(&json!({"registry": repository}), &json!({"write": {"imagePullSecret": "pull"}}));
+
+    let sandbox = Sandbox::new(SandboxOptions::default());
+    sandbox.install_manifests(include_str!("../../src/demo/openvox-crds.yaml")).unwrap();
+    for (_, definition) in voxsync_crds::yaml::definitions() {
+        sandbox.install_manifests(&voxsync_crds::yaml::to_yaml(&definition).unwrap()).unwrap();
+    }
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "puppet"}});
+    sandbox.install(namespace).unwrap();
+    let place = json!({"name": "production", "namespace": "puppet"});
+    let config = json!({"apiVersion": "openvox.voxpupuli.org/v1alpha1", "kind": "Config", "metadata": place,
+        "spec": {"code": {"image": "r.io/code:v0.9.0"}}});
+    sandbox.install(config).unwrap();
+    let logins = json!({".dockerconfigjson": r#"{"auths": {}}"#});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull", "namespace": "puppet"},
+        "type": "kubernetes.io/dockerconfigjson", "stringData": logins});
+    sandbox.install(secret).unwrap();
+    let mut live = edited.clone();
+    live["metadata"]["uid"] = json!("u-1");
+    live["status"] = json!({"quarantine": [
+        {"digest": digest, "name": "v1.0.0", "reason": "canary: ImagePullBackOff", "since": "2026-03-01T10:00:00Z"},
+    ]});
+    sandbox.restore(live).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, sandbox.kubeconfig(listener.local_addr().unwrap(), "puppet")).unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(sandbox.serve(listener, stop.clone()));
+
+    let output = check(&list(&[edited]), &["--cluster", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let said = text(&output.stdout);
+    for row in [
+        "✔ secret     write.imagePullSecret is pull",
+        "✔ target     Config/production has v0.9.0",
+        "✘ image      Quarantined: v1.0.0 is in quarantine since 2026-03-01T10:00:00Z: canary: ImagePullBackOff. It is not taken before \
+         `voxsync release-quarantine production sha256:",
+    ] {
+        assert!(said.contains(row), "{row}: {said}{}", text(&output.stderr));
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    stop.cancel();
 }

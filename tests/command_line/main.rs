@@ -8,6 +8,7 @@
 
 mod check;
 mod proxy;
+mod simulate;
 mod tags;
 
 use std::{
@@ -115,6 +116,7 @@ fn wrong_words_get_a_way_out() {
 fn a_person_plays_on_after_the_demo() {
     let demo = Demo::start();
     let tag = demo.deployed();
+    demo.did_what_a_simulation_tells(&tag);
 
     let status = demo.run(&["status", "production"]);
     assert_eq!(
@@ -294,8 +296,12 @@ impl Demo {
         self.run_in("puppet", arguments)
     }
 
+    fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
     fn run_in(&self, namespace: &str, arguments: &[&str]) -> Output {
-        let kubeconfig = self.folder.path().join("kubeconfig");
+        let kubeconfig = self.kubeconfig();
         let kubeconfig = kubeconfig.to_str().unwrap();
         voxsync(&[&["--kubeconfig", kubeconfig, "--namespace", namespace], arguments].concat())
     }

@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::harness::{
-    Case, Cluster, Needs, Recorder, cases,
+    Case, Cluster, Halves, Needs, Recorder, Voxsync, cases,
     estate::{Estate, PRODUCTION, stages},
     shipped::kustomize,
-    status::{assert_says, reference_in, text},
+    status::{assert_says, phase, reference_in, text, waits_for},
 };
 
 pub(crate) const CASES: &[Case] = cases![
     a_canary_whose_check_fails_goes_back_and_production_is_untouched,
+    a_newer_candidate_does_not_start_while_a_rollback_runs,
     a_job_decides_about_a_canary => Needs::OBJECT.on_control_plane_only(),
     the_rights_for_jobs_come_with_their_component => Needs::OBJECT.and_kubectl(),
 ];
@@ -101,12 +102,51 @@ async fn a_canary_whose_check_fails_goes_back_and_production_is_untouched(cluste
     cluster.deployed(PRODUCTION, "v1.3.0").await;
 }
 
-/// The objects of the component, for a namespace.
+/// The rollback does not end, since nobody brings the code into the pod template.
+async fn a_newer_candidate_does_not_start_while_a_rollback_runs(cluster: &Cluster) {
+    let mut estate = Estate::start(cluster).await;
+    let (url, server) = server().await;
+    let check = json!({"name": "answers", "interval": "1s", "timeout": "1s", "http": {"url": url}});
+    let mut spec = checked(&estate, "1h", &check);
+    spec["stages"] = json!([spec["stages"][0]]);
+    cluster.create_code_sync(PRODUCTION, spec).await;
+    cluster.deployed(PRODUCTION, "v1.0.0").await;
+    let first = cluster.code_of("Server", "canary").await;
+    let bad = estate.push_and_look(cluster, "v1.1.0").await;
+    let soaks = |status: &Value| phase(status, "canary") == "Soaking";
+    cluster.status_when(PRODUCTION, "the canary soaks", soaks).await;
+    cluster.rolled("canary", &[&bad]).await;
+
+    estate.kill();
+    let agent_only = Halves { reconciler: None, ..Halves::default() };
+    estate.voxsync = Some(Voxsync::start_with(cluster, agent_only));
+    server.store(500, Ordering::Relaxed);
+    let goes_back = |status: &Value| phase(status, "canary") == "RollingBack";
+    cluster.status_when(PRODUCTION, "the canary is given back", goes_back).await;
+    let wanted = estate.push_and_look(cluster, "v1.2.0").await;
+    let knows = |status: &Value| status["candidate"]["name"] == "v1.2.0" && goes_back(status);
+    let status = cluster.status_when(PRODUCTION, "v1.2.0 is known, and waits", knows).await;
+    assert_eq!(status["promotion"]["candidate"]["name"], "v1.1.0", "{status}");
+    assert_says(waits_for(&status, "Newer"), &["v1.2.0 starts as soon as v1.1.0 is given back"]);
+    assert_eq!(cluster.code_of("Server", "canary").await, first);
+
+    server.store(200, Ordering::Relaxed);
+    estate.kill();
+    estate.start_again(cluster);
+    cluster.template_becomes("canary", &wanted).await;
+    let release = cluster.release(text(&status["promotion"]["id"])).await;
+    assert_eq!(release["spec"]["outcome"], "RolledBack", "{release}");
+}
+
+/// The objects of the component that are in a namespace: the policy is there for all tests.
 fn rights_for_jobs(namespace: &str) -> Vec<Value> {
     let objects = kustomize(&format!(
         "namespace: {namespace}\nresources: [DEPLOY/namespace]\ncomponents: [DEPLOY/jobs]\n"
     ));
-    let is_its = |object: &Value| object["metadata"]["name"] == "voxsync-jobs";
+    let is_its = |object: &Value| {
+        ["ServiceAccount", "Role", "RoleBinding"].contains(&text(&object["kind"]))
+            && ["voxsync-jobs", "voxsync-checks"].contains(&text(&object["metadata"]["name"]))
+    };
     objects.into_iter().filter(is_its).collect()
 }
 
@@ -156,6 +196,8 @@ async fn its_pod_may_run_where_pod_security_is_strict(cluster: &Cluster, templat
     let strict = cluster.another("strict").await;
     let label = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     strict.patch("Namespace", strict.namespace(), label).await;
+    let account = &template["spec"]["serviceAccountName"];
+    strict.create(json!({"kind": "ServiceAccount", "metadata": {"name": account}})).await;
     let pod = json!({"kind": "Pod", "metadata": {"name": "check"}, "spec": template["spec"]});
     strict.create(pod).await;
     strict.end().await;
@@ -172,8 +214,15 @@ async fn the_rights_for_jobs_come_with_their_component(_cluster: &Cluster) {
     let find = |objects: &[Value], kind: &str| -> Value {
         objects.iter().find(|object| object["kind"] == kind).expect(kind).clone()
     };
-    let deployment = find(&with("DEPLOY/jobs"), "Deployment");
+    let component = with("DEPLOY/jobs");
+    let deployment = find(&component, "Deployment");
     let account = json!({"name": "VOXSYNC_JOB_SERVICE_ACCOUNT", "value": "voxsync-checks"});
+    // The right never comes without what holds it back, for the account that is given.
+    let binding = find(&component, "ValidatingAdmissionPolicyBinding");
+    assert_eq!(binding["spec"], json!({"policyName": "voxsync-jobs", "validationActions": ["Deny"]}));
+    let held = find(&component, "ValidatingAdmissionPolicy");
+    assert_eq!(held["metadata"]["name"], "voxsync-jobs");
+    assert_eq!(held["spec"]["variables"][0], json!({"name": "account", "expression": "'voxsync-checks'"}));
     let variables =
         deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("env").clone();
     assert!(variables.contains(&account), "{variables:?}");

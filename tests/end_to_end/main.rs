@@ -10,6 +10,7 @@
     reason = "this binary is a test; clippy only knows functions marked #[test]"
 )]
 
+mod across_namespaces;
 mod argocd;
 mod audit;
 mod bad_input;
@@ -21,6 +22,8 @@ mod conditions;
 mod crash;
 mod credentials;
 mod decisions;
+mod decisions_shown;
+mod each_write;
 mod failover;
 mod foundations;
 mod gates;
@@ -51,6 +54,7 @@ mod reconciler_template;
 mod registries;
 mod repetition;
 mod rights;
+mod screens;
 mod sources;
 mod telemetry;
 mod verbs;
@@ -61,55 +65,61 @@ mod webhooks;
 
 use std::process::ExitCode;
 
+/// The files with their tests. The longest first: all others fit beside them.
+const FILES: &[(&str, &[harness::Case])] = &[
+    ("each_write", each_write::CASES),
+    ("crash", crash::CASES),
+    ("quiet", quiet::CASES),
+    ("foundations", foundations::CASES),
+    ("chain", chain::CASES),
+    ("across_namespaces", across_namespaces::CASES),
+    ("promotion", promotion::CASES),
+    ("decisions", decisions::CASES),
+    ("checks", checks::CASES),
+    ("holds", holds::CASES),
+    ("conditions", conditions::CASES),
+    ("sources", sources::CASES),
+    ("registries", registries::CASES),
+    ("images", images::CASES),
+    ("minimum_age", minimum_age::CASES),
+    ("git", git::CASES),
+    ("git_image", git_image::CASES),
+    ("credentials", credentials::CASES),
+    ("outages", outages::CASES),
+    ("bad_input", bad_input::CASES),
+    ("objects", objects::CASES),
+    ("process", process::CASES),
+    ("telemetry", telemetry::CASES),
+    ("notifications", notifications::CASES),
+    ("wait", wait::CASES),
+    ("webhooks", webhooks::CASES),
+    ("verbs", verbs::CASES),
+    ("verify", verify::CASES),
+    ("verify_evasion", verify_evasion::CASES),
+    ("check", check::CASES),
+    ("repetition", repetition::CASES),
+    ("leadership", leadership::CASES),
+    ("failover", failover::CASES),
+    ("audit", audit::CASES),
+    ("manifests", manifests::CASES),
+    ("rights", rights::CASES),
+    ("screens", screens::CASES),
+    ("plan", plan::CASES),
+    ("policies", policies::CASES),
+    ("people", people::CASES),
+    ("argocd", argocd::CASES),
+    ("beside", beside::CASES),
+    ("gates", gates::CASES),
+    ("gates_ending", gates_ending::CASES),
+    ("gates_orphaned", gates_orphaned::CASES),
+    ("reconciler", reconciler::CASES),
+    ("reconciler_template", reconciler_template::CASES),
+    ("reconciler_obstacles", reconciler_obstacles::CASES),
+    ("reconciler_modes", reconciler_modes::CASES),
+    ("reconciler_stages", reconciler_stages::CASES),
+];
+
 fn main() -> ExitCode {
-    harness::run(&[
-        // The longest first: all others fit beside them.
-        ("crash", crash::CASES),
-        ("quiet", quiet::CASES),
-        ("foundations", foundations::CASES),
-        ("chain", chain::CASES),
-        ("promotion", promotion::CASES),
-        ("decisions", decisions::CASES),
-        ("checks", checks::CASES),
-        ("holds", holds::CASES),
-        ("conditions", conditions::CASES),
-        ("sources", sources::CASES),
-        ("registries", registries::CASES),
-        ("images", images::CASES),
-        ("minimum_age", minimum_age::CASES),
-        ("git", git::CASES),
-        ("git_image", git_image::CASES),
-        ("credentials", credentials::CASES),
-        ("outages", outages::CASES),
-        ("bad_input", bad_input::CASES),
-        ("objects", objects::CASES),
-        ("process", process::CASES),
-        ("telemetry", telemetry::CASES),
-        ("notifications", notifications::CASES),
-        ("wait", wait::CASES),
-        ("webhooks", webhooks::CASES),
-        ("verbs", verbs::CASES),
-        ("verify", verify::CASES),
-        ("verify_evasion", verify_evasion::CASES),
-        ("check", check::CASES),
-        ("repetition", repetition::CASES),
-        ("leadership", leadership::CASES),
-        ("failover", failover::CASES),
-        ("audit", audit::CASES),
-        ("manifests", manifests::CASES),
-        ("rights", rights::CASES),
-        ("plan", plan::CASES),
-        ("policies", policies::CASES),
-        ("people", people::CASES),
-        ("argocd", argocd::CASES),
-        ("beside", beside::CASES),
-        ("gates", gates::CASES),
-        ("gates_ending", gates_ending::CASES),
-        ("gates_orphaned", gates_orphaned::CASES),
-        ("reconciler", reconciler::CASES),
-        ("reconciler_template", reconciler_template::CASES),
-        ("reconciler_obstacles", reconciler_obstacles::CASES),
-        ("reconciler_modes", reconciler_modes::CASES),
-        ("reconciler_stages", reconciler_stages::CASES),
-    ])
+    decisions_shown::check(FILES);
+    harness::run(FILES)
 }

@@ -10,7 +10,7 @@ use voxsync_reconciler::Mode;
 use crate::{
     harness::{
         Case, Cluster, Needs, NewServer, Operator, Process, Release, Voxsync, cases,
-        shipped::{VARIANTS, render},
+        shipped::{VARIANTS, kustomize, render},
         status::{DEADLINE, assert_says, text},
         wait_for,
     },
@@ -129,7 +129,10 @@ async fn each_variant_can_be_applied_and_its_pods_run(cluster: &Cluster) {
 
 /// A rule that names a field which a kind does not have would be void.
 async fn policies_are_understood_by_the_api_server(cluster: &Cluster) {
-    for object in render("policies").iter().filter(|object| object["kind"] == "ValidatingAdmissionPolicy") {
+    let with_jobs =
+        kustomize("namespace: puppet\nresources: [DEPLOY/namespace]\ncomponents: [DEPLOY/jobs]\n");
+    let objects = [render("policies"), with_jobs].concat();
+    for object in objects.iter().filter(|object| object["kind"] == "ValidatingAdmissionPolicy") {
         let name = text(&object["metadata"]["name"]);
         let checked = wait_for(&format!("the types in {name} are checked"), DEADLINE, async || {
             let found = cluster.get("ValidatingAdmissionPolicy", name).await;
@@ -150,6 +153,16 @@ async fn variants_grant_the_same_in_one_namespace_and_in_all(_cluster: &Cluster)
     };
     for name in ["voxsync", "voxsync-deployments", "voxsync-secrets"] {
         assert_eq!(rules("namespace", "Role", name), rules("cluster", "ClusterRole", name), "{name}");
+    }
+    // Stages in other namespaces take an option, and no right.
+    let (plain, with) = (render("cluster"), "components: [DEPLOY/cross-namespace]");
+    let across = kustomize(&format!("namespace: voxsync\nresources: [DEPLOY/cluster]\n{with}\n"));
+    let changed: Vec<&Value> = across.iter().filter(|object| !plain.contains(object)).collect();
+    assert_eq!((changed.len(), across.len()), (1, plain.len()), "{changed:?}");
+    let environment = changed[0]["spec"]["template"]["spec"]["containers"][0]["env"].as_array();
+    for name in ["VOXSYNC_ALLOW_CROSS_NAMESPACE", "VOXSYNC_ALL_NAMESPACES"] {
+        let is_set = |one: &Value| one["name"] == name && one["value"] == "true";
+        assert!(environment.is_some_and(|all| all.iter().any(is_set)), "{environment:?}");
     }
 }
 

@@ -1,11 +1,17 @@
 //! The admission policies for voxsync's account: what each refuses, and what it lets through. The account has every right
 //! here, so that it is the policy that refuses; the rest of the suite shows that voxsync gets its work done under them.
 
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
+use voxsync_checks::job::{Order, job};
+use voxsync_crds::code_sync::JobCheck;
+use voxsync_promotion::CheckRun;
 
 use crate::harness::{
     Case, Cluster, Needs, NewServer, cases,
@@ -21,6 +27,7 @@ pub(crate) const CASES: &[Case] = cases![
     code_stays_where_a_person_has_it => Needs::BOTH_SHAPES.on_control_plane_only(),
     a_pause_of_voxsync_has_its_gate => Needs::OBJECT.on_control_plane_only(),
     of_a_codesync_voxsync_changes_only_status_and_its_finalizer => Needs::OBJECT.on_control_plane_only(),
+    voxsync_makes_no_jobs_but_those_of_checks => Needs::OBJECT.on_control_plane_only(),
 ];
 
 const FIRST: &str = "registry.example/code:v1";
@@ -172,6 +179,72 @@ async fn of_a_codesync_voxsync_changes_only_status_and_its_finalizer(cluster: &C
     code_syncs.patch_status("kept", &dry_run(), &status).await.expect("the status is voxsync's");
     neither_created_nor_deleted(&code_syncs, "kept", never).await;
     cluster.patch("CodeSync", "kept", json!({"metadata": {"finalizers": null}})).await;
+}
+
+async fn voxsync_makes_no_jobs_but_those_of_checks(cluster: &Cluster) {
+    let account = all_powerful(cluster).await;
+    let owner = cluster.get("CodeSync", "probe").await["metadata"]["uid"].clone();
+    let made = job_of_a_check(cluster.namespace(), text(&owner));
+    let (ours, others) = (cluster.api_of(account, "Job"), cluster.api("Job"));
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    for row in rows("jobs") {
+        let what = text(&row["what"]);
+        let change = row["change"].to_string().replace("CONTAINER", "/spec/template/spec/containers/0");
+        let change: json_patch::Patch =
+            serde_json::from_str(&change.replace("POD", "/spec/template/spec")).expect("a JSON patch");
+        let mut changed = made.clone();
+        json_patch::patch(&mut changed, &change).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let changed: DynamicObject = serde_json::from_value(changed).expect("a Job");
+        let result = ours.create(&dry, &changed).await;
+        match row["refused"].as_str() {
+            Some(message) => assert_refused(what, result, message),
+            None => drop(result.unwrap_or_else(|error| panic!("{what}: {error}"))),
+        }
+        others.create(&dry, &changed).await.unwrap_or_else(|error| panic!("{what}, by another: {error}"));
+    }
+
+    let never = "makes Jobs, and never changes or deletes one";
+    cluster.create(made.clone()).await;
+    let name = text(&made["metadata"]["name"]);
+    assert_refused("change", patch(&ours, name, &json!({"spec": {"suspend": true}})).await, never);
+    let status = Patch::Merge(json!({"status": {"active": 1}}));
+    assert_refused("status", ours.patch_status(name, &dry_run(), &status).await, never);
+    assert_refused("delete", ours.delete(name, &DeleteParams::default().dry_run()).await, never);
+}
+
+/// The Job of a check that uses all that there is, with the longest time that a check may have.
+fn job_of_a_check(namespace: &str, owner: &str) -> Value {
+    let order = Order {
+        run: &CheckRun {
+            stage: "canary".to_owned(),
+            check: "catalogs".to_owned(),
+            promotion: "production-1".to_owned(),
+            reference: SECOND.to_owned(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            servers: vec![],
+        },
+        check: &JobCheck {
+            image: "registry.example/checker:1".to_owned(),
+            command: vec!["/check".to_owned()],
+            environment: [("NODES".to_owned(), "7".to_owned())].into(),
+            code_path: Some("/code".to_owned()),
+        },
+        timeout: Duration::from_hours(1),
+        owner: &OwnerReference {
+            api_version: "voxsync.dev/v1alpha1".to_owned(),
+            kind: "CodeSync".to_owned(),
+            name: "probe".to_owned(),
+            uid: owner.to_owned(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        },
+        namespace,
+        service_account: "voxsync-checks",
+        pull_secret: Some("pull"),
+        attempt: 1,
+        silences: 0,
+    };
+    serde_json::to_value(job(&order)).expect("JSON")
 }
 
 /// voxsync's own account, with every right in the test's namespace, once the policies hold it.

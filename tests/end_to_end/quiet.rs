@@ -1,7 +1,7 @@
 //! At rest voxsync writes nothing, and asks each registry no more than it was told to.
 //!
-//! `VOXSYNC_QUIET_LOOKS=12 RUST_LOG=end_to_end=info cargo test --test end_to_end quiet` watches for two minutes instead
-//! of half a one, and says the figures.
+//! `VOXSYNC_QUIET_LOOKS=12 RUST_LOG=end_to_end=info cargo test --test end_to_end quiet` watches for a minute instead
+//! of a quarter, and says the figures.
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
@@ -25,9 +25,9 @@ const CODE_SYNCS: usize = 100;
 const SERVERS: usize = 250;
 /// Those that have a pod: the simulated nodes do not take hundreds.
 const SERVERS_WITH_POD: usize = 20;
-const INTERVAL: &str = "10s";
+const INTERVAL: &str = "5s";
 /// The shortest time between two looks: the interval, less half of its tenth that is left to chance.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(9_500);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(4_750);
 /// How many looks at each repository are watched, if nothing is said.
 const LOOKS: usize = 3;
 /// How many things are set up at once.

@@ -9,7 +9,7 @@ use crate::{
     harness::{
         Case, Cluster, Needs, cases,
         estate::{Estate, PRODUCTION, stages},
-        status::{DEADLINE, assert_says, text, waits_for},
+        status::{DEADLINE, assert_says, phase, text, waits_for},
         wait_for,
     },
     people::{become_person, only},
@@ -18,6 +18,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = cases![
     a_release_names_who_approved_it => Needs::OBJECT.on_control_plane_only(),
     a_person_approves_goes_back_and_on_again,
+    a_freeze_holds_back_stages_but_no_rollback_and_no_emergency,
 ];
 
 /// So long after the policy was installed a name is believed.
@@ -104,6 +105,38 @@ async fn a_person_approves_goes_back_and_on_again(cluster: &Cluster) {
     cluster.deployed(PRODUCTION, "v1.2.0").await;
     let release = last_release(cluster).await;
     assert_eq!((&release["emergency"], &release["approvals"]), (&json!(true), &Value::Null), "{release}");
+}
+
+async fn a_freeze_holds_back_stages_but_no_rollback_and_no_emergency(cluster: &Cluster) {
+    let estate = Estate::staged(cluster, "1h").await;
+    estate.push_and_look(cluster, "v1.1.0").await;
+    let soaks = |status: &Value| phase(status, "canary") == "Soaking";
+    cluster.status_when(PRODUCTION, "the canary soaks", soaks).await;
+    let freeze = json!({"from": "2020-01-01T00:00:00Z", "to": "2220-01-01T00:00:00Z"});
+    let frozen = json!({"windows": [{"name": "freeze", "deny": freeze}], "stages": stages("0s")});
+    cluster.change_code_sync(PRODUCTION, frozen).await;
+    let waits = |status: &Value| !waits_for(status, "Window").is_empty();
+    let status = cluster.status_when(PRODUCTION, "it waits for the freeze to end", waits).await;
+    assert_says(waits_for(&status, "Window"), &["production", "freeze"]);
+    let first = estate.tagged("v1.0.0");
+    assert_eq!(cluster.code_of("Config", PRODUCTION).await, first);
+
+    // What has begun goes back all the same.
+    let back = voxsync(cluster, None, &["rollback", PRODUCTION, "--reason", "broken hiera"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    cluster.template_becomes("canary", &first).await;
+    cluster.deployed(PRODUCTION, "v1.0.0").await;
+    voxsync(cluster, None, &["resume", PRODUCTION]);
+    let wanted = estate.push_and_look(cluster, "v1.2.0").await;
+    let status = cluster.status_when(PRODUCTION, "v1.2.0 waits for the freeze to end", waits).await;
+    assert_eq!(status["candidate"]["name"], "v1.2.0", "{status}");
+    assert_eq!(cluster.template_of("canary").await, [first.as_str()]);
+    let emergency = ["promote", PRODUCTION, "v1.2.0", "--now", "--reason", "outage"];
+    assert_eq!(voxsync(cluster, None, &emergency).code, 0);
+    cluster.deployed(PRODUCTION, "v1.2.0").await;
+    assert_eq!(cluster.template_of("compile").await, [wanted]);
+    let release = last_release(cluster).await;
+    assert_eq!(release["emergency"], true, "{release}");
 }
 
 /// The canary by itself, the Config once somebody approved.

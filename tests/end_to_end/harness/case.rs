@@ -42,6 +42,7 @@ pub(crate) struct Needs {
     alone: bool,
     kubectl: bool,
     sandbox: bool,
+    control_plane: bool,
 }
 
 impl Needs {
@@ -53,6 +54,7 @@ impl Needs {
         alone: false,
         kubectl: false,
         sandbox: true,
+        control_plane: true,
     };
     /// `spec.code` is a list.
     pub(crate) const LIST: Self = Self { shapes: &[Shape::List], ..Self::OBJECT };
@@ -68,6 +70,11 @@ impl Needs {
     /// It runs `kubectl`, which comes with the control plane.
     pub(crate) const fn and_kubectl(self) -> Self {
         Self { kubectl: true, ..self }
+    }
+
+    /// It is about what people are shown, which is the same on both.
+    pub(crate) const fn in_sandbox_only(self) -> Self {
+        Self { control_plane: false, ..self }
     }
 
     /// It is about something that the sandbox says it does not have.
@@ -107,7 +114,11 @@ pub(crate) fn run(files: &[(&'static str, &'static [Case])]) -> ExitCode {
     for place in [Place::ControlPlane, Place::Sandbox] {
         for (file, case) in files.iter().flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)))
         {
-            if place == Place::Sandbox && !case.needs.sandbox {
+            let is_there = match place {
+                Place::Sandbox => case.needs.sandbox,
+                Place::ControlPlane => case.needs.control_plane,
+            };
+            if !is_there {
                 continue;
             }
             for shape in case.needs.shapes {

@@ -246,10 +246,16 @@ impl Cluster {
         state
     }
 
-    /// Lets go of the namespace; the API server deletes what is in it.
+    /// Lets go of the namespace. The control plane ends with the test process: what stays until then is in nobody's way,
+    /// but for pods, of which a node takes so many, and for everything where one looks at all namespaces.
     pub(crate) async fn end(&self) {
-        // The control plane ends with the test process: what stays until then is in nobody's way.
-        let _ = self.api("Namespace").delete(&self.namespace, &DeleteParams::background()).await;
+        if self.setup.exclusive {
+            let _ = self.api("Namespace").delete(&self.namespace, &DeleteParams::background()).await;
+        } else {
+            // To delete the namespace would be a hundred requests, and the deletions of all tests a good part of the work.
+            let all = ListParams::default();
+            let _ = self.api("Deployment").delete_collection(&DeleteParams::background(), &all).await;
+        }
     }
 }
 

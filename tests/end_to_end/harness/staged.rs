@@ -1,6 +1,11 @@
 //! An estate whose every step counts: a canary, then workers and a certificate authority, and all that was ever said.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use voxsync_fixtures::{CodeImage, Registry};
@@ -12,7 +17,7 @@ use super::{
     recorder::{Recorder, version_number},
     rollouts::code_images,
     servers::NewServer,
-    status::{follow_tags, holds, text},
+    status::{applied_in, follow_tags, holds, reference_in, text},
     wait::wait_for,
 };
 
@@ -27,6 +32,15 @@ const DEADLINE: Duration = Duration::from_mins(6);
 /// The tags that each Server's Deployment was let run, in their order.
 pub(crate) type Codes = BTreeMap<String, Vec<String>>;
 
+/// Where a promotion has led, once nothing is left to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End<'tag> {
+    /// All stages run this tag.
+    Deployed(&'tag str),
+    /// This tag has failed, and all have again what they had.
+    RolledBack(&'tag str),
+}
+
 /// Servers without an operator, in a namespace that is also the name of their repository.
 pub(crate) struct Staged<'cluster> {
     pub(crate) cluster: &'cluster Cluster,
@@ -37,8 +51,17 @@ pub(crate) struct Staged<'cluster> {
 impl<'cluster> Staged<'cluster> {
     /// All Servers on v1.0.0, and the CodeSync `production`: first the canary, then the Config.
     pub(crate) async fn create(cluster: &'cluster Cluster, registry: Arc<Registry>) -> Self {
+        Self::create_with(cluster, registry, 1).await
+    }
+
+    /// The same with so many pods of the canary; without any, its stage proves nothing and is passed all the same.
+    pub(crate) async fn create_with(
+        cluster: &'cluster Cluster,
+        registry: Arc<Registry>,
+        canaries: u32,
+    ) -> Self {
         let recorder =
-            Recorder::start(cluster, &["CodeSync", "CodeRelease", "Deployment", "ReplicaSet"]).await;
+            Recorder::start(cluster, &["CodeSync", "CodeRelease", "Deployment", "ReplicaSet", "Pod"]).await;
         let staged = Self { cluster, registry, recorder };
         staged.push("v1.0.0").await;
         let code = cluster.code(&staged.registry.reference(cluster.namespace(), "v1.0.0"));
@@ -48,9 +71,12 @@ impl<'cluster> Staged<'cluster> {
             cluster.create_server(&NewServer { name, ..worker.clone() }).await;
         }
         cluster.create_server(&NewServer { name: AUTHORITY, ca: true, ..worker.clone() }).await;
-        cluster.create_server(&NewServer { name: CANARY, code: Some(code), ..worker }).await;
-        let source = follow_tags(&staged.registry, cluster.namespace(), &json!({"semver": "1.x"}));
-        let spec = json!({"source": source, "stages": stages("1s")});
+        let canary = NewServer { name: CANARY, code: Some(code), replicas: canaries, ..worker };
+        cluster.create_server(&canary).await;
+        let source = follow_tags(&staged.registry, cluster.namespace(), &json!({"semver": ">=1.0.0-0"}));
+        let mut ladder = stages("1s");
+        ladder[0]["allowEmpty"] = json!(canaries == 0);
+        let spec = json!({"source": source, "stages": ladder});
         cluster.create_code_sync(PRODUCTION, spec).await;
         staged
     }
@@ -67,18 +93,58 @@ impl<'cluster> Staged<'cluster> {
         self.registry.push(self.cluster.namespace(), tag, &CodeImage::with_site(tag)).await;
     }
 
-    /// Waits until nothing is left to do for a tag.
+    /// Waits until all stages run a tag, and nothing is left to do.
     pub(crate) async fn rests_on(&self, tag: &str) {
-        wait_for(&format!("all is done for {tag}"), DEADLINE, || self.is_at_rest(tag)).await;
+        self.rests(End::Deployed(tag)).await;
     }
 
-    /// Whether all Servers run a tag, its promotion is recorded, and nothing is held back; or why not.
-    pub(crate) async fn is_at_rest(&self, tag: &str) -> Result<(), String> {
-        // Asked twenty times a second, by many: the API server only where it may well be so.
-        is_done(&self.recorder.last("CodeSync", PRODUCTION).ok_or("no CodeSync")?, tag)?;
-        is_done(&self.cluster.get("CodeSync", PRODUCTION).await, tag)?;
+    /// Waits until a promotion has led there, and nothing is left to do.
+    pub(crate) async fn rests(&self, end: End<'_>) {
+        wait_for(&format!("all is done: {end:?}"), DEADLINE, || self.is_at_rest(end)).await;
+    }
+
+    /// Whether a promotion has led there, is recorded, and nothing is held back; or why not.
+    pub(crate) async fn is_at_rest(&self, end: End<'_>) -> Result<(), String> {
+        // Asked ten times a second, by many: the API server only where it may well be so.
+        is_done(&self.recorder.last("CodeSync", PRODUCTION).ok_or("no CodeSync")?, end)?;
+        is_done(&self.cluster.get("CodeSync", PRODUCTION).await, end)?;
         let gates: Vec<String> = self.cluster.list("Deployment").await.iter().filter_map(gate).collect();
         if gates.is_empty() { Ok(()) } else { Err(gates.join("; ")) }
+    }
+
+    /// What the objects say at the end, without what differs from one namespace to the next.
+    pub(crate) async fn state(&self) -> Value {
+        let status = self.cluster.get("CodeSync", PRODUCTION).await["status"].take();
+        let part = |list: &Value, fields: &[&str]| -> Value {
+            let all = list.as_array().into_iter().flatten();
+            all.map(|one| fields.iter().map(|field| one[*field].clone()).collect::<Value>()).collect()
+        };
+        let mut targets = Vec::new();
+        for (kind, name) in [("Config", PRODUCTION), ("Server", CANARY)] {
+            let target = self.cluster.get(kind, name).await;
+            let record = applied_in(&target);
+            targets.push(json!([reference_in(&target), record["reference"], record["previous"]]));
+        }
+        let state = json!({
+            "targets": targets,
+            "deployed": status["deployed"]["name"],
+            "ended": part(&status["history"], &["name", "outcome"]),
+            "quarantine": part(&status["quarantine"], &["name"]),
+            "stages": part(&status["stages"], &["name", "phase"]),
+            "conditions": part(&status["conditions"], &["type", "status", "reason"]),
+        });
+        let repository = self.registry.reference(self.cluster.namespace(), "");
+        serde_json::from_str(&state.to_string().replace(&repository, "")).expect("JSON")
+    }
+
+    /// How many pods each Server has had so far.
+    pub(crate) fn pods(&self) -> BTreeMap<String, usize> {
+        let mut pods = BTreeMap::<String, BTreeSet<String>>::new();
+        for pod in self.recorder.versions_where(|object| object["kind"] == "Pod") {
+            let server = text(&pod["metadata"]["labels"]["openvox.voxpupuli.org/server"]).to_owned();
+            pods.entry(server).or_default().insert(text(&pod["metadata"]["name"]).to_owned());
+        }
+        pods.into_iter().map(|(server, names)| (server, names.len())).collect()
     }
 
     /// The tags that each Server was let run so far.
@@ -158,13 +224,18 @@ pub(crate) fn are_within(some: &[String], all: &[impl AsRef<str>]) -> bool {
         && some.iter().all(|one| rest.any(|other| other == one))
 }
 
-/// Whether a CodeSync has nothing left to do for a tag.
-fn is_done(code_sync: &Value, tag: &str) -> Result<(), String> {
+/// Whether a CodeSync has come to that end.
+fn is_done(code_sync: &Value, end: End<'_>) -> Result<(), String> {
     let (status, finalizers) = (&code_sync["status"], &code_sync["metadata"]["finalizers"]);
-    let is_deployed =
-        status["deployed"]["name"] == tag && holds(status, "Deployed") && holds(status, "Ready");
-    let is_recorded = status["promotion"].is_null() || status["promotion"]["recorded"] == true;
-    if is_deployed && is_recorded && finalizers.is_null() {
+    let promotion = &status["promotion"];
+    let is_there = match end {
+        End::Deployed(tag) => {
+            status["deployed"]["name"] == tag && holds(status, "Deployed") && holds(status, "Ready")
+        }
+        End::RolledBack(tag) => promotion["candidate"]["name"] == tag && promotion["outcome"] == "RolledBack",
+    };
+    let is_recorded = promotion.is_null() || promotion["recorded"] == true;
+    if is_there && is_recorded && finalizers.is_null() {
         return Ok(());
     }
     Err(format!("finalizers {finalizers}, status {status}"))

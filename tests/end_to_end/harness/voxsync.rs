@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use voxsync_cluster::Scope;
+use voxsync_cluster::{CrossNamespace, Scope};
 use voxsync_reconciler::Mode;
 
 use super::cluster::Cluster;
@@ -20,11 +20,19 @@ pub(crate) struct Halves {
     pub(crate) files: Option<PathBuf>,
     /// All namespaces instead of the test's own; for tests that have the cluster for themselves.
     pub(crate) all_namespaces: bool,
+    /// What may be done there for CodeSyncs of other namespaces.
+    pub(crate) cross_namespace: CrossNamespace,
 }
 
 impl Default for Halves {
     fn default() -> Self {
-        Self { agent: true, reconciler: Some(Mode::Full), files: None, all_namespaces: false }
+        Self {
+            agent: true,
+            reconciler: Some(Mode::Full),
+            files: None,
+            all_namespaces: false,
+            cross_namespace: CrossNamespace::Refused,
+        }
     }
 }
 
@@ -59,6 +67,9 @@ impl Voxsync {
         let scope =
             if halves.all_namespaces { Scope::All } else { Scope::Namespace(cluster.namespace().to_owned()) };
         let watched = voxsync_cluster::Cluster::watch(client.clone(), scope, cancel.clone());
+        if halves.cross_namespace == CrossNamespace::Allowed {
+            watched.allow_cross_namespace();
+        }
         let mut running = Vec::new();
         if halves.agent {
             let files = halves.files.unwrap_or(files);
@@ -76,7 +87,7 @@ impl Voxsync {
                     Some(Mode::Cooperative | Mode::Observe) => voxsync_agent::Gatekeeper::Absent,
                 },
                 bell: voxsync_agent::LookBell::default(),
-                job_service_account: Some("default".to_owned()),
+                job_service_account: Some("voxsync-checks".to_owned()),
             };
             let agent = voxsync_agent::run(client.clone(), watched.clone(), options, cancel.clone());
             running.push(tokio::spawn(async move { agent.await.expect("the agent") }));

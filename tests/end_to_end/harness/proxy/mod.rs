@@ -24,11 +24,15 @@ use kube::{
     config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex as Turns, Notify},
+    task::JoinHandle,
+};
 
 use super::wait::wait_for;
 pub(crate) use traffic::{Catch, Fate, Write, WriteName};
-use traffic::{Passage, Traffic, as_write};
+use traffic::{Course, Passage, Traffic, as_write};
 
 const BODY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// How long the API server may take for what was let through.
@@ -46,6 +50,8 @@ struct Shared {
     upstream: Client,
     traffic: Mutex<Traffic>,
     released: Notify,
+    /// Held by the write whose turn it is.
+    turns: Turns<()>,
 }
 
 impl Proxy {
@@ -58,7 +64,12 @@ impl Proxy {
                 .expect("a kubeconfig");
         configuration.auth_info = AuthInfo::default();
         let upstream = Client::try_from(configuration).expect("a client without credentials");
-        let shared = Arc::new(Shared { upstream, traffic: Mutex::default(), released: Notify::new() });
+        let shared = Arc::new(Shared {
+            upstream,
+            traffic: Mutex::default(),
+            released: Notify::new(),
+            turns: Turns::default(),
+        });
 
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port on 127.0.0.1");
         let address = listener.local_addr().expect("the address of a listener");
@@ -162,26 +173,46 @@ impl Shared {
 
     /// Carries out what was let through.
     async fn carry_out(&self, head: Parts, body: Bytes, passage: Passage) -> Response<Body> {
-        if let Passage::Write { place, is_held: true, .. } = passage {
+        let Passage::Write { place, course } = passage else { return self.ask(head, body).await.0 };
+        let turn = if course == Course::InTurn { Some(self.turns.lock().await) } else { None };
+        if turn.is_some() && self.traffic().is_closed {
+            self.set(place, Fate::Blocked);
+            drop(turn);
+            return pending().await;
+        }
+        if course == Course::Held {
             self.released.notified().await;
             self.set(place, Fate::UnderWay);
         }
+        let (answer, fate) = self.ask(head, body).await;
+        self.set(place, fate);
+        let is_answered = {
+            let mut traffic = self.traffic();
+            let is_taken = matches!(fate, Fate::Answered(200..=299));
+            let is_caught = match course {
+                Course::Unanswered => true,
+                Course::InTurn => is_taken && traffic.is_last(),
+                Course::Free | Course::Held => false,
+            };
+            if is_caught {
+                (traffic.caught, traffic.is_closed) = (Some(place), true);
+            }
+            !is_caught
+        };
+        drop(turn);
+        if is_answered { answer } else { pending().await }
+    }
+
+    /// Passes a request on, and says what became of it.
+    async fn ask(&self, head: Parts, body: Bytes) -> (Response<Body>, Fate) {
         let request = Request::from_parts(head, kube::client::Body::from(body));
-        let (answer, fate) = match self.upstream.send(request).await {
+        match self.upstream.send(request).await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 (answer.map(Body::new), Fate::Answered(status))
             }
             Err(error) => (bad_gateway(&error.to_string()), Fate::Lost),
-        };
-        if let Passage::Write { place, is_answered, .. } = passage {
-            self.set(place, fate);
-            if !is_answered {
-                self.traffic().caught = Some(place);
-                return pending().await;
-            }
         }
-        answer
     }
 
     fn set(&self, place: usize, fate: Fate) {

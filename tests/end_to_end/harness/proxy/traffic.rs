@@ -54,6 +54,9 @@ pub(crate) enum Catch {
     Before(WriteName),
     /// This write is carried out, but neither its answer nor anything after it gets through.
     After(WriteName),
+    /// So many writes that the API server takes are carried out, one at a time; but neither the answer to the last of them
+    /// nor anything after it gets through.
+    AfterTaken(usize),
     /// The first write that is like this is held until it is released; others pass.
     Hold(fn(&Write) -> bool),
 }
@@ -76,13 +79,32 @@ pub(super) enum Passage {
     /// It is a write, at this place.
     Write {
         place: usize,
-        is_held: bool,
-        is_answered: bool,
+        course: Course,
     },
     Blocked,
 }
 
+/// What becomes of a write that is not blocked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// It is carried out and answered.
+    Free,
+    /// It is kept until it is released.
+    Held,
+    /// It is carried out, and nobody hears of it.
+    Unanswered,
+    /// It waits for its turn; nobody hears of the last that is still to be taken.
+    InTurn,
+}
+
 impl Traffic {
+    /// Counts a write that was taken in its turn, and says whether it was the last.
+    pub(super) fn is_last(&mut self) -> bool {
+        let Some(Catch::AfterTaken(rest)) = &mut self.catch else { return false };
+        *rest = rest.saturating_sub(1);
+        *rest == 0
+    }
+
     /// How a request goes on.
     pub(super) fn admit(&mut self, write: Option<Write>) -> Passage {
         if self.is_closed {
@@ -100,13 +122,14 @@ impl Traffic {
             }
             Some(Catch::After(name)) if *name == write.name => {
                 self.is_closed = true;
-                Passage::Write { place, is_held: false, is_answered: false }
+                Passage::Write { place, course: Course::Unanswered }
             }
             Some(Catch::Hold(is_wanted)) if is_wanted(&write) => {
                 (self.caught, self.catch, write.fate) = (Some(place), None, Fate::Held);
-                Passage::Write { place, is_held: true, is_answered: true }
+                Passage::Write { place, course: Course::Held }
             }
-            _ => Passage::Write { place, is_held: false, is_answered: true },
+            Some(Catch::AfterTaken(_)) => Passage::Write { place, course: Course::InTurn },
+            _ => Passage::Write { place, course: Course::Free },
         };
         self.writes.push(write);
         passage
