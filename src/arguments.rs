@@ -10,6 +10,7 @@ mod people;
 mod plan;
 mod registries;
 mod run;
+mod simulate;
 mod tags;
 
 pub use check::CheckOptions;
@@ -20,6 +21,7 @@ pub use people::{
 pub use plan::PlanOptions;
 pub use registries::RegistryArguments;
 pub use run::{LogFormat, ReconcilerMode, RunOptions, Switch};
+pub use simulate::SimulateOptions;
 pub use tags::{PolicyArguments, SelectArgument, TagsOptions};
 
 /// Gets Puppet code onto OpenVox servers in Kubernetes, safely and by itself.
@@ -32,6 +34,8 @@ pub use tags::{PolicyArguments, SelectArgument, TagsOptions};
   voxsync audit -A                             which code does every server run?
   voxsync status production -n puppet          what is deployed, what is next, why not yet
   voxsync plan production                      what would happen now, and when
+  voxsync simulate -f codesync.yaml --timeline timeline.yaml
+                                               what it would do over days, before it is live
   voxsync approve production                   let the stage start that waits for it
   voxsync rollback production --reason 'broken hiera'
   voxsync run --namespace puppet               the agent and the reconciler"
@@ -72,6 +76,8 @@ pub enum Verb {
     Status(StatusOptions),
     /// What would happen now, and why: what is written, who rolls in which order, what is waited for. Writes nothing
     Plan(PlanOptions),
+    /// What a CodeSync would do over days: run it through a timeline of tags, approvals and failures. Needs no cluster
+    Simulate(SimulateOptions),
     /// Can a CodeSync reach and read its sources, and what would it choose? Writes nothing
     Check(CheckOptions),
     /// Which tag would a policy take, and why not the others? For trying it before it is used

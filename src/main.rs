@@ -16,9 +16,11 @@ mod man;
 mod one_look;
 mod output;
 mod paced;
+mod places;
 mod plan;
 mod run;
 mod selector;
+mod simulate;
 mod status;
 mod stop;
 mod tags;
@@ -86,14 +88,15 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Verb::Demo(options) => demo::run(options).await,
             Verb::Audit(options) => audit::run(&connection, options).await,
             Verb::Status(options) => status::run(&connection, options).await,
-            Verb::Plan(options) => plan::run(&connection, options).await,
+            Verb::Plan(options) => Box::pin(plan::run(&connection, options)).await,
+            Verb::Simulate(options) => simulate::run(&connection, &options).await,
             Verb::Check(options) => check::run(&connection, options).await,
             Verb::Tags(options) => tags::run(&connection, options).await,
             Verb::Wait(options) => wait::run(&connection, options).await,
             Verb::Reconcile(options) => verbs::reconcile(&connection, options).await,
-            Verb::Approve(options) => verbs::approve(&connection, options).await,
+            Verb::Approve(options) => Box::pin(verbs::approve(&connection, options)).await,
             Verb::Promote(options) => verbs::promote(&connection, options).await,
-            Verb::Rollback(options) => verbs::rollback(&connection, options).await,
+            Verb::Rollback(options) => Box::pin(verbs::rollback(&connection, options)).await,
             Verb::ReleaseQuarantine(options) => verbs::release_quarantine(&connection, options).await,
             Verb::Resume(options) => verbs::resume(&connection, options).await,
             Verb::Suspend(options) => verbs::suspend(&connection, options).await,

@@ -71,8 +71,11 @@ pub fn shorten(text: &str, characters: usize) -> String {
     head.chain(['…']).chain(tail).collect()
 }
 
-/// The longest sentence from a pod or a source, in characters; all of it is in the objects and in `-o json`.
-const SENTENCE_CHARACTERS: usize = 240;
+/// The longest message on a screen, in characters; all of it is in the objects and in `-o json`. What pods say is
+/// shortened by the agent already, where it says something of its own behind.
+const SENTENCE_CHARACTERS: usize = 600;
+/// What is left of the words before the advice at least.
+const LEAST_CHARACTERS: usize = 200;
 /// The longest last sentences that are kept whole: they say what to do, with a digest where one is to be copied.
 const ADVICE_CHARACTERS: usize = 400;
 /// What a digest begins with, and how many digits follow.
@@ -89,19 +92,33 @@ pub fn message(text: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// A message of a pod or a source as it fits a screen: the middle is left out of what is still long.
+/// A message as it fits a screen: where it is long, the middle is left out of what stands before the advice and its
+/// commands.
 pub fn sentence(text: &str) -> String {
     let text = message(text);
-    let parts =
-        text.match_indices(". ").filter_map(|(at, end)| text.get(..at).zip(text.get(at + end.len()..)));
-    let mut advised = parts.filter(|(_, advice)| advice.chars().count() <= ADVICE_CHARACTERS);
-    match advised.next() {
-        Some((why, advice)) => format!("{}. {advice}", shorten(why, SENTENCE_CHARACTERS)),
-        None => shorten(&text, SENTENCE_CHARACTERS),
+    if text.chars().count() <= SENTENCE_CHARACTERS {
+        return text;
     }
+    let (why, advice) = advised(&text);
+    let room = SENTENCE_CHARACTERS.saturating_sub(advice.chars().count()).max(LEAST_CHARACTERS);
+    format!("{}{advice}", shorten(why, room))
 }
 
-fn with_short_digests(text: &str) -> String {
+/// A message before its last sentences, and these; or from the clause with its first command on.
+fn advised(text: &str) -> (&str, &str) {
+    let split = |at: usize| text.get(..at).zip(text.get(at..)).unwrap_or((text, ""));
+    let mut sentences = text.match_indices(". ").map(|(at, _)| split(at));
+    let last = sentences.find(|(_, advice)| advice.chars().count() <= ADVICE_CHARACTERS);
+    let of_command = || {
+        let (before, _) = split(text.find('`')?);
+        let clause = [". ", "; ", ": ", ", "].into_iter().filter_map(|end| before.rfind(end)).max()?;
+        Some(split(clause))
+    };
+    last.or_else(of_command).unwrap_or((text, ""))
+}
+
+/// A text with the first digits of each digest.
+pub fn with_short_digests(text: &str) -> String {
     let mut pieces = text.split(DIGEST_START);
     let mut short = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -206,14 +223,18 @@ mod tests {
         let digest = format!("sha256:{}", "a".repeat(64));
         let long = format!(
             "Server canary cannot run it: ImagePullBackOff: pod canary-1: the code image: Back-off pulling image \"127.0.0.1:5000/code:v1@{digest}\": \
-             ErrImagePull: failed to pull and unpack image: manifest for puppet-code:{digest} has a layer that is not there: {digest}"
+             ErrImagePull: failed to pull and unpack image: {} manifest for puppet-code:{digest} has a layer that is not there: {digest}",
+            "and again, ".repeat(60)
         );
         let advised = format!("{long}. Go on with `voxsync resume production`");
         for text in [&long, &advised] {
             let short = sentence(text);
             assert!(short.starts_with("Server canary cannot run it: ImagePullBackOff"), "{short}");
             assert!(short.contains("a layer that is not there: sha256:aaaaaaaaaa…"), "{short}");
-            assert!(short.chars().count() < 300 && !short.contains(&digest), "{short}");
+            assert!(
+                short.chars().count() <= 601 && short.contains('…') && !short.contains(&digest),
+                "{short}"
+            );
         }
         assert!(sentence(&advised).ends_with(". Go on with `voxsync resume production`"));
         let further =
@@ -224,6 +245,11 @@ mod tests {
                 && short.ends_with(&format!("{digest}`")),
             "{short}"
         );
+        // A command without a sentence of its own.
+        let needed = format!("{}: `voxsync approve production --digest {digest}`", "waits and ".repeat(80));
+        assert!(sentence(&needed).ends_with(&format!(": `voxsync approve production --digest {digest}`")));
+        let own = format!("suspended; would write {}", "Config/one (v1 → v2), ".repeat(20));
+        assert_eq!(sentence(&own), own, "what is ours is not cut");
         let copied = format!("it was {digest}; go on with `voxsync promote production {digest}`");
         assert_eq!(message(&copied).matches(&digest).count(), 1, "{}", message(&copied));
         assert_eq!(sentence("sha256:é and sha256:abc"), "sha256:é and sha256:abc");

@@ -47,7 +47,8 @@ async fn serve(connection: &Connection, options: RunOptions, log: LogFilter) -> 
     let election = options.election.election(&namespace);
     let scope = if options.all_namespaces { Scope::All } else { Scope::Namespace(namespace) };
     info!(
-        version = env!("CARGO_PKG_VERSION"), ?scope, agent = ?options.agent, reconciler = ?options.reconciler, "starting"
+        version = env!("CARGO_PKG_VERSION"), ?scope, cross_namespace = options.allow_cross_namespace, agent = ?options.agent,
+        reconciler = ?options.reconciler, "starting"
     );
     let cancel = CancellationToken::new();
     let mut signals = Signals::catch()?;
@@ -58,6 +59,9 @@ async fn serve(connection: &Connection, options: RunOptions, log: LogFilter) -> 
     });
 
     let cluster = Cluster::watch(client.clone(), scope, cancel.clone());
+    if options.allow_cross_namespace {
+        cluster.allow_cross_namespace();
+    }
     let (cache, _temporary) = cache_folder(&options)?;
     let bell = LookBell::default();
     let halves = Halves {

@@ -7,6 +7,11 @@ mod left;
 mod readiness;
 mod releases;
 #[cfg(test)]
+mod releases_tests;
+mod stage;
+#[cfg(test)]
+mod stage_tests;
+#[cfg(test)]
 mod tests;
 mod view;
 

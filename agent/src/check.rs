@@ -1,6 +1,7 @@
 //! One look for one CodeSync, for people who try it: nothing is written, whoever asks.
 
 mod targets;
+mod tries;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,13 +10,15 @@ use kube::{Client, ResourceExt as _};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeSync,
-    code_sync::{CandidateStatus, Notification, PromotionFailure},
+    code_sync::{CandidateStatus, Notification, PromotionFailure, known_as},
     reference::short_digest,
 };
 use voxsync_promotion::{ImageProblem, SourceProblem, is_same, taken_first};
 
 pub use targets::CheckedTarget;
 use targets::targets;
+use tries::tries;
+pub use tries::{CheckedCheck, Tried};
 
 use crate::{
     Options,
@@ -24,6 +27,7 @@ use crate::{
         CredentialProblem, SecretKeys, check_pull_secret, check_webhook_secret, notification_destination,
         server_login, tls,
     },
+    elsewhere,
     look::{
         Asked, Job, Memory, Order, Purpose, Tools, carry_out,
         place::{Finding, Found, JudgedBy, SecretName},
@@ -44,6 +48,8 @@ pub struct Checked {
     pub secrets: Vec<CheckedSecret>,
     /// What its targets say, in the order of the stages.
     pub targets: Vec<CheckedTarget>,
+    /// What the checks of the stages say of what runs now.
+    pub checks: Vec<CheckedCheck>,
 }
 
 /// A Secret that no look needs, and whether it can be used.
@@ -51,7 +57,7 @@ pub struct Checked {
 pub struct CheckedSecret {
     /// The field that names it, below `spec`.
     pub field: &'static str,
-    /// Its name.
+    /// Its name, with the namespace where that is another one.
     pub name: String,
     /// Whether it has what it is for.
     pub state: Result<(), Fault>,
@@ -95,6 +101,7 @@ pub async fn check(
     let target = first_target(snapshot, &namespace, &code_sync.spec);
     let secret = target.and_then(|target| pull_secret(snapshot, &namespace, &target));
     let upstream = upstream(snapshot, code_sync);
+    elsewhere::check(snapshot, &namespace, &code_sync.spec)?;
     let plan = plan(&code_sync.spec, &namespace, secret, upstream.as_ref())?;
     let plan = plan.allowed(options.git_file_root.as_deref())?;
     let tools = Tools::new(client, options);
@@ -107,26 +114,34 @@ pub async fn check(
         None => None,
     };
     let secrets = secrets(&tools, &namespace, code_sync).await;
-    Ok(Checked { source, pin, secrets, targets: targets(snapshot, &namespace, code_sync) })
+    let checks = tries(&tools, snapshot, code_sync).await;
+    Ok(Checked { source, pin, secrets, targets: targets(snapshot, &namespace, code_sync), checks })
 }
 
-async fn secrets(tools: &Tools, namespace: &str, code_sync: &CodeSync) -> Vec<CheckedSecret> {
+/// Whether a Secret has what it is for.
+type Judge<'a> = dyn Fn(&SecretKeys) -> Result<(), CredentialProblem> + 'a;
+
+async fn secrets(tools: &Tools, own: &str, code_sync: &CodeSync) -> Vec<CheckedSecret> {
     let spec = &code_sync.spec;
-    let check = async |field, name: &str, judge: &dyn Fn(&SecretKeys) -> Result<(), CredentialProblem>| {
+    let check_in = async |namespace: &str, field, name: &str, judge: &Judge| {
         let state = tools.secrets.get(SecretName { namespace, name }).await.and_then(|keys| judge(&keys));
         let state = state.map_err(|problem| Fault {
             message: problem.to_string(),
             is_missing: matches!(problem, CredentialProblem::Missing { .. }),
         });
-        CheckedSecret { field, name: name.to_owned(), state }
+        CheckedSecret { field, name: known_as(own, namespace, name).into_owned(), state }
     };
+    let check = async |field, name: &str, judge: &Judge| check_in(own, field, name, judge).await;
     let mut checked = Vec::new();
     if let Some(webhook) = &spec.source.webhook {
         checked
             .push(check("source.webhook.secretRef", &webhook.secret_ref.name, &check_webhook_secret).await);
     }
     if let Some(name) = spec.write.as_ref().and_then(|write| write.image_pull_secret.as_deref()) {
-        checked.push(check("write.imagePullSecret", name, &check_pull_secret).await);
+        // The kubelet looks for it where it pulls.
+        for place in spec.pulling_namespaces(own) {
+            checked.push(check_in(place, "write.imagePullSecret", name, &check_pull_secret).await);
+        }
     }
     for Notification { channel, secret_ref, .. } in &spec.notifications {
         let judge = |keys: &SecretKeys| notification_destination(keys, *channel).map(drop);
@@ -160,7 +175,26 @@ fn obstacles(code_sync: &CodeSync, best: &Found, purpose: Purpose) -> Vec<ImageP
     let candidate = best.candidate();
     let moved =
         (purpose == Purpose::Source && !best.names_digest).then(|| moved(code_sync, &candidate)).flatten();
-    moved.into_iter().chain(failed(code_sync, &candidate, purpose)).collect()
+    let failed = failed(code_sync, &candidate, purpose);
+    moved.into_iter().chain(failed.or_else(|| quarantined(code_sync, &candidate))).collect()
+}
+
+/// It failed once, or a person left it.
+fn quarantined(code_sync: &CodeSync, best: &CandidateStatus) -> Option<ImageProblem> {
+    let status = code_sync.status.as_ref()?;
+    let kept = status.quarantine.iter().find(|kept| kept.digest == best.digest)?;
+    Some(ImageProblem {
+        reason: "Quarantined".to_owned(),
+        message: format!(
+            "{} is in quarantine since {}: {}. It is not taken before `voxsync release-quarantine {} {} -n {}`",
+            best.name,
+            kept.since,
+            kept.reason,
+            code_sync.name_any(),
+            kept.digest,
+            code_sync.namespace().unwrap_or_default()
+        ),
+    })
 }
 
 /// A version tag that was pushed again after it was taken.

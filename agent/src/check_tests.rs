@@ -81,3 +81,33 @@ fn what_a_stage_could_not_run_is_not_taken_again() {
         }
     }
 }
+
+#[test]
+fn what_is_in_quarantine_is_not_taken() {
+    let mut code_sync = code_sync(&Value::Null);
+    let kept = json!([{"digest": "bad", "name": "v1.5.0", "reason": "canary: CrashLoopBackOff", "since": "2026-01-05T12:00:00Z"}]);
+    code_sync.status.as_mut().unwrap().quarantine = serde_json::from_value(kept).unwrap();
+    let said = |digest: &str, purpose| obstacles(&code_sync, &image(digest), purpose);
+    for purpose in [Purpose::Source, Purpose::Pin] {
+        let obstacles = said("bad", purpose);
+        assert_eq!(obstacles.len(), 1, "{obstacles:?}");
+        let ImageProblem { reason, message } = &obstacles[0];
+        assert_eq!(reason, "Quarantined");
+        assert!(message.contains("`voxsync release-quarantine production bad -n puppet`"), "{message}");
+        assert!(said("good", purpose).is_empty());
+    }
+}
+
+#[test]
+fn the_pull_secret_is_looked_for_where_the_targets_are() {
+    let target = |namespace: Option<&str>| json!({"kind": "Config", "name": "all", "namespace": namespace});
+    let spec = |stages: &Value| {
+        let spec = json!({"source": {"file": {"path": "x"}}, "stages": stages});
+        serde_json::from_value::<voxsync_crds::code_sync::CodeSyncSpec>(spec).unwrap()
+    };
+    let both = [target(None), target(Some("prod")), target(Some("prod"))];
+    let both = spec(&json!([{"name": "all", "targets": both}]));
+    assert_eq!(Vec::from_iter(both.pulling_namespaces("dev")), ["dev", "prod"]);
+    let elsewhere = spec(&json!([{"name": "all", "targets": [target(Some("prod"))]}]));
+    assert_eq!(Vec::from_iter(elsewhere.pulling_namespaces("dev")), ["prod"]);
+}

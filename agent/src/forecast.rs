@@ -8,11 +8,12 @@ use voxsync_crds::{
     CodeReference, CodeSync,
     code_sync::{CandidateStatus, CheckStatus, CodeSyncSpec, StageStatus},
 };
-use voxsync_promotion::{CheckAnswer, Forecast, Gatekeeper, ObservedSource};
+use voxsync_promotion::{CheckAnswer, Forecast, Gatekeeper, LastGood, NoLastGood, ObservedSource};
 
 use crate::{
+    elsewhere,
     look::plan,
-    observe::{Sight, first_target, observe, pull_secret},
+    observe::{Sight, all_released, first_target, observe, pull_secret},
     upstream::upstream,
 };
 
@@ -27,7 +28,8 @@ pub fn forecast(snapshot: &Snapshot, code_sync: &CodeSync, spec: &CodeSyncSpec, 
     let upstream = upstream(snapshot, &code_sync);
     let target = first_target(snapshot, &namespace, spec);
     let secret = target.and_then(|target| pull_secret(snapshot, &namespace, &target));
-    let invalid = plan(spec, &namespace, secret, upstream.as_ref()).err();
+    let goes = elsewhere::check(snapshot, &namespace, spec);
+    let invalid = goes.and_then(|()| plan(spec, &namespace, secret, upstream.as_ref()).map(drop)).err();
     let sight = Sight { invalid, gatekeeper: Gatekeeper::Present, ..Sight::default() };
     let (mut observed, _) = observe(snapshot, &code_sync, sight, |_| None);
     let status = code_sync.status.clone().unwrap_or_default();
@@ -36,6 +38,15 @@ pub fn forecast(snapshot: &Snapshot, code_sync: &CodeSync, spec: &CodeSyncSpec, 
     observed.checks = last_answers(&code_sync);
     observed.pin = spec.pin.as_ref().and_then(|pin| named(&pin.reference)).map(Ok);
     voxsync_promotion::forecast(spec, &status, &observed, now)
+}
+
+/// Where a rollback would go, by what the status says and what is recorded of releases in `snapshot`.
+///
+/// # Errors
+/// Why there is nothing to go back to.
+pub fn last_good(snapshot: &Snapshot, code_sync: &CodeSync) -> Result<LastGood, NoLastGood> {
+    let status = code_sync.status.clone().unwrap_or_default();
+    voxsync_promotion::last_good(&status, &all_released(snapshot, code_sync))
 }
 
 /// What the agent found when it looked last, as far as the status keeps it.

@@ -2,6 +2,7 @@
 //!
 //! The way of the data, in the order of the modules:
 //! - `look`: sources → what could run (registries, Git, files; shared by all who want the same).
+//! - `elsewhere`: what a CodeSync names in other namespaces (pure).
 //! - `observe`: the cluster's index and the looks → what one CodeSync sees (pure).
 //! - `vouch`: whether the API server vouches for who signed an approval.
 //! - `voxsync_promotion::step`: → the new status, and what to do (pure, a crate of its own).
@@ -17,6 +18,8 @@ mod check;
 mod checks;
 mod controller;
 mod credentials;
+mod elsewhere;
+mod estate;
 mod forecast;
 mod key;
 mod look;
@@ -28,6 +31,8 @@ mod registries;
 mod state;
 mod tags;
 mod target;
+#[cfg(test)]
+mod test_options;
 mod trace;
 mod upstream;
 mod vouch;
@@ -40,16 +45,20 @@ use tokio_util::sync::CancellationToken;
 use voxsync_cluster::Cluster;
 use voxsync_crds::code_sync::LabelSelector;
 
-pub use check::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted, check};
+pub use check::{Checked, CheckedCheck, CheckedSecret, CheckedTarget, Fault, Sighted, Tried, check};
 pub use controller::{Listener, LookBell};
-pub use forecast::forecast;
+pub use estate::{spec_problem, targets_of};
+pub use forecast::{forecast, last_good};
 pub use key::CodeSyncKey;
 pub use look::{NextLook, next_look};
 pub use metrics::Metrics;
 pub use registries::{DEFAULT_REQUESTS_PER_SECOND, Mirror, OwnLoginOptions, OwnLogins, Pace, Registries};
 pub use state::register_state;
 pub use tags::{NoAnswer, RepositoryTags, digest_of, tags};
-pub use voxsync_promotion::{Change, Forecast, Gatekeeper, StageForecast, WindowForecast, ripe_at};
+pub use voxsync_promotion::{
+    Change, Forecast, Gatekeeper, LastGood, Left, NoLastGood, ObservedTarget, StageForecast, WindowForecast,
+    idle_windows, ripe_at,
+};
 pub use voxsync_source::{pause, proxy_address};
 
 /// How the agent is run.

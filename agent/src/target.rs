@@ -4,13 +4,16 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
-use voxsync_cluster::{Kind, Snapshot};
+use voxsync_cluster::{Kind, Shut, Snapshot};
 use voxsync_crds::{
     Code, CodeEntry, Config, Server,
+    annotations::ACCEPTS_FROM,
     code_sync::{Entry, TargetKind},
     openvox::{CodeShape, EntryError},
 };
 use voxsync_promotion::{Live, TargetKey, TargetProblem};
+
+use crate::elsewhere::goes_nowhere_else;
 
 /// A Config or Server that is a target.
 #[derive(Clone, Copy, Debug)]
@@ -22,15 +25,19 @@ pub(crate) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The target that a key names.
+    /// The target that a key of a CodeSync in `namespace` names.
     ///
     /// # Errors
-    /// Where there is no such object, or it cannot be read.
+    /// Where there is no such object, it cannot be read, or the CodeSync may not have it.
     pub(crate) fn find(
         snapshot: &'a Snapshot,
         namespace: &str,
         key: &TargetKey,
     ) -> Result<Self, TargetProblem> {
+        if let Some(shut) = snapshot.shut(namespace, key) {
+            return Err(shut_problem(shut, namespace, key));
+        }
+        let namespace = key.namespace_in(namespace);
         let found = match key.kind {
             TargetKind::Config => snapshot.config(namespace, &key.name).map(Self::Config),
             TargetKind::Server => snapshot.server(namespace, &key.name).map(|server| {
@@ -106,6 +113,37 @@ impl<'a> Target<'a> {
         Ok(entry.map_or_else(Live::default, live))
     }
 
+    /// What the meant entry says to a CodeSync in `namespace`. What is wrong with code that a Server takes from a Config is
+    /// told only to who is let in by that, too.
+    ///
+    /// # Errors
+    /// See [`live`](Self::live).
+    pub(crate) fn live_for(
+        self,
+        snapshot: &Snapshot,
+        namespace: &str,
+        entry: Option<&Entry>,
+    ) -> Result<Live, TargetProblem> {
+        self.live(entry, snapshot.shapes().of(self.kind())).map_err(|problem| {
+            let is_told = match self {
+                Self::Server(server, Some(config)) if self.code().is_none() => {
+                    let place = server.metadata.namespace.as_deref().unwrap_or_default();
+                    snapshot.shut_for(namespace, place, Some(&config.metadata)).is_none()
+                }
+                _ => true,
+            };
+            if is_told || problem.reason != "AmbiguousEntry" {
+                return problem;
+            }
+            let message = format!(
+                "{} has no code of its own, and no entry to start from: name one in the target, as \
+                 `entry: {{environment: …}}`",
+                self.name()
+            );
+            TargetProblem { message, ..problem }
+        })
+    }
+
     /// Whether code can be added where there is none: what the Config has is what it starts from.
     fn check_addition(self, entry: Option<&Entry>, installed: CodeShape) -> Result<(), TargetProblem> {
         if installed == CodeShape::Object && entry.is_some() {
@@ -165,6 +203,27 @@ fn live(entry: &CodeEntry) -> Live {
     let image = set(&entry.image);
     let claim = if image.is_none() { set(&entry.claim_name) } else { None };
     Live { image, claim }
+}
+
+/// Why a target of another namespace is not to be had. Whether it is there is not told: that is not for everybody.
+fn shut_problem(shut: Shut, namespace: &str, key: &TargetKey) -> TargetProblem {
+    let (kind, place, name) = (key.kind.as_str(), key.namespace_in(namespace), &key.name);
+    match shut {
+        Shut::Refused => TargetProblem {
+            reason: TargetProblem::OTHER_NAMESPACE,
+            message: format!("{key}: {}", goes_nowhere_else(place)),
+            stalled: true,
+        },
+        Shut::NoConsent => TargetProblem {
+            reason: TargetProblem::NO_CONSENT,
+            message: format!(
+                "{kind} {place}/{name} does not let in CodeSyncs of namespace {namespace}, or does not exist: who may \
+                 change it lets them in with `kubectl annotate {} {name} -n {place} {ACCEPTS_FROM}={namespace}`",
+                kind.to_lowercase()
+            ),
+            stalled: false,
+        },
+    }
 }
 
 fn missing(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> TargetProblem {

@@ -5,10 +5,13 @@
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{CodeSyncSource, CodeSyncStatus, DeployedStatus},
-    reference::short_digest,
+    annotations::ACCEPTS_FROM,
+    code_sync::{CodeSyncSource, CodeSyncStatus, DeployedStatus, known_as},
+    reference::{is_only_tag, is_same_code, short_digest},
 };
-use voxsync_promotion::SourceProblem;
+use voxsync_promotion::{SourceProblem, TargetProblem};
+
+use crate::{elsewhere::followed, key::CodeSyncKey};
 
 /// The longest chain of CodeSyncs that follow each other.
 const CHAIN_LIMIT: usize = 16;
@@ -47,7 +50,7 @@ pub(crate) struct Released {
 pub(crate) fn upstream(snapshot: &Snapshot, code_sync: &CodeSync) -> Option<Upstream> {
     let source = code_sync.spec.source.code_sync.as_ref()?;
     let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
-    if let Some(circle) = circle(snapshot, namespace, code_sync) {
+    if let Some(circle) = circle(snapshot, code_sync) {
         return Some(Upstream::Circle(circle));
     }
     Some(match released(snapshot, namespace, source) {
@@ -61,8 +64,19 @@ fn released(
     namespace: &str,
     source: &CodeSyncSource,
 ) -> Result<Released, SourceProblem> {
-    let CodeSyncSource { name, stage } = source;
-    let Some(code_sync) = snapshot.code_sync(namespace, name) else {
+    let CodeSyncSource { name, namespace: place, stage } = source;
+    let own = namespace;
+    let namespace = place.as_deref().unwrap_or(own);
+    let found = snapshot.code_sync(namespace, name);
+    if snapshot.shut_for(own, namespace, found.map(|found| &found.metadata)).is_some() {
+        // Whether it is there is not for everybody.
+        let message = format!(
+            "CodeSync {namespace}/{name} does not let in CodeSyncs of namespace {own}, or does not exist: who may change it \
+             lets them in with `kubectl annotate codesync {name} -n {namespace} {ACCEPTS_FROM}={own}`"
+        );
+        return Err(problem(TargetProblem::NO_CONSENT, message));
+    }
+    let Some(code_sync) = found else {
         let message = format!(
             "there is no CodeSync {namespace}/{name}: make it, or name another one in source.codeSync.name"
         );
@@ -108,9 +122,14 @@ fn deployed(status: &CodeSyncStatus) -> Option<(String, String)> {
     Some((whole.map_or_else(|| reference.clone(), |whole| whole.to_string()), name.clone()))
 }
 
-/// What a stage passed with last, and its tag or ten digits of its digest.
+/// What a stage passed with last, by a promotion or as what is deployed, and its tag or ten digits of its digest.
 fn passed(status: &CodeSyncStatus, stage: &str) -> Option<(String, String)> {
-    let reference = status.stages.iter().find(|one| one.name == stage)?.reference.clone()?;
+    let found = status.stages.iter().find(|one| one.name == stage)?;
+    let reference = found.reference.clone()?;
+    if found.promotion.is_none() && !is_deployed(status, &reference) {
+        // What its targets were given back is nobody's release.
+        return None;
+    }
     let short = CodeReference::parse(&reference).map_or_else(
         |_| reference.clone(),
         |it| it.tag().unwrap_or_else(|| it.digest().map_or("", short_digest)).to_owned(),
@@ -118,24 +137,58 @@ fn passed(status: &CodeSyncStatus, stage: &str) -> Option<(String, String)> {
     Some((reference, short))
 }
 
-/// Why a CodeSync must not follow another one: it would follow itself in the end.
-fn circle(snapshot: &Snapshot, namespace: &str, code_sync: &CodeSync) -> Option<String> {
-    let own = code_sync.metadata.name.as_deref().unwrap_or_default();
-    let mut way = vec![own];
-    let mut next = code_sync.spec.source.code_sync.as_ref()?.name.as_str();
-    while !way.contains(&next) {
+/// Whether a reference is what is deployed, which may be known by its tag alone.
+fn is_deployed(status: &CodeSyncStatus, reference: &str) -> bool {
+    let parsed = CodeReference::parse(reference).ok();
+    let is_its_tag = |deployed: &str| {
+        parsed.as_ref().is_some_and(|parsed| is_only_tag(deployed, parsed.repository(), parsed.tag()))
+    };
+    let whole = deployed(status).map(|(whole, _)| whole);
+    whole.is_some_and(|whole| is_same_code(&whole, reference) || is_its_tag(&whole))
+}
+
+/// Why a CodeSync must not follow another one: it would follow itself in the end. What is shut for the one before it is not
+/// followed any further, and a circle of others is theirs to hear of.
+fn circle(snapshot: &Snapshot, code_sync: &CodeSync) -> Option<String> {
+    let first = CodeSyncKey::of(code_sync);
+    let mut last = code_sync;
+    let mut way = vec![first.clone()];
+    loop {
+        let own = last.metadata.namespace.as_deref().unwrap_or_default();
+        let next = followed(own, &last.spec)?;
+        let found =
+            if next == first { code_sync } else { snapshot.code_sync(&next.namespace, &next.name)? };
+        if snapshot.shut_for(own, &next.namespace, Some(&found.metadata)).is_some() {
+            return None;
+        }
+        if next == first {
+            break;
+        }
+        if way.contains(&next) {
+            return None;
+        }
         way.push(next);
         if way.len() > CHAIN_LIMIT {
             return Some(format!(
                 "source.codeSync.name: more than {CHAIN_LIMIT} CodeSyncs follow each other"
             ));
         }
-        next = snapshot.code_sync(namespace, next)?.spec.source.code_sync.as_ref()?.name.as_str();
+        last = found;
     }
-    way.push(next);
+    way.push(first);
+    let own = code_sync.metadata.namespace.as_deref().unwrap_or_default();
+    // What lets this one in, it knows; what others follow is not told.
+    let name = |key: &CodeSyncKey| {
+        let metadata = snapshot.code_sync(&key.namespace, &key.name).map(|found| &found.metadata);
+        match snapshot.shut_for(own, &key.namespace, metadata) {
+            None => known_as(own, &key.namespace, &key.name).into_owned(),
+            Some(_) => "…".to_owned(),
+        }
+    };
+    let names: Vec<_> = way.iter().map(name).collect();
     Some(format!(
         "source.codeSync.name: they follow each other in a circle ({}): let one of them have another source",
-        way.join(" → ")
+        names.join(" → ")
     ))
 }
 

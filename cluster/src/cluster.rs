@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use voxsync_crds::{CodeRelease, CodeSync, Config, Server, code_sync::TargetKind};
 
 use crate::{
-    Change, Changed, Changes, Kind, Object, Scope, Shapes, Snapshot, Unreadable,
+    Change, Changed, Changes, CrossNamespace, Kind, Object, Scope, Shapes, Snapshot, Unreadable,
     arrived::Arrived,
     change::WAITING_CHANGES_LIMIT,
     kept::{Content, Kept, key},
@@ -147,6 +147,11 @@ impl Cluster {
 
     pub(crate) async fn shapes_doubted(&self) {
         self.0.doubts.notified().await;
+    }
+
+    /// Lets CodeSyncs go to other namespaces than their own; for a scope of all namespaces, before anything is decided.
+    pub fn allow_cross_namespace(&self) {
+        self.write().set_cross_namespace(CrossNamespace::Allowed);
     }
 
     pub(crate) fn set_shapes(&self, shapes: Shapes) {

@@ -22,14 +22,22 @@ impl Snapshot {
         if let Some(address) = shape::address(&client).await? {
             snapshot.set_shapes(shape::read(&client, &address).await?);
         }
-        list::<Config>(&mut snapshot, &client, scope).await?;
-        list::<Server>(&mut snapshot, &client, scope).await?;
-        list::<Deployment>(&mut snapshot, &client, scope).await?;
-        list::<ReplicaSet>(&mut snapshot, &client, scope).await?;
-        list::<Pod>(&mut snapshot, &client, scope).await?;
-        list::<CodeSync>(&mut snapshot, &client, scope).await?;
-        list::<CodeRelease>(&mut snapshot, &client, scope).await?;
+        snapshot.fetch_also(&client, scope).await?;
         Ok(snapshot)
+    }
+
+    /// Reads another part of the cluster.
+    ///
+    /// # Errors
+    /// Where a list fails.
+    pub async fn fetch_also(&mut self, client: &Client, scope: &Scope) -> Result<(), Error> {
+        list::<Config>(self, client, scope).await?;
+        list::<Server>(self, client, scope).await?;
+        list::<Deployment>(self, client, scope).await?;
+        list::<ReplicaSet>(self, client, scope).await?;
+        list::<Pod>(self, client, scope).await?;
+        list::<CodeSync>(self, client, scope).await?;
+        list::<CodeRelease>(self, client, scope).await
     }
 }
 

@@ -36,7 +36,7 @@ pub use release::ReleaseFact;
 pub use shape::Shapes;
 pub use snapshot::Snapshot;
 pub use stage::{Heading, Work, has_finalizer};
-pub use targets::is_named_by;
+pub use targets::{CrossNamespace, Shut};
 pub use writer::Writer;
 
 /// The label that ties Deployments, `ReplicaSet`s and Pods to their Server (openvox-operator's own).

@@ -12,7 +12,7 @@ use k8s_openapi::{
 use voxsync_crds::{CodeSync, Config, Server, annotations::Gate, code_sync::TargetKind};
 
 use crate::{
-    Kind, Object, ReleaseFact, Shapes, Unreadable, Writer,
+    CrossNamespace, Kind, Object, ReleaseFact, Shapes, Unreadable, Writer,
     kept::{Content, Kept, KeptDeployment, KeptPod, KeptReplicaSet, Written, key, version},
     table::Table,
 };
@@ -29,6 +29,7 @@ pub struct Snapshot {
     releases: Table<ReleaseFact>,
     unreadable: BTreeMap<(Kind, String, String), Unreadable>,
     shapes: Shapes,
+    cross_namespace: CrossNamespace,
 }
 
 impl Default for Snapshot {
@@ -45,6 +46,7 @@ impl Default for Snapshot {
             releases: Table::new(|release| Some(&release.code_sync_uid)),
             unreadable: BTreeMap::new(),
             shapes: Shapes::default(),
+            cross_namespace: CrossNamespace::default(),
         }
     }
 }
@@ -123,6 +125,11 @@ impl Snapshot {
         self.deployments.owners_in(namespace)
     }
 
+    /// The namespaces in which a gate is written on a Deployment.
+    pub fn namespaces_with_gates(&self) -> impl Iterator<Item = &str> {
+        self.deployments.namespaces_with_owners()
+    }
+
     /// How many Deployments a gate is written on.
     pub fn gates_count(&self) -> usize {
         self.deployments.owned_count()
@@ -159,6 +166,17 @@ impl Snapshot {
         self.code_syncs.owned_by(namespace, uid).next().map(|(_, code_sync)| code_sync.as_ref())
     }
 
+    /// The CodeSync that a gate on a Deployment of a namespace is for, if it is there.
+    pub fn holder_of(&self, namespace: &str, gate: &Gate) -> Option<&CodeSync> {
+        self.holder_of_uid(namespace, &gate.code_sync)
+    }
+
+    pub(crate) fn holder_of_uid(&self, namespace: &str, uid: &str) -> Option<&CodeSync> {
+        let elsewhere = || self.code_syncs().find(|one| one.metadata.uid.as_deref() == Some(uid));
+        self.code_sync_of_uid(namespace, uid)
+            .or_else(|| elsewhere().filter(|_| self.cross_namespace == CrossNamespace::Allowed))
+    }
+
     /// Every CodeSync, by namespace and name.
     pub fn code_syncs(&self) -> impl Iterator<Item = &CodeSync> {
         self.code_syncs.all().map(Box::as_ref)
@@ -182,6 +200,16 @@ impl Snapshot {
     /// Says in which shape the installed API has `spec.code`.
     pub fn set_shapes(&mut self, shapes: Shapes) {
         self.shapes = shapes;
+    }
+
+    /// Whether CodeSyncs may go to other namespaces than their own; not, if nothing was said.
+    pub fn cross_namespace(&self) -> CrossNamespace {
+        self.cross_namespace
+    }
+
+    /// Says whether CodeSyncs may go to other namespaces than their own.
+    pub fn set_cross_namespace(&mut self, cross_namespace: CrossNamespace) {
+        self.cross_namespace = cross_namespace;
     }
 
     /// Objects that could not be decoded; they count as not there.

@@ -5,6 +5,7 @@
 //! is only what the cluster says.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
 };
@@ -12,15 +13,17 @@ use std::{
 use voxsync_crds::{
     Code, CodeSync, Server,
     annotations::{Applied, GATES_FINALIZER, Gate, applied_records},
-    code_sync::{Adopt, PromotionStatus, Stage, StagePhase, TargetKey, TargetKind, Trigger},
-    reference::{is_only_tag, is_same_code},
+    code_sync::{PromotionStatus, Stage, StagePhase, TargetKey, TargetKind, Trigger, known_as},
 };
 use voxsync_rollout::{
-    order::{self, Member, Way},
+    order::{self, Hold, Member, Way, goes_back_at_once},
     state::RolloutState,
 };
 
-use crate::{Snapshot, targets::takes_from};
+use crate::{
+    CrossNamespace, Snapshot,
+    targets::{known_server, takes_from},
+};
 
 /// A promotion under way, and the stage that it works on.
 #[derive(Clone, Debug)]
@@ -48,8 +51,8 @@ pub enum Heading {
     Back,
 }
 
-/// Servers by name, and whether each has been given what its stage goes to.
-type Servers<'a> = BTreeMap<&'a str, (&'a Server, bool)>;
+/// Servers as the CodeSync knows them, and whether each has been given what its stage goes to.
+type Servers<'a> = BTreeMap<Cow<'a, str>, (&'a Server, bool)>;
 
 impl Work<'_> {
     /// Whether Deployments are held back for it now. Once its references are written, none is any more: what a person
@@ -71,7 +74,13 @@ impl Work<'_> {
         self.code_sync.metadata.uid.as_ref() == Some(&gate.code_sync) && self.promotion.id == gate.promotion
     }
 
-    fn namespace(&self) -> &str {
+    /// How its CodeSync knows a Server: by the name, and in another namespace by both.
+    pub fn known_as<'a>(&self, namespace: &str, server: &'a str) -> Cow<'a, str> {
+        known_as(self.namespace(), namespace, server)
+    }
+
+    /// The namespace of its CodeSync.
+    pub fn namespace(&self) -> &str {
         self.code_sync.metadata.namespace.as_deref().unwrap_or_default()
     }
 }
@@ -102,7 +111,6 @@ impl Snapshot {
             (Heading::Forth, _) => stages.iter().position(is_open),
         }?;
         let stage = stages.get(place)?;
-        let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
         Some(Work {
             code_sync,
             promotion,
@@ -110,77 +118,89 @@ impl Snapshot {
             phase: phase(&stage.name),
             allows_any_order: stage.allow_unordered,
             max_concurrent: stage.max_concurrent.and_then(NonZeroU32::new),
-            targets: self.stage_targets(namespace, &code_sync.spec).into_iter().nth(place)?,
+            targets: self.targets_of(code_sync).into_iter().nth(place)?,
         })
     }
 
-    /// The work of all CodeSyncs of a namespace that hold Deployments back now.
-    pub fn gating_in(&self, namespace: &str) -> impl Iterator<Item = Work<'_>> {
+    /// The work of all CodeSyncs that hold Deployments of a namespace back now.
+    pub fn gating_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = Work<'a>> {
+        let goes_there = self.cross_namespace() == CrossNamespace::Allowed;
+        let others = goes_there.then(|| self.code_syncs()).into_iter().flatten();
+        let others = others.filter(move |code_sync| {
+            has_finalizer(code_sync)
+                && code_sync.metadata.namespace.as_deref() != Some(namespace)
+                && code_sync.spec.target_namespaces().any(|other| other == namespace)
+        });
         // Few have it: the others are not looked at any closer.
-        let holding = self.code_syncs_in(namespace).filter(|code_sync| has_finalizer(code_sync));
+        let holding =
+            self.code_syncs_in(namespace).chain(others).filter(|code_sync| has_finalizer(code_sync));
         holding.filter_map(|code_sync| self.work_of(code_sync)).filter(Work::places_gates)
     }
 
-    /// Whose Deployments are to be held back before the stage is written.
-    pub fn to_gate(&self, work: &Work<'_>) -> BTreeSet<&str> {
+    /// Whose Deployments are to be held back before the stage is written, as the CodeSync knows them.
+    pub fn to_gate(&self, work: &Work<'_>) -> BTreeSet<Cow<'_, str>> {
         // Only who has been given it already counts, wherever its pods are.
-        let servers = self.servers_of_stage(work).into_iter();
-        let members = servers.filter(|(_, (server, _))| self.has_deployment(server)).map(
-            |(name, (server, is_given))| {
-                let namespace = work.namespace();
-                let goes_by_itself = is_given || self.goes_back_at_once(work, name);
+        let servers = self.servers_of_stage(work);
+        let members = servers.iter().filter(|(_, (server, _))| self.has_deployment(server)).map(
+            |(known, (server, is_given))| {
+                let (namespace, name) = place(server);
+                let goes_by_itself = *is_given || self.goes_back_at_once(work, namespace, name);
                 let way = if goes_by_itself { Way::Under } else { Way::Before };
                 let has_pods =
                     self.is_to_have_pods(namespace, name) && self.code_of(namespace, server).is_ok();
+                let name = known.as_ref();
                 Member { name, is_authority: server.spec.is_ca(), is_gated: false, has_pods, way }
             },
         );
-        order::to_gate(&members.collect::<Vec<_>>(), work.max_concurrent)
+        let gated = order::to_gate(&members.collect::<Vec<_>>(), work.max_concurrent);
+        servers.keys().filter(|known| gated.contains(known.as_ref())).cloned().collect()
     }
 
     /// Whether a Server that is to go back does not run the candidate well, so that nothing is gained by holding it back:
     /// the others wait for it.
-    fn goes_back_at_once(&self, work: &Work<'_>, name: &str) -> bool {
-        let namespace = work.namespace();
-        let is_paused_by_person = || {
-            let deployment = self.deployment_of(namespace, name).and_then(|deployment| deployment.spec);
-            deployment.is_some_and(|spec| spec.paused == Some(true))
+    fn goes_back_at_once(&self, work: &Work<'_>, namespace: &str, name: &str) -> bool {
+        let spec = || self.deployment_of(namespace, name).and_then(|deployment| deployment.spec);
+        let is_paused = || spec().is_some_and(|spec| spec.paused == Some(true));
+        let hold = match self.gate_on(namespace, name) {
+            Some(_) => Some(Hold::Gate),
+            None => is_paused().then_some(Hold::Person),
         };
-        work.heading == Heading::Back
-            && self.gate_on(namespace, name).is_none()
-            && (is_paused_by_person()
-                || !matches!(self.rollout_of(namespace, name), Some(RolloutState::Complete(_))))
+        work.heading == Heading::Back && goes_back_at_once(self.rollout_of(namespace, name).as_ref(), hold)
     }
 
-    /// Whose Deployments may be let go now, if their templates have what the stage goes to.
-    pub fn to_lift(&self, work: &Work<'_>) -> BTreeSet<&str> {
+    /// Whose Deployments may be let go now, if their templates have what the stage goes to, as the CodeSync knows them.
+    pub fn to_lift(&self, work: &Work<'_>) -> BTreeSet<Cow<'_, str>> {
         self.turn(work, &self.servers_of_stage(work))
     }
 
-    fn turn<'a>(&self, work: &Work<'_>, servers: &Servers<'a>) -> BTreeSet<&'a str> {
-        let members = servers.iter().filter_map(|(name, (server, is_given))| {
-            let mut member = self.member(work.namespace(), name, server)?;
+    fn turn<'a>(&self, work: &Work<'_>, servers: &Servers<'a>) -> BTreeSet<Cow<'a, str>> {
+        let members = servers.iter().filter_map(|(known, (server, is_given))| {
+            let (namespace, name) = place(server);
+            let mut member = self.member(namespace, known, server)?;
             if !is_given && member.way != Way::Missing {
                 member.way = Way::Before;
             } else if work.heading == Heading::Back && member.way == Way::Stopped {
                 // What a person paused is no reason to leave the others on what failed.
-                let state = self.rollout_of(work.namespace(), name);
+                let state = self.rollout_of(namespace, name);
                 let is_paused =
                     matches!(state, Some(RolloutState::PausedByPerson | RolloutState::Impossible { .. }));
                 member.way = if is_paused { Way::Missing } else { Way::Stopped };
             }
             Some(member)
         });
-        order::to_lift(&members.collect::<Vec<_>>(), work.max_concurrent)
+        let lifted = order::to_lift(&members.collect::<Vec<_>>(), work.max_concurrent);
+        servers.keys().filter(|known| lifted.contains(known.as_ref())).cloned().collect()
     }
 
-    /// Whether a Server takes its code from the stage, and has been given all of it; `None` where it takes nothing from the
-    /// stage.
+    /// Whether a Server, by the name that the CodeSync knows it by, takes its code from the stage, and has been given all
+    /// of it; `None` where it takes nothing from the stage.
     pub fn is_served(&self, work: &Work<'_>, server: &str) -> Option<bool> {
+        let own = work.namespace();
         let server = self
-            .server(work.namespace(), server)
+            .server_known_as(own, server)
             .filter(|server| server.spec.serves_code() && self.has_deployment(server))?;
-        let mut targets = work.targets.iter().filter(|target| takes_from(server, target)).peekable();
+        let is_of = |target: &&TargetKey| takes_from(own, server, target) && self.shut(own, target).is_none();
+        let mut targets = work.targets.iter().filter(is_of).peekable();
         targets.peek()?;
         Some(targets.all(|target| self.is_given(work, target)))
     }
@@ -220,27 +240,25 @@ impl Snapshot {
     pub fn gates_to_look_at(&self, namespace: &str) -> BTreeSet<String> {
         let mut due = BTreeSet::new();
         for (uid, gated) in self.gates_of(namespace) {
-            let work = self.code_sync_of_uid(namespace, uid).and_then(|code_sync| self.work_of(code_sync));
+            let work = self.holder_of_uid(namespace, uid).and_then(|code_sync| self.work_of(code_sync));
             let Some(work) = work.filter(|work| !work.allows_any_order && !self.needs_no_gates(work)) else {
                 due.extend(gated.map(str::to_owned));
                 continue;
             };
             let (gated, servers): (Vec<&str>, _) = (gated.collect(), self.servers_of_stage(&work));
             // Nobody's turn comes before the code.
-            let is_given = |server: &&str| servers.get(server).is_some_and(|(_, is_served)| *is_served);
+            let known = |server: &&str| work.known_as(namespace, server).into_owned();
+            let is_given =
+                |server| servers.get(known(server).as_str()).is_some_and(|(_, is_served)| *is_served);
             let turn = if gated.iter().any(is_given) { self.turn(&work, &servers) } else { BTreeSet::new() };
             let is_due = |server: &&str| {
                 let is_its = self.gate_on(namespace, server).is_some_and(|gate| work.is_for(gate));
-                !is_its || turn.contains(server) || !servers.contains_key(server)
+                let known = known(server);
+                !is_its || turn.contains(known.as_str()) || !servers.contains_key(known.as_str())
             };
             due.extend(gated.into_iter().filter(is_due).map(str::to_owned));
         }
         due
-    }
-
-    /// Whether a gate is written on any Deployment of a namespace.
-    pub fn has_gates(&self, namespace: &str) -> bool {
-        self.gates_of(namespace).next().is_some()
     }
 
     /// The Servers of a stage that serve code, by name, and whether each has been given what the stage goes to.
@@ -250,10 +268,10 @@ impl Snapshot {
         for target in &work.targets {
             let is_given = self.is_given(work, target);
             for server in self.servers_of_target(namespace, target) {
-                let Some(name) = server.metadata.name.as_deref() else { continue };
+                let Some(known) = known_server(namespace, server) else { continue };
                 if server.spec.serves_code() {
                     // Several entries of a list are several targets with the same Servers.
-                    let (_, is_served) = servers.entry(name).or_insert((server, true));
+                    let (_, is_served) = servers.entry(known).or_insert((server, true));
                     *is_served &= is_given;
                 }
             }
@@ -263,7 +281,7 @@ impl Snapshot {
 
     /// Whether a target says what the stage goes to.
     fn is_given(&self, work: &Work<'_>, target: &TargetKey) -> bool {
-        let (namespace, candidate) = (work.namespace(), &work.promotion.candidate);
+        let (namespace, promotion) = (target.namespace_in(work.namespace()), work.promotion);
         let (code, is_paused) = match target.kind {
             TargetKind::Config => self
                 .config(namespace, &target.name)
@@ -277,43 +295,38 @@ impl Snapshot {
         let image = code.and_then(|code| image(code.as_ref()?, target));
         if work.heading == Heading::Back {
             // What somebody else changed or paused is not given back, nor what had something that is in quarantine.
-            let goes_back = |image| {
-                is_same_code(image, &candidate.reference)
-                    && self.record_on(work, target).zip(work.code_sync.status.as_ref()).is_some_and(
-                        |(record, status)| {
-                            record.gives_back(work.promotion, status) && record.may_go_back(status)
-                        },
-                    )
+            let status = work.code_sync.status.as_ref();
+            let goes_back = |image: &str| {
+                self.record_on(work, target)
+                    .zip(status)
+                    .is_some_and(|(record, status)| promotion.is_to_leave(image, &record, status))
             };
             return is_paused == Some(true) || !image.is_some_and(goes_back);
         }
-        let Some(image) = image else { return false };
-        if is_same_code(image, &candidate.reference) {
-            return true;
-        }
-        // An adopted target that has the candidate's tag stays as it is.
-        work.code_sync.spec.adopt.unwrap_or_default() == Adopt::Keep
-            && self.record_on(work, target).is_none()
-            && is_only_tag(image, &candidate.repository, candidate.tag.as_deref())
+        let adopt = work.code_sync.spec.adopt.unwrap_or_default();
+        image.is_some_and(|image| promotion.is_on(image, self.record_on(work, target).as_ref(), adopt))
     }
 
     /// What the CodeSync wrote to a target.
     fn record_on(&self, work: &Work<'_>, target: &TargetKey) -> Option<Applied> {
-        let namespace = work.namespace();
-        let metadata = match target.kind {
-            TargetKind::Config => &self.config(namespace, &target.name)?.metadata,
-            TargetKind::Server => &self.server(namespace, &target.name)?.metadata,
-        };
+        let metadata = self.metadata_of(target.kind, target.namespace_in(work.namespace()), &target.name)?;
         let entry = target.entry.as_ref().map(ToString::to_string).unwrap_or_default();
         let record = applied_records(metadata.annotations.as_ref()).remove(&entry)?;
         (Some(&record.code_sync) == work.code_sync.metadata.uid.as_ref()).then_some(record)
     }
 
     /// A Server by what its pods do; a Deployment that is somebody else's is none.
-    fn member<'a>(&self, namespace: &str, name: &'a str, server: &Server) -> Option<Member<'a>> {
+    fn member<'a>(&self, namespace: &str, known: &'a str, server: &Server) -> Option<Member<'a>> {
+        let name = server.metadata.name.as_deref()?;
         let is_authority = server.spec.is_ca();
         if !self.has_deployment(server) {
-            return Some(Member { name, is_authority, is_gated: false, has_pods: true, way: Way::Missing });
+            return Some(Member {
+                name: known,
+                is_authority,
+                is_gated: false,
+                has_pods: true,
+                way: Way::Missing,
+            });
         }
         let (state, progress) = self.measured(namespace, name)?;
         let is_gated = self.is_gated(namespace, name);
@@ -329,7 +342,7 @@ impl Snapshot {
             | RolloutState::Gated(_)
             | RolloutState::Progressing(_) => Way::Under,
         };
-        Some(Member { name, is_authority, is_gated, has_pods: progress.wanted > 0, way })
+        Some(Member { name: known, is_authority, is_gated, has_pods: progress.wanted > 0, way })
     }
 
     /// Whether voxsync holds a Server's Deployment back: it is paused, and a gate is written on it.
@@ -340,6 +353,12 @@ impl Snapshot {
                 .and_then(|deployment| deployment.spec)
                 .is_some_and(|spec| spec.paused == Some(true))
     }
+}
+
+/// The namespace and the name of a Server.
+fn place(server: &Server) -> (&str, &str) {
+    let metadata = &server.metadata;
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
 /// Whether a CodeSync has the finalizer of those that hold Deployments back.

@@ -12,9 +12,13 @@ const NEW: &str = "r.io/code:v2@sha256:11111111111111111111111111111111111111111
 /// The namespace `puppet` with the Config `production` of this code.
 fn with_config(code: &Value) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    let metadata = json!({"name": "production", "namespace": "puppet"});
-    apply::<Config>(&mut snapshot, json!({"metadata": metadata, "spec": {"code": code}}));
+    add_config(&mut snapshot, "puppet", code, &json!({}));
     snapshot
+}
+
+fn add_config(snapshot: &mut Snapshot, namespace: &str, code: &Value, annotations: &Value) {
+    let metadata = json!({"name": "production", "namespace": namespace, "annotations": annotations});
+    apply::<Config>(snapshot, json!({"metadata": metadata, "spec": {"code": code}}));
 }
 
 fn apply<T: serde::de::DeserializeOwned + Into<crate::Object>>(snapshot: &mut Snapshot, value: Value) {
@@ -24,13 +28,17 @@ fn apply<T: serde::de::DeserializeOwned + Into<crate::Object>>(snapshot: &mut Sn
 /// A Server whose pods run that code. The words are of `ca`, `gated` (by CodeSync `uid` for promotion `p1`), `old` (the
 /// template has the code that is declared, the pods do not) and `empty` (no pods are wanted).
 fn add(snapshot: &mut Snapshot, name: &str, words: &str, runs: &str) {
+    add_to(snapshot, "puppet", name, words, runs);
+}
+
+fn add_to(snapshot: &mut Snapshot, namespace: &str, name: &str, words: &str, runs: &str) {
     let has = |word: &str| words.split(' ').any(|one| one == word);
     let server = json!({
-        "metadata": {"name": name, "namespace": "puppet", "uid": name, "labels": {"role": "server"}},
+        "metadata": {"name": name, "namespace": namespace, "uid": name, "labels": {"role": "server"}},
         "spec": {"configRef": "production", "ca": has("ca")},
     });
     apply::<Server>(snapshot, server);
-    let code = snapshot.server_code("puppet", name).unwrap().unwrap();
+    let code = snapshot.server_code(namespace, name).unwrap().unwrap();
     let declared = code.references().next().unwrap().to_owned();
     let template = |image: &str| {
         let mount =
@@ -47,7 +55,7 @@ fn add(snapshot: &mut Snapshot, name: &str, words: &str, runs: &str) {
     let gate = json!({"codeSync": "uid", "promotion": "p1", "since": "2026-01-01T00:00:00Z"});
     let annotations = if has("gated") { json!({"voxsync.dev/gate": gate.to_string()}) } else { json!({}) };
     let metadata = json!({
-        "name": name, "namespace": "puppet", "uid": format!("d-{name}"), "annotations": annotations, "generation": 1,
+        "name": name, "namespace": namespace, "uid": format!("d-{name}"), "annotations": annotations, "generation": 1,
     });
     let spec = json!({
         "replicas": pods, "paused": has("gated"), "selector": {"matchLabels": {SERVER_LABEL: name}},
@@ -62,7 +70,7 @@ fn add(snapshot: &mut Snapshot, name: &str, words: &str, runs: &str) {
         "apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": format!("d-{name}"), "controller": true,
     });
     let metadata = json!({
-        "name": format!("{name}-1"), "namespace": "puppet", "ownerReferences": [owner],
+        "name": format!("{name}-1"), "namespace": namespace, "ownerReferences": [owner],
         "annotations": {"deployment.kubernetes.io/revision": "1"},
     });
     let set = json!({
@@ -201,7 +209,7 @@ fn a_gate_whose_turn_never_comes_is_looked_at(#[case] change: Value) {
     add(&mut snapshot, "compile", "old", OLD);
     add(&mut snapshot, "ca", "ca gated old", OLD);
     assert!(snapshot.apply(code_sync(&change)));
-    assert!(snapshot.has_gates("puppet") && !snapshot.has_gates("other"));
+    assert_eq!(snapshot.namespaces_with_gates().collect::<Vec<_>>(), ["puppet"]);
     assert_eq!(snapshot.gates_to_look_at("puppet").into_iter().collect::<Vec<_>>(), ["ca"]);
     assert_eq!(snapshot.gates_count(), 1);
 }
@@ -381,4 +389,71 @@ fn a_rollback_works_from_the_end(#[case] change: Value, #[case] wanted: Option<&
     let work = snapshot.work_of(&code_sync);
     let first = work.and_then(|work| work.targets.first().map(ToString::to_string));
     assert_eq!(first.as_deref(), wanted);
+}
+
+/// A stage of the Configs of two namespaces, with Servers of the same names; only the authority of the other one is
+/// to be held back, and has company in its own.
+fn two_namespaces(code: &Value, ca: &str, consent: &Value) -> (Snapshot, CodeSync) {
+    let mut snapshot = with_config(code);
+    snapshot.set_cross_namespace(CrossNamespace::Allowed);
+    add_config(&mut snapshot, "prod", code, consent);
+    let runs = if *code == json!({"image": NEW}) { NEW } else { OLD };
+    add(&mut snapshot, "main", "", runs);
+    add_to(&mut snapshot, "prod", "main", ca, OLD);
+    let targets = json!([
+        {"kind": "Config", "name": "production"},
+        {"kind": "Config", "name": "production", "namespace": "prod"},
+    ]);
+    let code_sync = code_sync(&json!({"spec": {"stages": [
+        {"name": "canary", "targets": [{"kind": "Server", "name": "canary"}]}, {"name": "rest", "targets": targets},
+    ]}}));
+    assert!(snapshot.apply(code_sync.clone()));
+    (snapshot, code_sync)
+}
+
+#[rstest]
+#[case::consent(json!({"voxsync.dev/accepts-from": "ci, puppet"}), CrossNamespace::Allowed, true)]
+#[case::of_others(json!({"voxsync.dev/accepts-from": "ci"}), CrossNamespace::Allowed, false)]
+#[case::none(json!({}), CrossNamespace::Allowed, false)]
+#[case::not_by_this_process(json!({"voxsync.dev/accepts-from": "puppet"}), CrossNamespace::Refused, false)]
+fn a_stage_reaches_another_namespace_only_where_that_consents(
+    #[case] consent: Value,
+    #[case] cross_namespace: CrossNamespace,
+    #[case] reaches: bool,
+) {
+    let (mut snapshot, code_sync) = two_namespaces(&json!({"image": OLD}), "ca", &consent);
+    snapshot.set_cross_namespace(cross_namespace);
+    let work = snapshot.work_of(&code_sync).unwrap();
+    let gated: Vec<_> = snapshot.to_gate(&work).into_iter().collect();
+    assert_eq!(gated, if reaches { vec!["prod/main"] } else { Vec::new() });
+    assert_eq!(work.known_as("prod", "main"), "prod/main");
+    assert_eq!(snapshot.is_served(&work, "prod/main"), reaches.then_some(false));
+    assert_eq!(snapshot.is_served(&work, "main"), Some(false), "its own namesake");
+    let gating = snapshot.gating_in("prod").count();
+    assert_eq!(gating, usize::from(cross_namespace == CrossNamespace::Allowed), "it only says where to look");
+}
+
+#[test]
+fn a_gate_in_another_namespace_has_its_turn_after_those_of_all() {
+    let consent = json!({"voxsync.dev/accepts-from": "puppet"});
+    let (mut snapshot, code_sync) = two_namespaces(&json!({"image": NEW}), "ca gated old", &consent);
+    let work = snapshot.work_of(&code_sync).unwrap();
+    assert_eq!(snapshot.to_lift(&work).into_iter().collect::<Vec<_>>(), ["prod/main"]);
+    assert_eq!(snapshot.gates_to_look_at("prod").into_iter().collect::<Vec<_>>(), ["main"]);
+    let gate = Gate {
+        code_sync: "uid".to_owned(),
+        promotion: "p1".to_owned(),
+        since: jiff::Timestamp::UNIX_EPOCH.into(),
+    };
+    let holder = |snapshot: &Snapshot| snapshot.holder_of("prod", &gate).is_some();
+    assert!(holder(&snapshot));
+    add(&mut snapshot, "late", "old", OLD);
+    assert!(snapshot.to_lift(&work).is_empty(), "a Server of the CodeSync's own namespace still rolls");
+    assert!(snapshot.gates_to_look_at("prod").is_empty());
+    // Consent was withdrawn: nobody's turn comes for it, which the reconciler has to look at.
+    add_config(&mut snapshot, "prod", &json!({"image": NEW}), &json!({}));
+    assert_eq!(snapshot.is_served(&work, "prod/main"), None);
+    assert_eq!(snapshot.gates_to_look_at("prod").into_iter().collect::<Vec<_>>(), ["main"]);
+    snapshot.set_cross_namespace(CrossNamespace::Refused);
+    assert!(!holder(&snapshot));
 }

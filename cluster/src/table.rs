@@ -55,6 +55,11 @@ impl<T> Table<T> {
         owners.map(|(owner, names)| (owner.as_str(), names.iter().map(String::as_str)))
     }
 
+    /// The namespaces in which rows are owned.
+    pub(crate) fn namespaces_with_owners(&self) -> impl Iterator<Item = &str> {
+        self.owned.keys().map(String::as_str)
+    }
+
     /// How many rows are owned.
     pub(crate) fn owned_count(&self) -> usize {
         self.owned.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum()

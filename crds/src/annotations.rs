@@ -30,6 +30,9 @@ pub const ROLLBACK: &str = "voxsync.dev/rollback";
 pub const RELEASE_QUARANTINE: &str = "voxsync.dev/release-quarantine";
 /// On a Config or Server: what voxsync wrote there, see [`AppliedRecords`].
 pub const APPLIED: &str = "voxsync.dev/applied";
+/// On a Config, Server or CodeSync: which other namespaces it lets in, joined with commas. CodeSyncs of these may have the
+/// Config or Server as a target, or take what the CodeSync releases; see [`accepts_from`].
+pub const ACCEPTS_FROM: &str = "voxsync.dev/accepts-from";
 /// On a Server: the reference that the reconciler asks the operator to bring into the pod template.
 pub const REQUESTED_CODE: &str = "voxsync.dev/requested-code";
 
@@ -137,9 +140,32 @@ pub struct Beside {
 /// The longest annotation value that is read, in bytes; a longer one is not ours.
 const VALUE_LIMIT_BYTES: usize = 64 * 1024;
 
+/// The longest reference in a record that is read, in bytes: the operator accepts none that is longer.
+const REFERENCE_LIMIT_BYTES: usize = 520;
+
+/// The longest list of namespaces that is read, in bytes; a longer one lets nobody in.
+const ACCEPTS_FROM_LIMIT_BYTES: usize = 4096;
+
 /// Reads the records on a target. What is not readable is nobody's record: the target counts as never written.
 pub fn applied_records(annotations: Option<&BTreeMap<String, String>>) -> AppliedRecords {
-    value_of(annotations, APPLIED).unwrap_or_default()
+    let mut records: AppliedRecords = value_of(annotations, APPLIED).unwrap_or_default();
+    records.retain(|_, record| {
+        let mut references = record.reference.iter().chain(&record.previous);
+        references.all(|reference| reference.len() <= REFERENCE_LIMIT_BYTES)
+    });
+    records
+}
+
+/// The other namespaces that an object lets in.
+pub fn accepted_namespaces(annotations: Option<&BTreeMap<String, String>>) -> impl Iterator<Item = &str> {
+    let text = annotations.and_then(|all| all.get(ACCEPTS_FROM)).map(String::as_str).unwrap_or_default();
+    let text = if text.len() <= ACCEPTS_FROM_LIMIT_BYTES { text } else { "" };
+    text.split(',').map(str::trim).filter(|namespace| !namespace.is_empty())
+}
+
+/// Whether an object lets in what is in the namespace `from`.
+pub fn accepts_from(annotations: Option<&BTreeMap<String, String>>, from: &str) -> bool {
+    accepted_namespaces(annotations).any(|namespace| namespace == from)
 }
 
 /// Reads the obstacle on a Server, if there is one.
@@ -155,4 +181,49 @@ pub fn gate(annotations: Option<&BTreeMap<String, String>>) -> Option<Gate> {
 fn value_of<T: DeserializeOwned>(annotations: Option<&BTreeMap<String, String>>, name: &str) -> Option<T> {
     let text = annotations?.get(name).filter(|text| text.len() <= VALUE_LIMIT_BYTES)?;
     serde_json::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::one("dev", true)]
+    #[case::among_others("ci, dev ,qa", true)]
+    #[case::nobody("", false)]
+    #[case::only_a_part_of_it("dev2,my-dev,de", false)]
+    #[case::no_wildcards("*,d*v", false)]
+    #[case::other_case("Dev", false)]
+    #[case::separated_by_something_else("dev ci", false)]
+    fn an_object_lets_in_the_namespaces_that_it_names(#[case] value: &str, #[case] wanted: bool) {
+        let annotations = BTreeMap::from([(ACCEPTS_FROM.to_owned(), value.to_owned())]);
+        assert_eq!(accepts_from(Some(&annotations), "dev"), wanted);
+    }
+
+    #[rstest]
+    #[case::as_long_as_any(520, 520, true)]
+    #[case::too_long(521, 1, false)]
+    #[case::too_long_before(1, 521, false)]
+    fn a_record_with_what_is_too_long_for_a_reference_is_nobodys(
+        #[case] reference: usize,
+        #[case] previous: usize,
+        #[case] wanted: bool,
+    ) {
+        let [reference, previous] = [reference, previous].map(|length| "a".repeat(length));
+        let record = serde_json::json!({"": {
+            "codeSync": "u", "promotion": "p", "reference": reference, "previous": previous,
+        }});
+        let annotations = BTreeMap::from([(APPLIED.to_owned(), record.to_string())]);
+        assert_eq!(applied_records(Some(&annotations)).contains_key(""), wanted);
+    }
+
+    #[test]
+    fn without_a_readable_list_nobody_is_let_in() {
+        assert!(!accepts_from(None, "dev"));
+        assert!(!accepts_from(Some(&BTreeMap::new()), ""));
+        let long = format!("dev,{}", "x".repeat(ACCEPTS_FROM_LIMIT_BYTES));
+        assert!(!accepts_from(Some(&BTreeMap::from([(ACCEPTS_FROM.to_owned(), long)])), "dev"));
+    }
 }

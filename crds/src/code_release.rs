@@ -56,10 +56,10 @@ pub struct CodeReleaseSpec {
     pub approvals: Vec<ApprovalStatus>,
     /// What was promoted.
     pub candidate: CandidateStatus,
-    /// The short name of what was deployed before.
+    /// The short name of what was deployed before; of a rollback, what a person left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_name: Option<String>,
-    /// The reference that was deployed before.
+    /// The reference of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// How it ended.

@@ -177,8 +177,9 @@ pub(crate) fn facts(
     let gate = gate(deployment.metadata.annotations.as_ref());
     let wanted_by = snapshot.gating_in(namespace).find_map(|work| {
         let uid = work.code_sync.metadata.uid.clone()?;
-        let is_before = snapshot.is_served(&work, name) == Some(false);
-        (is_before && snapshot.to_gate(&work).contains(name)).then(|| (uid, work.promotion.id.clone()))
+        let known = work.known_as(namespace, name);
+        let is_before = snapshot.is_served(&work, &known) == Some(false);
+        (is_before && snapshot.to_gate(&work).contains(&known)).then(|| (uid, work.promotion.id.clone()))
     });
     if gate.is_none() && wanted_by.is_none() {
         return None;
@@ -243,10 +244,11 @@ fn is_paused(deployment: &Deployment) -> bool {
 /// What became of the promotion that a gate is for. To tell whose turn it is takes a look at all Servers of a stage: it
 /// is asked only where the answer matters.
 fn holder(snapshot: &Snapshot, namespace: &str, name: &str, gate: &Gate, code: CodeIs) -> Holder {
-    let code_sync = snapshot.code_sync_of_uid(namespace, &gate.code_sync);
+    let code_sync = snapshot.holder_of(namespace, gate);
     let work = code_sync.and_then(|code_sync| snapshot.work_of(code_sync));
     if let Some(work) = work.filter(|work| work.is_for(gate))
-        && let Some(is_served) = snapshot.is_served(&work, name)
+        && let known = work.known_as(namespace, name)
+        && let Some(is_served) = snapshot.is_served(&work, &known)
     {
         if !is_served && snapshot.needs_no_gates(&work) {
             return Holder::Waits;
@@ -257,7 +259,7 @@ fn holder(snapshot: &Snapshot, namespace: &str, name: &str, gate: &Gate, code: C
         }
         let is_turn = is_served
             && code != CodeIs::Missing
-            && (work.allows_any_order || snapshot.to_lift(&work).contains(name));
+            && (work.allows_any_order || snapshot.to_lift(&work).contains(&known));
         return Holder::Works { is_served, is_turn };
     }
     let is_given_up = code_sync.is_some_and(|code_sync| {

@@ -1,5 +1,6 @@
 //! Holds a Server's Deployment back, or lets it go, and says so.
 
+use voxsync_cluster::{CrossNamespace, Scope};
 use voxsync_crds::Server;
 
 use crate::{
@@ -20,11 +21,17 @@ pub(crate) async fn ask_for_holder(
     write: &GateWrite,
 ) -> Written {
     let GateStep::Lift { gate, .. } = &write.step else { return Written::Learnt };
-    let name = context.cluster.read(|snapshot| {
-        let code_sync = snapshot.code_sync_of_uid(&key.namespace, &gate.code_sync)?;
-        code_sync.metadata.name.clone()
+    let (known, scope) = context.cluster.read(|snapshot| {
+        let known = snapshot.holder_of(&key.namespace, gate).and_then(|code_sync| {
+            Some((code_sync.metadata.namespace.clone()?, code_sync.metadata.name.clone()?))
+        });
+        let scope = match snapshot.cross_namespace() {
+            CrossNamespace::Refused => Scope::Namespace(key.namespace.clone()),
+            CrossNamespace::Allowed => Scope::All,
+        };
+        (known, scope)
     });
-    match context.writer.code_sync(&key.namespace, &gate.code_sync, name).await {
+    match context.writer.code_sync(&scope, &gate.code_sync, known).await {
         Ok(found) => {
             if let Some(code_sync) = found {
                 context.cluster.apply(code_sync);

@@ -200,8 +200,8 @@ fn orphaned(server: &Server, gate: &Gate, mode: Mode) -> Finding {
         gate: gate.clone(),
         why: match mode {
             Mode::Full => {
-                "that is over, and either its template does not have the code that it must run, or no other Server \
-                 shows that this can run"
+                "that is over, or may not have it any more, and either its template does not have the code that it must \
+                 run, or no other Server shows that this can run"
             }
             Mode::Cooperative | Mode::Observe => "and a reconciler in this mode never lets it go",
         },

@@ -6,7 +6,8 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use kube::Client;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use voxsync_cluster::{Change, Changed, Cluster, Kind, Work};
+use voxsync_cluster::{Change, Changed, Cluster, CrossNamespace, Kind, Work};
+use voxsync_crds::code_sync::place_and_name;
 
 use crate::{
     clock::Clock,
@@ -153,10 +154,15 @@ fn wake(
             }
         }
         Changed::One(Change { kind, namespace, name, owner }) => {
-            // Whose turn it is depends on the pods of others.
-            if context.cluster.read(|snapshot| snapshot.has_gates(&namespace)) {
-                namespaces.push(namespace.clone(), now + GATES_PAUSE);
-            }
+            // Whose turn it is depends on the pods of others, and perhaps on those of other namespaces.
+            context.cluster.read(|snapshot| {
+                let is_concerned = |gated: &&str| {
+                    *gated == namespace || snapshot.cross_namespace() == CrossNamespace::Allowed
+                };
+                for gated in snapshot.namespaces_with_gates().filter(is_concerned) {
+                    namespaces.push(gated.to_owned(), now + GATES_PAUSE);
+                }
+            });
             match kind {
                 Kind::Server => push(&namespace, &name),
                 Kind::Config => context.cluster.read(|snapshot| {
@@ -175,7 +181,10 @@ fn wake(
                     let code_sync = snapshot.code_sync(&namespace, &name);
                     let work = code_sync.and_then(|code_sync| snapshot.work_of(code_sync));
                     if let Some(work) = work.filter(Work::places_gates) {
-                        snapshot.to_gate(&work).into_iter().for_each(|server| push(&namespace, server));
+                        for known in snapshot.to_gate(&work) {
+                            let (place, server) = place_and_name(&known);
+                            push(place.unwrap_or(&namespace), server);
+                        }
                     }
                 }),
                 Kind::CodeRelease => {}

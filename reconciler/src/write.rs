@@ -16,7 +16,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
-use voxsync_cluster::Object;
+use voxsync_cluster::{Object, Scope};
 use voxsync_crds::{
     CodeSync, FIELD_MANAGER, Server,
     annotations::{OBSTACLE, Obstacle, REQUESTED_CODE},
@@ -100,20 +100,22 @@ impl Writer {
         or_conflict(&api, name, write.resource_version.as_ref(), written).await
     }
 
-    /// The CodeSync of a uid as it is now, if it is still there; its name may be known.
+    /// The CodeSync of a uid as it is now, if it is still there; its namespace and name may be known, else it is looked for.
     pub(crate) async fn code_sync(
         &self,
-        namespace: &str,
+        scope: &Scope,
         uid: &str,
-        name: Option<String>,
+        known: Option<(String, String)>,
     ) -> Result<Option<CodeSync>, NotWritten> {
-        let api = Api::<CodeSync>::namespaced(self.client.clone(), namespace);
-        let name = match name {
-            None => name_of(&api, uid).await?,
-            name => name,
+        let place = match known {
+            None => place_of(&scope.api(self.client.clone()), uid).await?,
+            known => known,
         };
-        match name {
-            Some(name) => call(api.get_opt(&name)).await,
+        match place {
+            Some((namespace, name)) => {
+                let api = Api::<CodeSync>::namespaced(self.client.clone(), &namespace);
+                call(api.get_opt(&name)).await
+            }
             None => Ok(None),
         }
     }
@@ -175,15 +177,16 @@ where
     Err(NotWritten::Conflict(Box::new(now.into())))
 }
 
-/// The name of the CodeSync of a uid. Of the others only names are read: one that cannot be decoded is in nobody's way.
-async fn name_of(api: &Api<CodeSync>, uid: &str) -> Result<Option<String>, NotWritten> {
+/// Namespace and name of the CodeSync of a uid. Of the others only names are read: one that cannot be decoded is in nobody's
+/// way.
+async fn place_of(api: &Api<CodeSync>, uid: &str) -> Result<Option<(String, String)>, NotWritten> {
     let mut parameters = ListParams::default().limit(PAGE_OBJECTS);
     loop {
         let page = call(api.list_metadata(&parameters)).await?;
         let found = page.items.into_iter().find(|one| one.metadata.uid.as_deref() == Some(uid));
         let next = page.metadata.continue_.filter(|token| !token.is_empty());
         match (found, next) {
-            (Some(found), _) => return Ok(found.metadata.name),
+            (Some(found), _) => return Ok(found.metadata.namespace.zip(found.metadata.name)),
             (None, Some(next)) => parameters = parameters.continue_token(&next),
             (None, None) => return Ok(None),
         }

@@ -111,9 +111,13 @@ async fn a_code_sync_is_found_beside_one_that_cannot_be_decoded() {
     let good = api.get("good").await.unwrap();
     let uid = good.metadata.uid.clone().unwrap();
     let writer = Writer::new(client);
-    assert_eq!(writer.code_sync("default", &uid, None).await.unwrap().as_ref(), Some(&good));
-    assert_eq!(writer.code_sync("default", &uid, Some("good".into())).await.unwrap(), Some(good));
-    assert_eq!(writer.code_sync("default", "gone", None).await.unwrap(), None);
+    let known = Some(("default".to_owned(), "good".to_owned()));
+    let elsewhere = Scope::Namespace("elsewhere".to_owned());
+    assert_eq!(writer.code_sync(&elsewhere, &uid, None).await.unwrap(), None, "only where it is looked for");
+    let scope = Scope::All;
+    assert_eq!(writer.code_sync(&scope, &uid, None).await.unwrap().as_ref(), Some(&good));
+    assert_eq!(writer.code_sync(&scope, &uid, known).await.unwrap(), Some(good));
+    assert_eq!(writer.code_sync(&scope, "gone", None).await.unwrap(), None);
 }
 
 #[rstest]

@@ -14,7 +14,8 @@ use super::TableOutput;
 Needs no right but to read: those of the shipped ClusterRole voxsync-audit are enough. The source is not asked; what it
 has is what voxsync's last look found. `voxsync check` asks it.
 
-Times are the earliest ones: how long rollouts and people take is not known.
+Times are the earliest ones: how long rollouts and people take is not known. Other namespaces that a CodeSync names are
+read too, with your rights, and voxsync is taken to run with --allow-cross-namespace.
 
 Examples:
   voxsync plan production -n puppet

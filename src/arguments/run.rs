@@ -11,11 +11,15 @@ use crate::run::{ElectionOptions, HooksOptions};
 #[command(after_help = "Examples:
   voxsync run --namespace puppet
   voxsync run --all-namespaces --reconciler cooperative --log-format json
+  voxsync run --all-namespaces --allow-cross-namespace
   voxsync run --reconciler off --shard north --shard-selector shard=north")]
 pub struct RunOptions {
     /// Serve all namespaces instead of one
     #[arg(short = 'A', long, env = "VOXSYNC_ALL_NAMESPACES", conflicts_with = "namespace")]
     pub all_namespaces: bool,
+    /// Let CodeSyncs have targets in other namespaces, and follow CodeSyncs there, where the other object consents
+    #[arg(long, env = "VOXSYNC_ALLOW_CROSS_NAMESPACE", requires = "all_namespaces")]
+    pub allow_cross_namespace: bool,
     /// Whether to decide which code should run, and write it to Configs and Servers
     #[arg(long, value_enum, default_value_t = Switch::On, env = "VOXSYNC_AGENT")]
     pub agent: Switch,

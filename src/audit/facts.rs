@@ -6,8 +6,8 @@ use serde::Serialize;
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeSync, Server,
-    annotations::{Gate, gate, obstacle},
-    code_sync::{Hold, TargetKind},
+    annotations::{Gate, applied_records, gate, obstacle},
+    code_sync::{Hold, LabelSelector, TargetKind, known_as},
 };
 use voxsync_rollout::{
     resolve::{CodeSource, Origin, ServerCode},
@@ -118,7 +118,10 @@ fn row(snapshot: &Snapshot, commits: &Commits, server: &Server, now: Timestamp) 
         running_commit: commits.of_running(&namespace, &each_once),
         running: each_once,
         since: deployment.as_ref().and_then(|deployment| running::since(deployment, &replica_sets, &pods)),
-        followed_by: follower.map(|it| format!("{}/{}", it.code_sync.name_any(), it.stage)),
+        followed_by: follower.map(|it| {
+            let (of, whose) = (it.code_sync.namespace().unwrap_or_default(), it.code_sync.name_any());
+            format!("{}/{}", known_as(&namespace, &of, &whose), it.stage)
+        }),
         declared,
         gated_since: gate.map(|gate| gate.since.timestamp()),
         verdict,
@@ -153,20 +156,27 @@ fn follower<'a>(
     kind: TargetKind,
     name: &str,
 ) -> Option<Follower<'a>> {
-    let labels = match kind {
-        TargetKind::Config => snapshot.config(namespace, name)?.metadata.labels.as_ref(),
-        TargetKind::Server => snapshot.server(namespace, name)?.metadata.labels.as_ref(),
+    let object = snapshot.metadata_of(kind, namespace, name)?;
+    let let_in = snapshot.namespaces_let_in(namespace, Some(object));
+    let records = applied_records(object.annotations.as_ref());
+    let wrote = |code_sync: &CodeSync| {
+        records.values().any(|record| Some(&record.code_sync) == code_sync.metadata.uid.as_ref())
     };
-    snapshot.code_syncs_in(namespace).find_map(|code_sync| {
+    // Several may name it: who wrote it has it.
+    let mut all: Vec<_> = let_in.flat_map(|from| snapshot.code_syncs_in(from)).collect();
+    all.sort_by_key(|code_sync| !wrote(code_sync));
+    all.into_iter().find_map(|code_sync| {
+        let own = code_sync.metadata.namespace.as_deref()?;
         let stages = code_sync.spec.ordered_stages();
         let place = stages.iter().position(|stage| {
             stage.targets.iter().any(|target| {
+                let selects = |selector: &LabelSelector| selector.selects(object.labels.as_ref());
                 target.kind == kind
-                    && (target.name.as_deref() == Some(name)
-                        || target.selector.as_ref().is_some_and(|selector| selector.selects(labels)))
+                    && target.namespace.as_deref().unwrap_or(own) == namespace
+                    && (target.name.as_deref() == Some(name) || target.selector.as_ref().is_some_and(selects))
             })
         })?;
-        let target = format!("{}/{name}", kind.as_str());
+        let target = format!("{}/{}", kind.as_str(), known_as(own, namespace, name));
         let holds = code_sync.status.iter().flat_map(|status| &status.holds);
         let hold =
             holds.filter(|hold| !hold.resumed).find(|hold| hold.target.split('[').next() == Some(&target));
@@ -188,9 +198,11 @@ fn held_back(snapshot: &Snapshot, server: &Server, gate: &Gate, now: Timestamp) 
         return orphaned.message;
     }
     let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
-    let code_sync = snapshot.code_sync_of_uid(namespace, &gate.code_sync);
-    let code_sync =
-        code_sync.map_or_else(|| format!("of uid {}", gate.code_sync), kube::ResourceExt::name_any);
+    let code_sync = snapshot.holder_of(namespace, gate).map(|holder| {
+        let of = holder.namespace().unwrap_or_default();
+        known_as(namespace, &of, &holder.name_any()).into_owned()
+    });
+    let code_sync = code_sync.unwrap_or_else(|| format!("of uid {}", gate.code_sync));
     let since = gate.since.timestamp();
     let (at, long) = (clock(since, now), age(since, now));
     format!(

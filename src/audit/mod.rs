@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use kube::Client;
-use voxsync_cluster::{Scope, Snapshot};
+use voxsync_cluster::{CrossNamespace, Scope, Snapshot};
 
 use crate::{
     arguments::{AuditOptions, Connection, TableOutput},
@@ -60,7 +60,9 @@ pub async fn run(connection: &Connection, options: AuditOptions) -> anyhow::Resu
 
 /// Reads the cluster, and gives one row a Server.
 pub async fn look(client: Client, scope: &Scope, now: Timestamp) -> anyhow::Result<Vec<Row>> {
-    let snapshot = Snapshot::fetch(client.clone(), scope).await?;
+    let mut snapshot = Snapshot::fetch(client.clone(), scope).await?;
+    // Where an object lets in another namespace, a CodeSync of that is meant to have it.
+    snapshot.set_cross_namespace(CrossNamespace::Allowed);
     let mut commits = Commits::of_code_syncs(&snapshot);
     let rows = facts::rows(&snapshot, &commits, now);
     // What runs may be older than all that a CodeSync remembers: a canary's last release that production never had.

@@ -30,25 +30,30 @@ impl Held {
 
     /// What a CodeSync of a namespace names and only others have.
     pub fn elsewhere(&self, namespace: &str, spec: &CodeSyncSpec) -> Vec<Elsewhere> {
-        let mut named = BTreeSet::new();
-        collect(&serde_json::to_value(spec).unwrap_or_default(), &mut named);
+        let pull_secret = spec.write.as_ref().and_then(|write| write.image_pull_secret.as_ref());
+        let goes_elsewhere = spec.pulling_namespaces(namespace).into_iter().any(|place| place != namespace);
         let elsewhere = |(kind, name): (&'static str, String)| {
+            // The pull secret belongs where the targets are, and is looked for there.
+            if kind == "Secret" && Some(&name) == pull_secret && goes_elsewhere {
+                return None;
+            }
             let other = self.other_place(kind, &name, namespace)?.to_owned();
             Some(Elsewhere { kind, name, namespace: other })
         };
-        named.into_iter().filter_map(elsewhere).collect()
+        named(spec).into_iter().filter_map(elsewhere).collect()
     }
 
     /// Says of a target of a CodeSync of this namespace that only another namespace has it.
     pub fn place(&self, namespace: &str, target: &mut CheckedTarget) {
         let (Some(key), Err(fault)) = (&target.key, &mut target.image) else { return };
         let kind = key.kind.as_str();
-        let other = self.other_place(kind, &key.name, namespace).filter(|_| fault.is_missing);
+        let place = key.namespace_in(namespace);
+        let other = self.other_place(kind, &key.name, place).filter(|_| fault.is_missing);
         if let Some(other) = other {
             fault.is_missing = false;
             fault.message = format!(
-                "it is among the files in namespace {other} only; a CodeSync writes to its own namespace, {namespace}: \
-                 correct one of the two (-n says where objects without a namespace are)"
+                "it is among the files in namespace {other} only, and the target is in {place}: correct one of the two, or \
+                 name its namespace in the target (-n says where objects without a namespace are)"
             );
         }
     }
@@ -61,6 +66,13 @@ impl Held {
         let is_here = first == namespace || places.any(|place| place == namespace);
         (!is_here).then_some(first)
     }
+}
+
+/// The Secrets and `ConfigMap`s that a spec names.
+pub fn named(spec: &CodeSyncSpec) -> BTreeSet<(&'static str, String)> {
+    let mut named = BTreeSet::new();
+    collect(&serde_json::to_value(spec).unwrap_or_default(), &mut named);
+    named
 }
 
 /// What a spec names: each field is called after what it names.
@@ -124,5 +136,10 @@ mod tests {
         let wanted =
             [found("ConfigMap", "ca", "b"), found("Secret", "hook", "a"), found("Secret", "pull", "z")];
         assert_eq!(held.elsewhere("puppet", &spec), wanted);
+        // Where a target is elsewhere, its pull secret is, too.
+        let mut elsewhere = spec;
+        elsewhere.target.as_mut().unwrap().namespace = Some("z".to_owned());
+        let found = held.elsewhere("puppet", &elsewhere);
+        assert_eq!(found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["ca", "hook"]);
     }
 }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
-use voxsync_cluster::{Scope, Snapshot};
+use voxsync_cluster::{CrossNamespace, Scope, Snapshot};
 use voxsync_crds::{CodeSync, Config, Server};
 use voxsync_sandbox::{Clock, InstallError, Sandbox, SandboxOptions};
 
@@ -80,7 +80,8 @@ pub async fn read(
         let place = only.map_or_else(String::new, |namespace| format!(" of namespace {namespace}"));
         bail!("there is {what}{place} in {}", names.join(", "));
     }
-    let snapshot = Snapshot::fetch(client.clone(), &Scope::All).await?;
+    let mut snapshot = Snapshot::fetch(client.clone(), &Scope::All).await?;
+    snapshot.set_cross_namespace(CrossNamespace::Allowed);
     Ok(Subjects { client, snapshot, code_syncs, refused, held: Some(held) })
 }
 

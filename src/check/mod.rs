@@ -2,11 +2,12 @@
 //! once, as the agent would, and writes nothing.
 //!
 //! With files there is no cluster: what is in them goes into a sandbox in this process, which validates it as an API
-//! server would, and the look finds its Secrets there.
+//! server would, and the look finds its Secrets there. With `--cluster`, too, what is not among them is looked for there.
 
 mod documents;
 mod elsewhere;
 mod files;
+mod live;
 mod report;
 mod texts;
 mod words;
@@ -15,7 +16,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
-use voxsync_cluster::{Scope, Snapshot};
+use voxsync_cluster::Snapshot;
 use voxsync_crds::CodeSync;
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     connect::connect,
     kinds,
     one_look::OneLook,
-    output,
+    output, places,
 };
 use elsewhere::Held;
 use report::Report;
@@ -45,7 +46,8 @@ pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Resu
         [] => of_cluster(connection, options.name.as_deref()).await?,
         files => {
             let namespace = connection.namespace.as_deref();
-            files::read(files, namespace, namespace, options.name.as_deref()).await?
+            let subjects = files::read(files, namespace, namespace, options.name.as_deref()).await?;
+            if options.cluster { live::complete(connection, subjects).await? } else { subjects }
         }
     };
     let mut one_look = OneLook::prepare(options.look).await?;
@@ -88,7 +90,8 @@ async fn of_cluster(connection: &Connection, name: Option<&str>) -> anyhow::Resu
             "no codesyncs in namespace {namespace}; `voxsync check -f FILE` checks one that is in no cluster yet"
         );
     }
-    let snapshot = Snapshot::fetch(client.clone(), &Scope::Namespace(namespace)).await?;
+    let specs = code_syncs.iter().map(|code_sync| &code_sync.spec);
+    let snapshot = places::snapshot(client.clone(), &namespace, specs).await?;
     Ok(Subjects { client, snapshot, code_syncs, refused: Vec::new(), held: None })
 }
 
@@ -107,6 +110,23 @@ pub async fn code_syncs(
         bail!("{}", refused.text(false));
     }
     Ok(code_syncs)
+}
+
+/// The CodeSyncs of files, as an API server would take them, and all that is with them.
+///
+/// # Errors
+/// What an API server would say where it would not take one of them.
+pub async fn manifests(
+    files: &[PathBuf],
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> anyhow::Result<(Vec<CodeSync>, Snapshot)> {
+    let Subjects { code_syncs, refused, snapshot, .. } =
+        files::read(files, namespace, namespace, name).await?;
+    if let Some(refused) = refused.first() {
+        bail!("{}", refused.text(false));
+    }
+    Ok((code_syncs, snapshot))
 }
 
 /// Whether a CodeSync is meant by the name on the command line.

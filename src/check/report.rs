@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
-use voxsync_agent::{Checked, CheckedSecret, CheckedTarget, Fault, Sighted};
+use voxsync_agent::{Checked, CheckedCheck, CheckedSecret, CheckedTarget, Fault, Sighted, Tried};
 use voxsync_crds::{
     CodeReference, CodeSync,
     code_sync::{CandidateStatus, CodeSyncSpec},
@@ -12,6 +12,7 @@ use super::elsewhere::{Elsewhere, Held};
 use crate::{
     commit,
     output::{Tone, harmless, message, paint},
+    places,
 };
 
 /// How many targets are named one by one.
@@ -79,6 +80,7 @@ impl Report {
                 && checked.pin.as_ref().is_none_or(finds)
                 && checked.secrets.iter().all(|secret| self.mark(&secret.state) != Mark::Bad)
                 && checked.targets.iter().all(|target| self.mark(&target.image) != Mark::Bad)
+                && !checked.checks.iter().any(|check| matches!(check.said, Tried::Failed(_)))
         })
     }
 
@@ -108,6 +110,9 @@ impl Report {
             Err(causes) => causes.iter().for_each(|cause| say(Mark::Bad, "spec", &message(cause))),
             Ok(checked) => {
                 say(Mark::Good, "spec", "valid");
+                if let Some(assumed) = self.assumed() {
+                    say(Mark::Open, "namespaces", assumed);
+                }
                 sighted(&checked.source, "source", spec, &mut say);
                 if let Some(pin) = &checked.pin {
                     sighted(pin, "pin", spec, &mut say);
@@ -115,6 +120,13 @@ impl Report {
                 if let Some(age) = spec.and_then(|spec| spec.minimum_age.as_ref()) {
                     let text = format!("taken when voxsync has known it for {}", harmless(&age.0));
                     say(Mark::Good, "age", &text);
+                }
+                for window in spec.map(voxsync_agent::idle_windows).unwrap_or_default() {
+                    let text = format!(
+                        "no stage keeps to {window}, which says when stages may start: it holds nothing back. Name it in \
+                         stages[].windows"
+                    );
+                    say(Mark::Open, "window", &harmless(&text));
                 }
                 for Elsewhere { kind, name, namespace } in &self.elsewhere {
                     let text = format!(
@@ -148,13 +160,34 @@ impl Report {
                     let more = targets.count() + 1;
                     say(self.mark(&next.image), "target", &format!("and {more} more"));
                 }
+                for CheckedCheck { stage, name, said } in &checked.checks {
+                    let (mark, text) = match said {
+                        Tried::Passed(text) => (Mark::Good, text),
+                        Tried::Failed(text) => (Mark::Bad, text),
+                        Tried::Open(text) => (Mark::Open, text),
+                    };
+                    say(
+                        mark,
+                        "check",
+                        &format!("{} of stage {}: {}", harmless(name), harmless(stage), message(text)),
+                    );
+                }
             }
         }
         lines.join("\n")
     }
 
+    /// What is taken for granted of the voxsync that runs.
+    fn assumed(&self) -> Option<&'static str> {
+        let goes_elsewhere = |spec: &CodeSyncSpec| places::goes_elsewhere(&self.namespace, spec);
+        self.spec.as_ref().is_some_and(goes_elsewhere).then_some(places::ASSUMED)
+    }
+
     fn json(&self) -> Value {
         let mut report = json!({"namespace": self.namespace, "name": self.name, "ok": self.is_good()});
+        if let Some(assumed) = self.assumed() {
+            report["notes"] = json!([assumed]);
+        }
         match &self.checked {
             Err(causes) => report["invalid"] = json!(causes.join("; ")),
             Ok(checked) => {
@@ -176,6 +209,15 @@ impl Report {
                     self.with_state(json!({"stage": stage, "target": target, "image": known}), image)
                 });
                 report["targets"] = targets.collect();
+                let checks = checked.checks.iter().map(|CheckedCheck { stage, name, said }| {
+                    let (standing, text) = match said {
+                        Tried::Passed(text) => ("Passed", text),
+                        Tried::Failed(text) => ("Failed", text),
+                        Tried::Open(text) => ("Open", text),
+                    };
+                    json!({"stage": stage, "check": name, "standing": standing, "message": text})
+                });
+                report["checks"] = checks.collect();
             }
         }
         report
@@ -205,7 +247,7 @@ fn target_text(target: &CheckedTarget, mark: Mark) -> String {
 }
 
 fn not_checked(what: &str) -> String {
-    format!("{what} is not among the files: not checked")
+    format!("{what} is not among the files: not checked (--cluster asks the cluster)")
 }
 
 /// For programs.

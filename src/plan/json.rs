@@ -13,11 +13,12 @@ pub fn json(plans: &[Plan], now: Timestamp) -> Value {
 }
 
 fn plan(plan: &Plan) -> Value {
-    let Plan { namespace, name, notes, forecast } = plan;
+    let Plan { namespace, name, pin, notes, forecast } = plan;
     let stages: Vec<Value> = forecast.stages.iter().map(stage).collect();
     json!({
         "namespace": namespace,
         "name": name,
+        "pin": pin,
         "notes": notes,
         "candidate": forecast.candidate,
         "deployed": forecast.deployed,

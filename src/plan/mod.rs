@@ -14,20 +14,22 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
 use voxsync_agent::{Forecast, forecast};
-use voxsync_cluster::{Scope, Snapshot};
-use voxsync_crds::{CodeSync, code_sync::CodeSyncSpec};
+use voxsync_cluster::Snapshot;
+use voxsync_crds::{CodeSync, code_sync::CodeSyncSpec, reference::is_same_code};
 
 use crate::{
     arguments::{Connection, PlanOptions, TableOutput},
     check,
     connect::connect,
-    kinds, output,
+    kinds, output, places,
 };
 
 /// What is said of one CodeSync.
 struct Plan {
     namespace: String,
     name: String,
+    /// What a person pinned.
+    pin: Option<String>,
     /// What a person should know before they read it.
     notes: Vec<&'static str>,
     forecast: Forecast,
@@ -41,6 +43,8 @@ const OTHER_SOURCE: &str = "its source is another one than in the cluster: the c
      the new one";
 /// What is said of one that is suspended.
 const SUSPENDED: &str = "it is suspended: this is what would happen if it were resumed";
+/// What is said of an edited one that has nothing to do: what it is edited for shows with the next candidate.
+const AT_REST: &str = "all stages run the candidate: `voxsync simulate -f FILE --timeline FILE` shows what a later one would go through";
 /// What is said of one that the agent did not see.
 const UNSEEN: &str = "the agent has not seen it yet: does `voxsync run` serve this namespace?";
 
@@ -59,12 +63,14 @@ pub async fn run(connection: &Connection, options: PlanOptions) -> anyhow::Resul
             let place = code_sync.namespace().unwrap_or_default();
             let live: Api<CodeSync> = Api::namespaced(client.clone(), &place);
             let live = live.get_opt(&code_sync.name_any()).await.map_err(kinds::explained)?;
-            let snapshot = Snapshot::fetch(client.clone(), &Scope::Namespace(place)).await?;
+            let specs = std::iter::once(&code_sync.spec);
+            let snapshot = places::snapshot(client.clone(), &place, specs).await?;
             plans.push(plan(&snapshot, live.as_ref(), &code_sync, now));
         }
     } else {
         let code_syncs = live(client.clone(), &namespace, name).await?;
-        let snapshot = Snapshot::fetch(client, &Scope::Namespace(namespace)).await?;
+        let specs = code_syncs.iter().map(|code_sync| &code_sync.spec);
+        let snapshot = places::snapshot(client, &namespace, specs).await?;
         plans.extend(code_syncs.iter().map(|code_sync| plan(&snapshot, Some(code_sync), code_sync, now)));
     }
     match options.output {
@@ -95,18 +101,31 @@ async fn live(client: Client, namespace: &str, name: Option<&str>) -> anyhow::Re
 fn plan(snapshot: &Snapshot, live: Option<&CodeSync>, wanted: &CodeSync, now: Timestamp) -> Plan {
     let code_sync = live.unwrap_or(wanted);
     let is_seen = code_sync.status.is_some();
+    let is_edited = live.is_some_and(|live| live.spec != wanted.spec);
+    let forecast = forecast(snapshot, code_sync, &wanted.spec, now);
     let notes = [
         (live.is_none(), IS_NEW),
         (live.is_some() && !is_seen, UNSEEN),
         (live.is_some_and(|live| has_other_source(&live.spec, &wanted.spec)), OTHER_SOURCE),
         (wanted.spec.suspend, SUSPENDED),
+        (places::goes_elsewhere(&wanted.namespace().unwrap_or_default(), &wanted.spec), places::ASSUMED),
+        (is_edited && is_at_rest(&forecast), AT_REST),
     ];
     Plan {
         namespace: wanted.namespace().unwrap_or_default(),
         name: wanted.name_any(),
+        pin: wanted.spec.pin.as_ref().map(|pin| pin.reference.clone()),
         notes: notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect(),
-        forecast: forecast(snapshot, code_sync, &wanted.spec, now),
+        forecast,
     }
+}
+
+/// Whether what should run is deployed, and nothing would be written.
+fn is_at_rest(forecast: &Forecast) -> bool {
+    let candidate = forecast.candidate.as_ref().map(|candidate| candidate.reference.as_str());
+    let is_deployed =
+        candidate.zip(forecast.deployed.as_deref()).is_some_and(|(one, other)| is_same_code(one, other));
+    is_deployed && forecast.stages.iter().all(|stage| stage.changes.is_empty())
 }
 
 fn has_other_source(live: &CodeSyncSpec, wanted: &CodeSyncSpec) -> bool {

@@ -137,6 +137,27 @@ fn an_emergency_waits_for_nothing() {
 }
 
 #[test]
+fn a_pin_that_names_nothing_is_not_told_as_what_was_promoted_before() {
+    let mut code_sync =
+        code_sync(&json!({"pin": {"reference": "r.io/code:v9.9.9", "reason": "CVE", "emergency": true}}));
+    let why = "r.io/code:v9.9.9: there is no such tag. Nothing is written before the pin can be taken, or \
+               `voxsync resume production -n puppet` takes the pin away";
+    let status = code_sync.status.as_mut().unwrap();
+    status.summary = Some("NotFound: spec.pin".to_owned());
+    status.waiting = vec![serde_json::from_value(json!({"reason": "NotFound", "message": why})).unwrap()];
+    let screen = screen(&plan(&snapshot(), Some(&code_sync), &code_sync, now()));
+    assert!(
+        screen.starts_with("puppet/production  ·  v1.4.2@aaaaaaaaaa, pinned to r.io/code:v9.9.9\n"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains(&format!("  NotFound: {why}\n")) && screen.ends_with("now: NotFound: spec.pin"),
+        "{screen}"
+    );
+    assert!(!screen.contains("v1.5.0") && !screen.contains("writes "), "{screen}");
+}
+
+#[test]
 fn a_suspended_one_says_that_it_is_one() {
     let screen = screen(&planned(&json!({"suspend": true})));
     assert!(
@@ -182,4 +203,21 @@ fn an_edited_one_is_told_with_the_status_of_the_old_one() {
     assert!(other.contains("  its source is another one than in the cluster"), "{other}");
     let new = screen(&plan(&snapshot(), None, &edited, now()));
     assert!(new.contains("  it is not in the cluster: "), "{new}");
+}
+
+#[test]
+fn an_edited_one_that_has_nothing_to_do_says_what_shows_more() {
+    let mut live = code_sync(&json!({}));
+    let status = live.status.as_mut().unwrap();
+    let candidate = status.candidate.as_mut().unwrap();
+    (candidate.name, candidate.reference) = ("v1.4.2".to_owned(), OLD.to_owned());
+    (candidate.tag, candidate.digest) =
+        (Some("v1.4.2".to_owned()), OLD.split_once('@').unwrap().1.to_owned());
+    let mut edited = live.clone();
+    edited.spec.windows = Vec::new();
+    edited.spec.stages.as_mut().unwrap()[1].windows = Vec::new();
+    let edited = screen(&plan(&snapshot(), Some(&live), &edited, now()));
+    assert!(edited.contains("\n  all stages run the candidate: `voxsync simulate -f FILE"), "{edited}");
+    let same = screen(&plan(&snapshot(), Some(&live), &live, now()));
+    assert!(!same.contains("voxsync simulate"), "{same}");
 }

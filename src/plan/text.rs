@@ -22,9 +22,9 @@ pub struct View {
 impl View {
     /// All of one plan.
     pub fn plan(&self, plan: &Plan) -> String {
-        let Plan { namespace, name, notes, forecast } = plan;
+        let Plan { namespace, name, pin, notes, forecast } = plan;
         let title = paint(&format!("{namespace}/{name}"), Tone::Strong, self.colourful);
-        let mut lines = vec![format!("{title}  ·  {}", heading(forecast))];
+        let mut lines = vec![format!("{title}  ·  {}", heading(forecast, pin.as_deref()))];
         lines.extend(notes.iter().map(|note| format!("  {note}")));
         lines.push(String::new());
         let width = forecast.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0);
@@ -42,7 +42,7 @@ impl View {
 
     fn phase(&self, stage: &StageForecast, forecast: &Forecast) -> String {
         let (mark, tone) = match stage.phase {
-            StagePhase::Deployed | StagePhase::Soaking | StagePhase::Checking => ("✔", Tone::Good),
+            StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
             StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
             StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
             _ => ("▸", Tone::Attention),
@@ -104,13 +104,19 @@ impl View {
     }
 }
 
-fn heading(forecast: &Forecast) -> String {
+fn heading(forecast: &Forecast, pin: Option<&str>) -> String {
     let deployed = forecast.deployed.as_deref().map(short);
     let candidate = forecast.candidate.as_ref().map(|candidate| short(&candidate.reference));
     match (deployed, candidate) {
         (Some(deployed), Some(candidate)) if deployed != candidate => format!("{deployed} → {candidate}"),
         (_, Some(candidate)) => candidate,
-        (_, None) => "no candidate".to_owned(),
+        (deployed, None) => {
+            let deployed = deployed.unwrap_or_else(|| "no candidate".to_owned());
+            pin.map_or_else(
+                || "no candidate".to_owned(),
+                |pin| format!("{deployed}, pinned to {}", harmless(pin)),
+            )
+        }
     }
 }
 

@@ -10,17 +10,20 @@ use crate::output::{harmless, sentence};
 const QUARANTINE_LIMIT: usize = 3;
 
 impl View {
-    /// That a person went back to an earlier release.
+    /// That an earlier release is gone back to.
     pub(super) fn rolled_back(&self, code_sync: &CodeSync, status: &CodeSyncStatus) -> Option<String> {
         let rollback = status.rollback.as_ref()?;
         let reason = rollback.reason.as_deref().unwrap_or("no reason given");
+        let until = match rollback.failure {
+            Some(_) => "until all stages run it".to_owned(),
+            None => format!("until `voxsync resume {}`", named(code_sync)),
+        };
         Some(format!(
-            "  went back  to {} from {} at {} ({}), until `voxsync resume {}`",
+            "  went back  to {} from {} at {} ({}), {until}",
             harmless(&rollback.candidate.name),
             harmless(&rollback.from_name),
             self.at(rollback.at),
-            harmless(reason),
-            named(code_sync)
+            harmless(reason)
         ))
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use voxsync_crds::{
     CodeRelease, CodeSync,
     code_release::CodeReleaseSpec,
-    code_sync::{CodeSyncStatus, Outcome, PromotionFailure, ReleaseSummary},
+    code_sync::{CodeSyncStatus, Outcome, PromotionFailure, ReleaseSummary, Trigger},
     time::Time,
 };
 
@@ -23,8 +23,23 @@ pub struct Release {
     /// The candidate's short name.
     pub to: String,
     pub outcome: Outcome,
+    /// What began it, as far as that is known.
+    pub trigger: Option<Trigger>,
     /// Where and why it failed; else the reason that a person gave with it.
     pub why: Option<String>,
+}
+
+impl Release {
+    /// Whether an earlier release was gone back to.
+    pub fn is_rollback(&self) -> bool {
+        self.trigger == Some(Trigger::Rollback)
+    }
+
+    /// How it ended, as people say it: who goes back does not release anything.
+    pub fn shown_outcome(&self) -> String {
+        let is_done = self.outcome == Outcome::Released && self.is_rollback();
+        format!("{:?}", if is_done { Outcome::RolledBack } else { self.outcome })
+    }
 }
 
 /// The records of those releases that the status itself does not tell all of. What cannot be read is left out.
@@ -43,18 +58,37 @@ pub fn releases(status: &CodeSyncStatus, records: &[CodeReleaseSpec]) -> Vec<Rel
         let promotion = status.promotion.as_ref().filter(|promotion| promotion.id == summary.id);
         let record = records.iter().find(|record| record.promotion == summary.id);
         let known = promotion
-            .map(|it| (&it.from_name, &it.failure, &it.reason))
-            .or(record.map(|it| (&it.from_name, &it.failure, &it.reason)));
-        let (from, why) = if let Some((from, failure, reason)) = known {
-            (from.clone(), failure.as_ref().map(failed).or_else(|| reason.clone()))
+            .map(|it| (&it.from_name, &it.failure, said(it.trigger, it.emergency, it.reason.as_deref())));
+        let known = known.or(record
+            .map(|it| (&it.from_name, &it.failure, said(it.trigger, it.emergency, it.reason.as_deref()))));
+        let trigger = promotion.map(|it| it.trigger).or(record.map(|it| it.trigger)).or(summary.trigger);
+        let (from, why) = if let Some((from, failure, said)) = known {
+            (from.clone(), failure.as_ref().map(failed).or(said))
+        } else if trigger == Some(Trigger::Rollback) {
+            // What was left is only in its record.
+            (None, said(Trigger::Rollback, false, None))
         } else {
             // Then it took the place of the release before it, if that is still known.
             let mut older = status.history.iter().skip(index + 1);
             (older.find(|it| it.outcome == Outcome::Released).map(|it| it.name.clone()), None)
         };
-        Release { ended_at: summary.ended_at, from, to: summary.name.clone(), outcome: summary.outcome, why }
+        let ReleaseSummary { ended_at, name: to, outcome, .. } = summary.clone();
+        Release { ended_at, from, to, outcome, trigger, why }
     };
     status.history.iter().take(RELEASES_LIMIT).enumerate().map(release).collect()
+}
+
+/// What was done, and why.
+fn said(trigger: Trigger, emergency: bool, reason: Option<&str>) -> Option<String> {
+    let what = match trigger {
+        _ if emergency => "emergency",
+        // By a person, or by itself: only the reason tells.
+        Trigger::Rollback => "went back",
+        Trigger::Pin => "pinned",
+        Trigger::Resume => "tried again",
+        Trigger::Source => return reason.map(str::to_owned),
+    };
+    Some(reason.map_or_else(|| what.to_owned(), |reason| format!("{what}: {reason}")))
 }
 
 fn failed(failure: &PromotionFailure) -> String {

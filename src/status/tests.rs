@@ -2,21 +2,23 @@ use k8s_openapi::api::core::v1::Namespace;
 use serde_json::{Value, json};
 
 use super::{json::json as json_of, nothing_in, releases, trouble, view::View};
-use voxsync_crds::{CodeSync, code_release::CodeReleaseSpec, code_sync::CodeSyncStatus};
+use voxsync_crds::CodeSync;
 
-const OLD: &str = "r.io/code:v1.0.0@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const NEW: &str = "r.io/code:v1.1.0@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+pub(super) const OLD: &str =
+    "r.io/code:v1.0.0@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(super) const NEW: &str =
+    "r.io/code:v1.1.0@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 const COMMIT: &str = "85e7bb0c9f2c1ab04d4be01c7a9f2c1ab04d4be0";
 
-fn view() -> View {
+pub(super) fn view() -> View {
     View { now: "2026-11-22T22:51:00Z".parse().unwrap(), colourful: false }
 }
 
-fn screen(source: &Value, status: &Value) -> String {
+pub(super) fn screen(source: &Value, status: &Value) -> String {
     view().code_sync(&code_sync(source, status))
 }
 
-fn code_sync(source: &Value, status: &Value) -> CodeSync {
+pub(super) fn code_sync(source: &Value, status: &Value) -> CodeSync {
     serde_json::from_value(json!({
         "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
         "metadata": {"name": "production", "namespace": "puppet"},
@@ -26,11 +28,11 @@ fn code_sync(source: &Value, status: &Value) -> CodeSync {
     .unwrap()
 }
 
-fn registry() -> Value {
+pub(super) fn registry() -> Value {
     json!({"registry": {"repository": "r.io/code", "tag": {"semver": "*"}}})
 }
 
-fn promotion(outcome: &str) -> Value {
+pub(super) fn promotion(outcome: &str) -> Value {
     json!({
         "id": "p-2", "trigger": "Source", "startedAt": "2026-11-22T22:50:00Z", "outcome": outcome,
         "candidate": {"name": "v1.1.0", "reference": NEW}, "fromName": "v1.0.0",
@@ -84,27 +86,6 @@ fn programs_are_told_what_the_screen_shows() {
         "{unseen}"
     );
     assert!(first["releases"].is_null(), "{unseen}");
-}
-
-#[test]
-fn says_of_which_code_pods_are_counted() {
-    let stage = |name: &str, phase: &str, ready: u32| json!({"name": name, "phase": phase, "reference": OLD, "ready": ready, "desired": 1});
-    let failed = json!({
-        "promotion": promotion("Failed"),
-        "stages": [stage("canary", "Failed", 0), stage("production", "Pending", 1)],
-    });
-    let screen_of_failed = screen(&registry(), &failed);
-    assert!(screen_of_failed.contains("failed   0 of 1 ready on v1.1.0@bbbbbbbbbb\n"), "{screen_of_failed}");
-    assert!(screen_of_failed.contains("pending   1 of 1 ready on v1.0.0@aaaaaaaaaa\n"), "{screen_of_failed}");
-
-    let given_back = json!({"promotion": promotion("RolledBack"), "stages": [stage("canary", "Failed", 1)]});
-    let given_back = screen(&registry(), &given_back);
-    let wanted = "failed v1.1.0@bbbbbbbbbb   1 of 1 ready on v1.0.0@aaaaaaaaaa\n";
-    assert!(given_back.contains(wanted), "{given_back}");
-
-    let new = json!({"stages": [{"name": "all", "phase": "Pending", "ready": 1, "desired": 1}]});
-    let new = screen(&registry(), &new);
-    assert!(new.contains("1 of 1 ready on the code that they have\n"), "{new}");
 }
 
 #[test]
@@ -224,144 +205,4 @@ fn shortens_what_a_pod_says() {
     let row = screen.lines().find(|line| line.contains("Failed:")).unwrap();
     assert!(row.chars().count() < 340, "{row}");
     assert!(row.ends_with(": not found. Go on with `voxsync resume a`"), "{row}");
-}
-
-#[test]
-fn shows_the_last_releases_newest_first() {
-    let release = |id: &str, name: &str, outcome: &str, ended: &str| {
-        json!({
-            "id": id, "name": name, "reference": OLD, "outcome": outcome, "endedAt": ended,
-        })
-    };
-    let status: CodeSyncStatus = serde_json::from_value(json!({
-        "promotion": promotion("Failed"),
-        "history": [
-            release("p-2", "v1.1.0", "Failed", "2026-11-22T22:50:46Z"),
-            release("p-1", "v1.0.0", "Released", "2026-11-22T22:50:44Z"),
-            release("p-0", "v0.9.0", "Released", "2026-11-20T10:00:00Z"),
-        ],
-    }))
-    .unwrap();
-    let table = |records: &[CodeReleaseSpec]| view().releases(&releases::releases(&status, records));
-    assert_eq!(
-        table(&[]),
-        "  ENDED              FROM    TO      OUTCOME   WHY
-  22:50:46Z          v1.0.0  v1.1.0  Failed    canary: ImagePullBackOff of canary-1
-  22:50:44Z          v0.9.0  v1.0.0  Released  -
-  2026-11-20 10:00Z  -       v0.9.0  Released  -"
-    );
-    let record: CodeReleaseSpec = serde_json::from_value(json!({
-        "codeSync": "production", "codeSyncUid": "u", "promotion": "p-1", "trigger": "Pin", "reason": "back to what ran",
-        "candidate": {"name": "v1.0.0", "reference": OLD}, "fromName": "v0.8.0", "outcome": "Released",
-        "startedAt": "2026-11-22T22:50:40Z", "endedAt": "2026-11-22T22:50:44Z",
-    }))
-    .unwrap();
-    assert!(
-        table(&[record]).contains("v0.8.0  v1.0.0  Released  back to what ran\n"),
-        "its own record knows better"
-    );
-    assert_eq!(view().releases(&[]), "  no releases yet");
-}
-
-/// A CodeSync whose canary soaks, and what comes after it.
-fn soaking() -> CodeSync {
-    let digest = |name: &str| name.rsplit('@').next().unwrap().to_owned();
-    let check = |name: &str, standing: &str, message: &str| json!({"name": name, "standing": standing, "since": "2026-11-22T22:50:00Z", "message": message});
-    let stage = |name: &str| json!({"name": name, "targets": [{"kind": "Config", "name": "production"}]});
-    let mut production = stage("production");
-    production["windows"] = json!(["office-hours"]);
-    production["approval"] = json!("Manual");
-    let mut night = stage("night");
-    night["windows"] = json!(["nights"]);
-    let mut going = promotion("Released");
-    going.as_object_mut().unwrap().retain(|name, _| !["outcome", "failure"].contains(&name.as_str()));
-    going["candidate"]["digest"] = json!(digest(NEW));
-    serde_json::from_value(json!({
-        "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
-        "metadata": {"name": "production", "namespace": "puppet"},
-        "spec": {
-            "source": registry(), "stages": [stage("canary"), production, night],
-            "windows": [
-                {"name": "office-hours", "allow": {"cron": "0 8 * * mon-thu", "duration": "8h", "timeZone": "Europe/Berlin"}},
-                {"name": "nights", "allow": {"cron": "0 22 * * *", "duration": "6h"}},
-            ],
-        },
-        "status": {
-            "promotion": going,
-            "stages": [
-                {
-                    "name": "canary", "phase": "Soaking", "ready": 1, "desired": 1, "checks": [
-                        check("nodes", "Passed", "0.4 % of 250 nodes failed (limit 2 %)"), check("smoke", "Unreachable", "no route"),
-                    ],
-                },
-                {"name": "production", "phase": "Pending", "reference": OLD, "ready": 2, "desired": 2},
-                {"name": "night", "phase": "Pending", "reference": OLD, "ready": 2, "desired": 2},
-            ],
-        },
-    }))
-    .unwrap()
-}
-
-#[test]
-fn says_what_checks_said_and_what_later_stages_will_wait_for() {
-    let mut going = soaking();
-    let lines = |code_sync: &CodeSync| -> Vec<String> {
-        let screen = view().code_sync(code_sync);
-        let stages = screen.lines().skip_while(|line| !line.starts_with("  1 canary"));
-        stages.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
-    };
-    assert_eq!(
-        lines(&going),
-        [
-            "  1 canary      ✔ soaking   1 of 1 ready on v1.1.0@bbbbbbbbbb",
-            "                  checks: nodes ✔ 0.4 % of 250 nodes failed (limit 2 %), smoke ?",
-            "  2 production  ⏸ pending   2 of 2 ready on v1.0.0@aaaaaaaaaa",
-            "                  will wait for: approval, window office-hours (opens 2026-11-23 07:00Z)",
-            "  3 night       ⏸ pending   2 of 2 ready on v1.0.0@aaaaaaaaaa",
-            "                  will wait for: window nights (open until 2026-11-23 04:00Z)",
-        ]
-    );
-    let status = going.status.as_mut().unwrap();
-    let approval =
-        json!({"digest": NEW.rsplit('@').next(), "approver": "jane", "at": "2026-11-22T22:50:00Z"});
-    status.approvals = vec![serde_json::from_value(approval).unwrap()];
-    assert!(
-        lines(&going)[3].contains("will wait for: approval (given by jane), window"),
-        "{:?}",
-        lines(&going)
-    );
-    going.status.as_mut().unwrap().promotion.as_mut().unwrap().emergency = true;
-    assert_eq!(lines(&going).len(), 4, "an emergency waits for none of it");
-}
-
-#[test]
-fn says_what_a_person_went_back_from_and_what_is_in_quarantine() {
-    let digest = NEW.rsplit('@').next().unwrap();
-    let quarantined = |name: &str| json!({"name": name, "digest": digest, "reason": "canary: ImagePullBackOff of canary-1", "since": "2026-11-22T22:50:46Z"});
-    let status = json!({
-        "rollback": {"candidate": {"name": "v1.0.0", "reference": OLD}, "fromName": "v1.1.0", "reason": "broken hiera", "at": "2026-11-22T22:50:46Z"},
-        "quarantine": [quarantined("v1.1.0"), quarantined("v1.1.1"), quarantined("v1.1.2"), quarantined("v1.1.3")],
-    });
-    let screen = screen(&registry(), &status);
-    let back = "  went back  to v1.0.0 from v1.1.0 at 22:50:46Z (broken hiera), until `voxsync resume production -n puppet`\n";
-    assert!(screen.contains(back), "{screen}");
-    let line = format!(
-        "  quarantine v1.1.0 (bbbbbbbbbb) since 22:50:46Z: canary: ImagePullBackOff of canary-1; `voxsync release-quarantine production -n puppet {digest}`\n"
-    );
-    assert!(screen.contains(&line), "{screen}");
-    assert!(screen.contains("             and 1 more\n") && !screen.contains("v1.1.3"), "{screen}");
-}
-
-#[test]
-fn says_that_a_check_failed_and_no_server() {
-    let mut failed = promotion("RolledBack");
-    failed["failure"] =
-        json!({"stage": "canary", "check": "nodes", "reason": "CheckFailed", "message": "4 % failed"});
-    let status: CodeSyncStatus = serde_json::from_value(json!({
-        "promotion": failed,
-        "history": [{"id": "p-2", "name": "v1.1.0", "reference": NEW, "outcome": "RolledBack", "endedAt": "2026-11-22T22:50:46Z"}],
-    }))
-    .unwrap();
-    let table = view().releases(&releases::releases(&status, &[]));
-    assert!(table.ends_with("RolledBack  canary: check nodes"), "{table}");
 }

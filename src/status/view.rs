@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use voxsync_agent::{NextLook, next_look};
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{CodeSyncSpec, CodeSyncStatus, Hold, Outcome, Source, StagePhase, StageStatus, Waiting},
+    code_sync::{CodeSyncSpec, CodeSyncStatus, Hold, Outcome, Source, Waiting},
     time::Time,
 };
 
@@ -17,6 +17,8 @@ use crate::{
 
 /// The reason of a row that says that somebody else changed a target.
 const HELD: &str = "Held";
+/// The reason of a row that says that a person has to approve.
+const APPROVAL: &str = "Approval";
 /// How a summary begins that says what comes by itself.
 const AWAITED: [&str; 2] = ["image of ", "signature of "];
 
@@ -36,9 +38,7 @@ impl View {
         let namespace = code_sync.namespace().unwrap_or_default();
         let title = paint(&format!("{namespace}/{}", code_sync.name_any()), Tone::Strong, self.colourful);
         let source = &code_sync.spec.source;
-        let seen = code_sync.status.as_ref().and_then(|status| seen(source, status));
-        let seen = seen.map_or(String::new(), |seen| format!(", now {seen}"));
-        lines.push(format!("{title}  ·  following {}{seen}", harmless(&source.summary())));
+        lines.push(format!("{title}  ·  {}", heading(code_sync)));
         let Some(status) = &code_sync.status else {
             lines.push(format!("  {UNSEEN}"));
             return lines.join("\n");
@@ -87,6 +87,7 @@ impl View {
         let or_dash = |text: Option<&str>| Cell::new(text.unwrap_or("-"));
         let row = |release: &Release| {
             let tone = match release.outcome {
+                Outcome::Released if release.is_rollback() => Tone::Attention,
                 Outcome::Released => Tone::Good,
                 Outcome::Failed | Outcome::RolledBack => Tone::Bad,
                 Outcome::Superseded | Outcome::Abandoned => Tone::Faint,
@@ -95,7 +96,7 @@ impl View {
                 Cell::new(self.at(release.ended_at)),
                 or_dash(release.from.as_deref()),
                 Cell::new(&release.to),
-                Cell::toned(format!("{:?}", release.outcome), tone),
+                Cell::toned(release.shown_outcome(), tone),
                 or_dash(release.why.as_deref()),
             ]
         };
@@ -144,38 +145,6 @@ impl View {
         Some(format!("  looked at  {when}{file}{webhook}"))
     }
 
-    fn stage(&self, number: usize, stage: &StageStatus, status: &CodeSyncStatus, width: usize) -> String {
-        let (mark, tone) = match stage.phase {
-            StagePhase::Deployed | StagePhase::Soaking | StagePhase::Checking => ("✔", Tone::Good),
-            StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
-            StagePhase::Gating | StagePhase::Writing | StagePhase::Rolling | StagePhase::RollingBack => {
-                ("▸", Tone::Attention)
-            }
-            StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
-        };
-        let phase = format!("{:?}", stage.phase).to_lowercase();
-        let promotion = status.promotion.as_ref();
-        let candidate = promotion.map(|promotion| promotion.candidate.reference.as_str());
-        let is_given_back = promotion.is_some_and(|promotion| promotion.outcome == Some(Outcome::RolledBack));
-        // Pods are counted on what the stage should run: while it is worked on the candidate, else what it last
-        // passed with.
-        let (about, counted) = match stage.phase {
-            StagePhase::Deployed | StagePhase::Pending => (None, stage.reference.as_deref()),
-            StagePhase::RollingBack => (candidate, stage.reference.as_deref()),
-            StagePhase::Failed if is_given_back => (candidate, stage.reference.as_deref()),
-            _ => (None, candidate),
-        };
-        let about = about.map_or(String::new(), |text| format!(" {}", short(text, text)));
-        let counted = counted.map(|text| short(text, text));
-        let pods = match (stage.desired, counted) {
-            (0, counted) => counted.map_or(String::new(), |code| format!("   {code}, no pods wanted")),
-            (desired, Some(code)) => format!("   {} of {desired} ready on {code}", stage.ready),
-            (desired, None) => format!("   {} of {desired} ready on the code that they have", stage.ready),
-        };
-        let mark = paint(mark, tone, self.colourful);
-        format!("  {number} {:width$}  {mark} {phase}{about}{pods}", stage.name)
-    }
-
     fn waiting(&self, row: &Waiting, indent: usize) -> String {
         let until = row.until.map_or(String::new(), |time| format!(" (until {})", self.at(time)));
         format!("{:indent$}{}{until}", "", reason_and_message(row))
@@ -205,9 +174,14 @@ impl View {
             .iter()
             .filter_map(|row| row.until.map(|until| (until, row)))
             .min_by_key(|row| row.0);
-        if let Some((until, row)) = next {
-            let what = next_thing(&row.reason, None);
-            return format!("nothing is wrong; next thing to happen: {} {what}", self.at(until));
+        let next = next.map(|(until, row)| format!("{} {}", self.at(until), next_thing(&row.reason, None)));
+        if let Some(row) = status.waiting.iter().find(|row| row.reason == APPROVAL) {
+            let stage = harmless(row.stage.as_deref().unwrap_or_default());
+            let next = next.map_or_else(String::new, |next| format!("; and {next}"));
+            return format!("nothing is wrong; waits for a person to approve stage {stage}{next}");
+        }
+        if let Some(next) = next {
+            return format!("nothing is wrong; next thing to happen: {next}");
         }
         let summary = status.summary.as_deref().unwrap_or("nothing to do");
         let awaited = summary.split_once(": ").map(|(_, what)| what);
@@ -225,6 +199,26 @@ impl View {
     }
 }
 
+/// What decides what runs: the source, or what a person chose.
+fn heading(code_sync: &CodeSync) -> String {
+    let (spec, status) = (&code_sync.spec, code_sync.status.as_ref());
+    let source = harmless(&spec.source.summary());
+    if let Some(rollback) = status.and_then(|status| status.rollback.as_ref()) {
+        let name = harmless(&rollback.candidate.name);
+        let back = match rollback.failure {
+            Some(_) => format!("goes back to {name} by itself"),
+            None => format!("back at {name} by a person"),
+        };
+        return format!("{back}; its source is {source}");
+    }
+    if let Some(pin) = &spec.pin {
+        return format!("pinned to {}; its source is {source}", short(&pin.reference, &pin.reference));
+    }
+    let seen = status.and_then(|status| seen(&spec.source, status));
+    let seen = seen.map_or(String::new(), |seen| format!(", now {seen}"));
+    format!("following {source}{seen}")
+}
+
 /// Where a Git source is now, if that is not what named the candidate.
 fn seen(source: &Source, status: &CodeSyncStatus) -> Option<String> {
     let revision = status.source.as_ref()?.revision.as_deref()?;
@@ -232,7 +226,7 @@ fn seen(source: &Source, status: &CodeSyncStatus) -> Option<String> {
     named(source, revision).filter(|_| candidate != Some(revision))
 }
 
-fn short(reference: &str, otherwise: &str) -> String {
+pub(super) fn short(reference: &str, otherwise: &str) -> String {
     CodeReference::parse(reference).map_or_else(|_| harmless(otherwise), |reference| reference.short())
 }
 

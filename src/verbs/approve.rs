@@ -1,32 +1,33 @@
 //! `voxsync approve`: a person says, in their own name, that a digest may go into a stage.
 
+mod decision;
+
 use std::process::ExitCode;
 
-use anyhow::bail;
-use serde_json::{Value, json};
-use voxsync_crds::{
-    CodeSync,
-    annotations::{APPROVE, APPROVED_BY},
-    code_sync::{Approval, ApprovalStatus, CandidateStatus, CodeSyncStatus, Stage},
-};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use voxsync_crds::{CodeSync, code_sync::Waiting};
 
-use super::{Subject, image, own_name::own_name, say, token};
+use super::{Subject, own_name::own_name, say};
 use crate::{
     arguments::{ApproveOptions, Connection},
-    output,
+    output::{self, clock},
 };
+use decision::{Approved, Decision, change, decide};
 
 /// The reason of the agent's row about a stage that waits for an approval.
 const APPROVAL: &str = "Approval";
-/// The approver, where the API server vouches for nobody.
-const UNAUTHENTICATED: &str = "unauthenticated";
+
+/// The reasons of those of its rows that are of no stage, and that keep what is approved from every stage.
+const OF_ALL_STAGES: [&str; 3] = ["Quarantined", "MinimumAge", "RolledBack"];
 
 /// `voxsync approve NAME`
 pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow::Result<ExitCode> {
     let subject = Subject::find(connection, &options.name).await?;
     let name = &options.name;
     let own_name = own_name(subject.client.clone()).await?;
-    let decision = match decide(&subject.code_sync, &options)? {
+    let before = subject.code_sync.clone();
+    let decision = match decide(&before, &options)? {
         Decision::Approve(_) => {
             let decide = |code_sync: &CodeSync| decide(code_sync, &options);
             subject.decide_and_patch(decide, |decision| change(decision, own_name.as_deref())).await?
@@ -40,13 +41,8 @@ pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow
             if own_name.is_none() {
                 output::news("the API server does not say who you are: the approval has nobody's name");
             }
-            match approved.instead {
-                Some(other) => {
-                    say(name, &format!("is about to run {other} by now, which is not approved by this"));
-                }
-                None => {
-                    say(name, &format!("goes on with it by itself; follow it with `voxsync wait {name}`"));
-                }
+            for line in next(&before, &approved, Timestamp::now()) {
+                say(name, &line);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -61,250 +57,89 @@ pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Decision {
-    Approve(Approved),
-    /// It was, by this person.
-    IsApproved(Approved, String),
-    /// And why.
-    Nothing(String),
-}
-
-/// What is approved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Approved {
-    digest: String,
-    /// As people call it.
-    image: String,
-    /// None for all stages.
-    stage: Option<String>,
-    /// The stages that this is for.
-    stages: Vec<String>,
-    /// What comes, where that is another one: an approval in advance, or a command that was printed before it came.
-    instead: Option<String>,
-}
-
-impl Approved {
-    fn sentence(&self) -> String {
-        let plural = if self.stages.len() == 1 { "" } else { "s" };
-        format!("{} for stage{plural} {}", self.image, self.stages.join(", "))
+/// What comes next, and what it still waits for.
+fn next(code_sync: &CodeSync, approved: &Approved, now: Timestamp) -> Vec<String> {
+    let name = code_sync.name_any();
+    if let Some(other) = &approved.instead {
+        return vec![format!("is about to run {other} by now, which is not approved by this")];
     }
-
-    /// The value of the annotation; a further word says the same once more.
-    fn value(&self) -> String {
-        match &self.stage {
-            Some(stage) => format!("{}/{stage}", self.digest),
-            None => self.digest.clone(),
-        }
+    if code_sync.spec.suspend {
+        return vec![format!("is suspended: nothing is written before `voxsync resume {name}`")];
     }
-}
-
-/// The patch; without a name, also none that somebody else left.
-fn change(decision: &Decision, own_name: Option<&str>) -> Value {
-    let Decision::Approve(approved) = decision else { return json!({}) };
-    let value = format!("{} {}", approved.value(), token());
-    json!({"metadata": {"annotations": {APPROVE: value, APPROVED_BY: own_name}}})
-}
-
-fn decide(code_sync: &CodeSync, options: &ApproveOptions) -> anyhow::Result<Decision> {
-    let ApproveOptions { name, stage, all_stages, digest } = options;
-    let stages = code_sync.spec.ordered_stages();
-    let asking: Vec<&Stage> = stages.iter().filter(|it| it.approval == Some(Approval::Manual)).collect();
-    let names = |stages: &[&Stage]| stages.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
-    if asking.is_empty() {
-        return Ok(Decision::Nothing("none of its stages asks for approval".to_owned()));
-    }
-    if let Some(wanted) = stage.as_ref().filter(|wanted| asking.iter().all(|it| it.name != **wanted)) {
-        bail!("stage {wanted:?} asks for no approval; these do: {}", names(&asking).join(", "));
-    }
-    let Some(status) = &code_sync.status else {
-        return Ok(Decision::Nothing("the agent has not seen it yet".to_owned()));
-    };
-    let coming = coming(status);
-    let waits: Vec<&str> = status
-        .waiting
-        .iter()
-        .filter(|row| row.reason == APPROVAL)
-        .filter_map(|row| row.stage.as_deref())
+    let status = code_sync.status.clone().unwrap_or_default();
+    let is_its = |row: &&Waiting| row.stage.as_ref().is_some_and(|stage| approved.stages.contains(stage));
+    let its: Vec<&Waiting> = status.waiting.iter().filter(is_its).collect();
+    let is_of_all = |row: &&Waiting| row.stage.is_none() && OF_ALL_STAGES.contains(&row.reason.as_str());
+    let of_all = status.waiting.iter().filter(is_of_all);
+    let mut lines: Vec<String> = of_all
+        .chain(its.iter().copied().filter(|row| row.reason != APPROVAL))
+        .map(|row| {
+            let until = row.until.map(|until| format!(" (until {})", clock(until.timestamp(), now)));
+            format!("still waits: {}{}", output::message(&row.message), until.unwrap_or_default())
+        })
         .collect();
-    let is_meant = |it: &&CandidateStatus| digest.as_ref().is_none_or(|digest| *digest == it.digest);
-    let Some((digest, image)) = coming.filter(is_meant).map(named).or_else(|| {
-        // It need not be known yet.
-        digest.as_ref().map(|digest| (digest.clone(), digest.clone()))
-    }) else {
-        return Ok(Decision::Nothing(nothing_waits(status)));
-    };
-    let is_coming = coming.is_some_and(|coming| coming.digest == digest);
-    let stage = match (stage, waits.as_slice()) {
-        (Some(stage), _) => Some(stage.clone()),
-        _ if *all_stages => None,
-        (None, [waiting, ..]) if is_coming => Some((*waiting).to_owned()),
-        (None, _) if options.digest.is_none() => return Ok(Decision::Nothing(nothing_waits(status))),
-        (None, _) => match asking.as_slice() {
-            [only] => Some(only.name.clone()),
-            several => bail!(
-                "codesync {name} does not wait for an approval of this digest now: say for which of the stages {} it is \
-                 given in advance, with --stage, or for all with --all-stages",
-                names(several).join(", ")
-            ),
-        },
-    };
-    let stages = stage.clone().map_or_else(|| names(&asking), |stage| vec![stage]);
-    let instead = coming.filter(|_| !is_coming).map(|coming| named(coming).1);
-    let approved = Approved { digest, image, stage, stages, instead };
-    Ok(match approver(status, &approved) {
-        Some(by) => Decision::IsApproved(approved, by),
-        None => Decision::Approve(approved),
-    })
-}
-
-/// What goes through the stages, or will.
-fn coming(status: &CodeSyncStatus) -> Option<&CandidateStatus> {
-    let promotion = status.promotion.as_ref().filter(|it| it.outcome.or(it.ending).is_none());
-    let deployed = status.deployed.as_ref().and_then(|deployed| deployed.digest.as_ref());
-    let candidate = || status.candidate.as_ref().filter(|it| deployed != Some(&it.digest));
-    promotion.map(|promotion| &promotion.candidate).or_else(candidate)
-}
-
-fn named(candidate: &CandidateStatus) -> (String, String) {
-    let CandidateStatus { name, digest, commit, .. } = candidate;
-    (digest.clone(), image(name, digest, commit.as_deref()))
-}
-
-fn nothing_waits(status: &CodeSyncStatus) -> String {
-    let why = status.summary.as_ref().map_or_else(String::new, |summary| format!(" ({summary})"));
-    format!("nothing waits for approval{why}; --stage, --all-stages or --digest gives one in advance")
-}
-
-/// Who approved this already, if that is known.
-fn approver(status: &CodeSyncStatus, wanted: &Approved) -> Option<String> {
-    let counts = |given: &&ApprovalStatus| {
-        given.approver != UNAUTHENTICATED
-            && given.digest == wanted.digest
-            && (given.stage.is_none() || given.stage == wanted.stage)
-    };
-    status.approvals.iter().find(counts).map(|given| given.approver.clone())
+    if its.is_empty() {
+        let summary = status.summary.map_or_else(String::new, |summary| format!(": {summary}"));
+        lines.push(format!("has not come to that stage yet{summary}"));
+    }
+    let then = if lines.is_empty() { "goes on with it" } else { "goes on then" };
+    lines.push(format!("{then} by itself; follow it with `voxsync wait {name}`"));
+    lines
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::verbs::fixtures::{CANARY, PRODUCTION, candidate, code_sync, deployed, digest, promotion};
+    use crate::verbs::fixtures::{PRODUCTION, candidate, code_sync, deployed, promotion};
 
-    fn options(stage: Option<&str>, all_stages: bool, digest: Option<String>) -> ApproveOptions {
-        ApproveOptions { name: "production".to_owned(), stage: stage.map(str::to_owned), all_stages, digest }
-    }
-
-    fn decided(status: &Value, options: &ApproveOptions) -> anyhow::Result<Decision> {
-        decide(&code_sync(&Value::Null, status), options)
-    }
-
-    fn value(status: &Value, options: &ApproveOptions) -> String {
-        match decided(status, options).unwrap() {
-            Decision::Approve(approved) => approved.value(),
-            other => panic!("{options:?}: {other:?}"),
-        }
-    }
-
-    fn waiting() -> Value {
-        json!({
+    fn said(spec: &Value, waiting: &Value) -> Vec<String> {
+        let status = json!({
             "candidate": candidate("v2", 'b'), "deployed": deployed("v1", 'a'), "promotion": promotion("v2", 'b', None),
-            "waiting": [{"stage": PRODUCTION, "reason": "Approval", "message": "m"}],
-        })
-    }
-
-    #[test]
-    fn approves_the_digest_that_waits_for_the_stage_that_waits() {
-        let one = format!("{}/production", digest('b'));
-        for given in [
-            options(None, false, None),
-            options(Some(PRODUCTION), false, None),
-            options(None, false, Some(digest('b'))),
-        ] {
-            assert_eq!(value(&waiting(), &given), one, "{given:?}");
-        }
-        assert_eq!(value(&waiting(), &options(None, true, None)), digest('b'));
-        let Decision::Approve(approved) = decided(&waiting(), &options(None, false, None)).unwrap() else {
+            "waiting": waiting, "summary": "Waiting: soak of canary until 12:00:00Z",
+        });
+        let options = ApproveOptions {
+            name: PRODUCTION.to_owned(),
+            stage: Some(PRODUCTION.to_owned()),
+            all_stages: false,
+            digest: None,
+        };
+        let code_sync = code_sync(spec, &status);
+        let Decision::Approve(approved) = decide(&code_sync, &options).unwrap() else {
             panic!("nothing is approved");
         };
-        let said = approved.sentence();
-        assert_eq!(said, "v2 (sha256:bbbbbbbbbb…, commit 4be01c7) for stage production");
-        assert_eq!(approved.instead, None);
-        let patch = change(&Decision::Approve(approved), Some("jane"));
-        let annotations = &patch["metadata"]["annotations"];
-        assert!(annotations[APPROVE].as_str().unwrap().starts_with(&format!("{one} ")), "{annotations}");
-        assert_eq!(annotations[APPROVED_BY], "jane");
+        next(&code_sync, &approved, "2026-03-01T10:00:00Z".parse().unwrap())
     }
 
     #[test]
-    fn nothing_is_approved_by_accident() {
-        let at_rest = json!({"candidate": candidate("v1", 'a'), "deployed": deployed("v1", 'a'), "summary": "Deployed"});
-        let failed =
-            json!({"deployed": deployed("v1", 'a'), "promotion": promotion("v2", 'b', Some("RolledBack"))});
-        let soaks = json!({"candidate": candidate("v2", 'b'), "deployed": deployed("v1", 'a'),
-            "promotion": promotion("v2", 'b', None)});
-        for (status, given) in [
-            (&at_rest, options(None, false, None)),
-            (&at_rest, options(None, true, None)),
-            (&failed, options(None, false, None)),
-            (&soaks, options(None, false, None)),
-            (&Value::Null, options(None, false, Some(digest('b')))),
-        ] {
-            let decision = decided(status, &given).unwrap();
-            assert!(matches!(decision, Decision::Nothing(_)), "{given:?}: {decision:?}");
-        }
-        let refused = decided(&waiting(), &options(Some(CANARY), false, None)).unwrap_err().to_string();
-        assert!(refused.contains("asks for no approval; these do: production"), "{refused}");
-    }
-
-    #[test]
-    fn an_approval_may_come_early() {
-        let soaks = json!({"candidate": candidate("v2", 'b'), "deployed": deployed("v1", 'a')});
-        for given in [options(Some(PRODUCTION), false, None), options(None, false, Some(digest('b')))] {
-            assert_eq!(value(&soaks, &given), format!("{}/production", digest('b')), "{given:?}");
-        }
-        // What is not known yet, in the one stage that asks.
-        let unknown = options(None, false, Some(digest('c')));
-        assert_eq!(value(&waiting(), &unknown), format!("{}/production", digest('c')));
-        let two = json!({"stages": [
-            {"name": "a", "approval": "Manual", "targets": []}, {"name": "b", "approval": "Manual", "targets": []},
-        ]});
-        let refused = decide(&code_sync(&two, &waiting()), &unknown).unwrap_err().to_string();
-        assert!(refused.contains("which of the stages a, b"), "{refused}");
-    }
-
-    #[test]
-    fn a_command_that_was_printed_before_does_not_approve_what_came_since() {
-        let printed = options(None, false, Some(digest('a')));
-        let Decision::Approve(approved) = decided(&waiting(), &printed).unwrap() else {
-            panic!("nothing is approved");
-        };
-        assert_eq!(approved.value(), format!("{}/production", digest('a')));
-        assert_eq!(approved.instead.as_deref(), Some("v2 (sha256:bbbbbbbbbb…, commit 4be01c7)"));
-    }
-
-    #[test]
-    fn what_is_approved_is_not_approved_again() {
-        let mut status = waiting();
-        let approval = |digest: &str, stage: Option<&str>| json!([{"digest": digest, "stage": stage, "approver": "jane", "at": "2026-03-01T10:00:00Z"}]);
-        let given = options(Some(PRODUCTION), false, None);
-        for stage in [None, Some(PRODUCTION)] {
-            status["approvals"] = approval(&digest('b'), stage);
-            let decision = decided(&status, &given).unwrap();
-            assert!(matches!(decision, Decision::IsApproved(_, ref by) if by == "jane"), "{decision:?}");
-        }
-        assert!(
-            decided(&status, &options(None, true, None)).is_ok_and(|it| matches!(it, Decision::Approve(_)))
+    fn says_what_is_waited_for_besides() {
+        let row = |stage: &str, reason: &str| json!({"stage": stage, "reason": reason, "message": format!("the {reason}")});
+        let mut window = row(PRODUCTION, "Window");
+        window["until"] = json!("2026-03-02T07:00:00Z");
+        let approval = row(PRODUCTION, "Approval");
+        let goes_on = "goes on with it by itself; follow it with `voxsync wait production`";
+        assert_eq!(said(&json!({}), &json!([approval])), [goes_on]);
+        assert_eq!(
+            said(&json!({}), &json!([approval, window])),
+            [
+                "still waits: the Window (until 2026-03-02 07:00Z)",
+                "goes on then by itself; follow it with `voxsync wait production`"
+            ]
         );
-        status["approvals"] = approval(&digest('b'), None);
-        status["approvals"][0]["approver"] = json!(UNAUTHENTICATED);
-        assert!(
-            decided(&status, &given).is_ok_and(|it| matches!(it, Decision::Approve(_))),
-            "with a name now"
+        let early = said(&json!({}), &json!([row("canary", "Soak")]));
+        assert_eq!(early[0], "has not come to that stage yet: Waiting: soak of canary until 12:00:00Z");
+        let young = json!([{"reason": "MinimumAge", "message": "v2 is too young"},
+            {"reason": "RolledBack", "message": "a person went back"}, {"reason": "Downgrade", "message": "v0 is lower"}]);
+        assert_eq!(
+            said(&json!({}), &young)[..3],
+            [
+                "still waits: v2 is too young",
+                "still waits: a person went back",
+                "has not come to that stage yet: Waiting: soak of canary until 12:00:00Z"
+            ]
         );
-        for (digest, stage) in [(digest('a'), None), (digest('b'), Some(CANARY))] {
-            status["approvals"] = approval(&digest, stage);
-            assert!(decided(&status, &given).is_ok_and(|it| matches!(it, Decision::Approve(_))));
-        }
+        let suspended = said(&json!({"suspend": true}), &json!([approval]));
+        assert_eq!(suspended, ["is suspended: nothing is written before `voxsync resume production`"]);
     }
 }

@@ -27,6 +27,7 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
         Some(Stop::RolledBack) => {
             "leaves the release that a person went back to: it follows its source again"
         }
+        Some(Stop::GoesBack) => "leaves the release that it was going back to, because a check had failed",
         Some(Stop::Failed) => "tries the candidate that failed again",
         Some(Stop::Pinned) => "is no longer pinned: it follows its source again",
         None => "was not held up by anything",
@@ -41,6 +42,10 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
                 format!(
                     "stays at the release that a person went back to: `voxsync resume {name}` once more ends that"
                 )
+            }
+            Stop::GoesBack => {
+                "goes back to an earlier release by itself, because a check failed, until all stages run it"
+                    .to_owned()
             }
             Stop::Failed => {
                 format!("has a candidate that failed: `voxsync resume {name}` once more tries it again")
@@ -72,7 +77,7 @@ fn change(stopped: &Stopped) -> Value {
     match stopped.stops.first() {
         Some(Stop::Suspended) => json!({"spec": {"suspend": null, "suspendReason": null}}),
         Some(Stop::Pinned) => json!({"spec": {"pin": null}}),
-        Some(Stop::Held | Stop::RolledBack | Stop::Failed) | None => {
+        Some(Stop::Held | Stop::RolledBack | Stop::GoesBack | Stop::Failed) | None => {
             json!({"metadata": {"annotations": {RESUME: token()}}})
         }
     }
@@ -83,7 +88,10 @@ fn change(stopped: &Stopped) -> Value {
 enum Stop {
     Suspended,
     Held,
+    /// By a person.
     RolledBack,
+    /// By itself, because a check failed after the release.
+    GoesBack,
     Failed,
     Pinned,
 }
@@ -92,7 +100,9 @@ enum Stop {
 fn stops(code_sync: &CodeSync) -> Vec<Stop> {
     let status = code_sync.status.as_ref();
     let is_held = status.is_some_and(|status| status.holds.iter().any(|hold| !hold.resumed));
-    let is_rolled_back = status.is_some_and(|status| status.rollback.is_some());
+    let rollback = status.and_then(|status| status.rollback.as_ref());
+    let is_rolled_back = rollback.is_some();
+    let goes_back = rollback.is_some_and(|rollback| rollback.failure.is_some());
     let promotion = status.and_then(|status| status.promotion.as_ref());
     let has_failed = promotion
         .and_then(|promotion| promotion.outcome.or(promotion.ending))
@@ -101,9 +111,10 @@ fn stops(code_sync: &CodeSync) -> Vec<Stop> {
     let all = [
         (code_sync.spec.suspend, Stop::Suspended),
         (is_held, Stop::Held),
-        // What a person went back to is tried again before it is left.
+        // What was gone back to is tried again before it is left.
         (is_rolled_back && has_failed && is_rollback, Stop::Failed),
-        (is_rolled_back, Stop::RolledBack),
+        (goes_back, Stop::GoesBack),
+        (is_rolled_back && !goes_back, Stop::RolledBack),
         (has_failed && !(is_rolled_back && is_rollback), Stop::Failed),
         (code_sync.spec.pin.is_some(), Stop::Pinned),
     ];
@@ -152,7 +163,11 @@ mod tests {
         suspended["suspend"] = json!(true);
         let in_order = [Stop::Suspended, Stop::Held, Stop::RolledBack, Stop::Failed, Stop::Pinned];
         assert_eq!(stops(&code_sync(&suspended, &all)), in_order);
-        assert_eq!(stops(&code_sync(&Value::Null, &json!({"rollback": rollback}))), [Stop::RolledBack]);
+        assert_eq!(stops(&code_sync(&Value::Null, &json!({"rollback": &rollback}))), [Stop::RolledBack]);
+        let mut by_itself = rollback;
+        by_itself["failure"] =
+            json!({"stage": "canary", "check": "nodes", "reason": "CheckFailed", "message": "4 % failed"});
+        assert_eq!(stops(&code_sync(&pin, &json!({"rollback": by_itself}))), [Stop::GoesBack, Stop::Pinned]);
         assert_eq!(stops(&code_sync(&pin, &held)), [Stop::Held, Stop::Pinned]);
         assert_eq!(stops(&code_sync(&pin, &resumed)), [Stop::Pinned]);
         for outcome in [None, Some("Released"), Some("Superseded")] {

@@ -3,13 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use kube::{Api, api::ListParams};
 use serde_json::json;
-use voxsync_crds::{
-    CodeReference, CodeSync,
-    annotations::ROLLBACK,
-    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Outcome},
-    reference::is_same_code,
-};
+use voxsync_agent::{LastGood, Left, NoLastGood, last_good};
+use voxsync_cluster::Snapshot;
+use voxsync_crds::{CodeRelease, CodeSync, annotations::ROLLBACK, code_release::CODE_SYNC_LABEL};
 
 use super::{Subject, image, say, token};
 use crate::{
@@ -21,13 +19,16 @@ use crate::{
 const NO_QUARANTINE: &str = "no-quarantine";
 /// How many releases the status has in short: with fewer, it has all.
 const HISTORY_LIMIT: usize = 5;
+/// How many CodeReleases are read at most; a CodeSync keeps no more.
+const RELEASES_LIMIT: u32 = 1000;
 
 /// `voxsync rollback NAME`
 pub async fn rollback(connection: &Connection, options: RollbackOptions) -> anyhow::Result<ExitCode> {
     let RollbackOptions { name, reason, no_quarantine } = options;
     let subject = Subject::find(connection, &name).await?;
     let value = value(reason.as_deref(), no_quarantine)?;
-    let way = match way(&subject.code_sync) {
+    let records = records(&subject).await;
+    let way = match way(&subject.code_sync, records.as_ref()) {
         Ok(way) => way,
         Err(why) => {
             output::news(&output::harmless(&format!("codesync {name}: {why}")));
@@ -36,7 +37,7 @@ pub async fn rollback(connection: &Connection, options: RollbackOptions) -> anyh
     };
     say(&name, &format!("goes back from {} to {}", way.from, way.to));
     let is_suspended = subject.code_sync.spec.suspend;
-    let decide = |code_sync: &CodeSync| self::way(code_sync).map_err(anyhow::Error::msg);
+    let decide = |code_sync: &CodeSync| self::way(code_sync, records.as_ref()).map_err(anyhow::Error::msg);
     subject.decide_and_patch(decide, |_| json!({"metadata": {"annotations": {ROLLBACK: value}}})).await?;
     let left = if no_quarantine { "is not put into quarantine" } else { "goes to quarantine" };
     say(&name, &format!("stays there until `voxsync resume {name}`; {} {left}", way.from));
@@ -66,73 +67,38 @@ struct Way {
     to: String,
 }
 
-/// From where to where the agent will go, as far as the status tells; else why it cannot.
-fn way(code_sync: &CodeSync) -> Result<Way, String> {
+/// From where to where the agent will go, by its own rule; else why it cannot. `records` has the CodeReleases; without the
+/// right to read them, what the status does not say is not known.
+fn way(code_sync: &CodeSync, records: Option<&Snapshot>) -> Result<Way, String> {
     let Some(status) = &code_sync.status else { return Err("the agent has not seen it yet".to_owned()) };
-    let deployed = status.deployed.as_ref().map(Image::from);
-    // What is on its way, or stopped there, is left; what all stages ran before is good.
-    let open = status.promotion.as_ref().filter(|it| it.outcome != Some(Outcome::Released));
-    let open = open.map(|promotion| Image::from(&promotion.candidate));
-    let is_open = open.is_some();
-    let left =
-        open.or_else(|| deployed.clone()).ok_or("nothing is deployed: there is nothing to go back from")?;
-    let good = deployed.filter(|_| is_open).into_iter().chain(released(status));
-    let is_allowed = |image: &Image| status.quarantine.iter().all(|kept| kept.digest != image.digest);
-    let mut good = good.filter(|image| !is_same_code(&image.reference, &left.reference) && is_allowed(image));
-    let from = left.called;
-    match good.next() {
-        Some(image) => Ok(Way { from, to: image.called }),
-        None if status.history.len() < HISTORY_LIMIT => {
-            Err(format!("no other release ran in all stages before {from}: there is nothing to go back to"))
+    let found = last_good(records.unwrap_or(&Snapshot::default()), code_sync);
+    let from =
+        |left: &Left| image(&left.name, left.digest.as_deref().unwrap_or_default(), left.commit.as_deref());
+    match found {
+        Ok(LastGood { left, candidate }) => {
+            let to = image(&candidate.name, &candidate.digest, candidate.commit.as_deref());
+            Ok(Way { from: from(&left), to })
         }
-        None => {
-            Ok(Way { from, to: "the last good release before it, which its CodeReleases name".to_owned() })
+        Err(NoLastGood::NothingBefore(left))
+            if records.is_none() && status.history.len() >= HISTORY_LIMIT =>
+        {
+            let to = "the last good release before it, if its CodeReleases name one (you may not read them)";
+            Ok(Way { from: from(&left), to: to.to_owned() })
         }
+        Err(why) => Err(why.to_string()),
     }
 }
 
-/// What ran.
-#[derive(Clone, Debug)]
-struct Image {
-    reference: String,
-    digest: String,
-    /// As people call it.
-    called: String,
-}
-
-impl From<&CandidateStatus> for Image {
-    fn from(it: &CandidateStatus) -> Self {
-        let called = image(&it.name, &it.digest, it.commit.as_deref());
-        Self { reference: it.reference.clone(), digest: it.digest.clone(), called }
+/// The CodeReleases of a CodeSync; none where they cannot be read.
+async fn records(subject: &Subject) -> Option<Snapshot> {
+    let api: Api<CodeRelease> = Api::namespaced(subject.client.clone(), &subject.namespace);
+    let label = format!("{CODE_SYNC_LABEL}={}", subject.name);
+    let listed = api.list(&ListParams::default().labels(&label).limit(RELEASES_LIMIT)).await.ok()?;
+    let mut records = Snapshot::default();
+    for release in listed.items {
+        records.apply(release);
     }
-}
-
-impl From<&DeployedStatus> for Image {
-    fn from(it: &DeployedStatus) -> Self {
-        let digest = it.digest.clone().unwrap_or_default();
-        let called = image(&it.name, &digest, it.commit.as_deref());
-        Self { reference: it.reference.clone(), digest, called }
-    }
-}
-
-impl Image {
-    /// What a reference names, by the name that it had then if that is known.
-    fn of(reference: &str, name: Option<&str>) -> Option<Self> {
-        let parsed = CodeReference::parse(reference).ok()?;
-        let digest = parsed.digest().unwrap_or_default().to_owned();
-        let short = || parsed.tag().map_or_else(|| parsed.short(), str::to_owned);
-        let called = image(&name.map_or_else(short, str::to_owned), &digest, None);
-        Some(Self { reference: reference.to_owned(), digest, called })
-    }
-}
-
-/// What all stages ran, the newest first; what was adopted has no release, but is what the first one replaced.
-fn released(status: &CodeSyncStatus) -> impl Iterator<Item = Image> + '_ {
-    let released = status.history.iter().filter(|release| release.outcome == Outcome::Released);
-    released.flat_map(|release| {
-        let replaced = release.from.as_deref().and_then(|from| Image::of(from, None));
-        Image::of(&release.reference, Some(&release.name)).into_iter().chain(replaced)
-    })
+    Some(records)
 }
 
 #[cfg(test)]
@@ -140,11 +106,11 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::verbs::fixtures::{code_sync, deployed, promotion, quarantined, released};
+    use crate::verbs::fixtures::{candidate, code_sync, deployed, digest, promotion, quarantined, released};
 
     fn goes(status: &Value) -> Result<(String, String), String> {
         let name = |text: &str| text.split(' ').next().unwrap().to_owned();
-        way(&code_sync(&Value::Null, status)).map(|way| (name(&way.from), name(&way.to)))
+        way(&code_sync(&Value::Null, status), None).map(|way| (name(&way.from), name(&way.to)))
     }
 
     #[test]
@@ -177,6 +143,48 @@ mod tests {
         for status in [first, never, json!({}), Value::Null] {
             goes(&status).unwrap_err();
         }
+    }
+
+    #[test]
+    fn announces_what_the_agent_does() {
+        // What was gone back from is not gone back to, and a second rollback goes further.
+        let rollback = |from: &str, letter: char| {
+            json!({"candidate": candidate("v2", 'b'), "fromName": from,
+            "from": format!("r.io/a:{from}@{}", digest(letter)), "at": "2026-03-01T10:00:00Z"})
+        };
+        let mut status = json!({"deployed": deployed("v2", 'b'), "rollback": rollback("v3", 'c'), "history": [
+            released("v2", 'b', "Released"), released("v3", 'c', "Released"), released("v1", 'a', "Released"),
+        ]});
+        assert_eq!(goes(&status), Ok(("v2".to_owned(), "v1".to_owned())));
+        status["history"] = json!([released("v2", 'b', "Released"), released("v3", 'c', "Released")]);
+        assert!(goes(&status).unwrap_err().contains("nothing to go back to"), "v3 was left");
+        // A digest that only its summary names, in quarantine.
+        let mut by_tag =
+            json!({"deployed": deployed("v2", 'b'), "history": [released("v1", 'a', "Released")]});
+        by_tag["history"][0]["reference"] = json!("r.io/a:v1");
+        by_tag["history"][0]["digest"] = json!(digest('a'));
+        by_tag["quarantine"] = json!([quarantined("v1.0.0", 'a')]);
+        goes(&by_tag).unwrap_err();
+    }
+
+    #[test]
+    fn what_the_status_forgot_its_records_name() {
+        let status = json!({"deployed": deployed("v9", 'f'), "history": [released("v9", 'f', "Released")]});
+        let mut code_sync = code_sync(&Value::Null, &status);
+        code_sync.metadata.namespace = Some("puppet".to_owned());
+        code_sync.metadata.uid = Some("u".to_owned());
+        let mut records = Snapshot::default();
+        way(&code_sync, Some(&records)).unwrap_err();
+        let record: CodeRelease = serde_json::from_value(json!({
+            "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeRelease",
+            "metadata": {"name": "p-v1", "namespace": "puppet"},
+            "spec": {"codeSync": "production", "codeSyncUid": "u", "promotion": "p-v1", "trigger": "Source",
+                "candidate": candidate("v1", 'a'), "outcome": "Released", "startedAt": "2026-03-01T10:00:00Z",
+                "endedAt": "2026-03-01T10:00:00Z", "stages": []},
+        }))
+        .unwrap();
+        records.apply(record);
+        assert!(way(&code_sync, Some(&records)).unwrap().to.starts_with("v1 ("));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is to say of what no promotion was about: it may have run before one, found there or adopted. Pure.
 
-use voxsync_crds::code_release::CodeReleaseSpec;
+use voxsync_crds::{code_release::CodeReleaseSpec, code_sync::Trigger};
 
 use super::{
     answer::{Known, Verdict},
@@ -49,7 +49,8 @@ impl Asked<'_> {
 
     /// What was there before each promotion, the last one first.
     fn predecessors(&self, releases: &[&CodeReleaseSpec]) -> Vec<Predecessor> {
-        let last = self.status.promotion.iter();
+        // What a person left may never have run in all stages; if it did, it has a record of its own.
+        let last = self.status.promotion.iter().filter(|it| it.trigger != Trigger::Rollback);
         let last = last.filter_map(|it| {
             Predecessor::of_all(it.from_name.as_ref(), it.from.as_ref(), &it.candidate.name)
         });
@@ -57,7 +58,8 @@ impl Asked<'_> {
         releases.sort_by_key(|release| std::cmp::Reverse(release.started_at));
         let ended = releases.iter().flat_map(|release| {
             let next = &release.candidate.name;
-            let of_all = Predecessor::of_all(release.from_name.as_ref(), release.from.as_ref(), next);
+            let replaced = release.from.as_ref().filter(|_| release.trigger != Trigger::Rollback);
+            let of_all = Predecessor::of_all(release.from_name.as_ref(), replaced, next);
             let targets = release.stages.iter().flat_map(|stage| &stage.targets);
             let of_targets = targets.filter_map(move |it| {
                 let facts = Facts::of_reference(None, it.previous.as_ref()?);

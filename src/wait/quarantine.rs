@@ -1,12 +1,15 @@
 //! Whether what is waited for is in quarantine, or something else stays until a person resumes. Pure.
 
-use voxsync_crds::code_sync::Quarantined;
+use voxsync_crds::code_sync::{Quarantined, Waiting};
 
 use super::{
     answer::{Known, Verdict},
     selector::{Facts, Selector},
     verdict::Asked,
 };
+
+/// The reason of the agent's row about a rollback that was asked for in vain.
+const NO_EARLIER_RELEASE: &str = "NoEarlierRelease";
 
 impl Asked<'_> {
     /// What is said of what is not taken again until a person releases it.
@@ -19,6 +22,16 @@ impl Asked<'_> {
             "is in quarantine since {since}: {reason}; `voxsync release-quarantine {code_sync} {digest}` lets it be taken again"
         );
         Some(Known::of(name, Verdict::Quarantined, says))
+    }
+
+    /// What is said to who asks for no image, where a person asked to go back and there is nothing to go back to.
+    pub(super) fn refused_rollback(&self) -> Option<Known> {
+        let is_refusal = |row: &&Waiting| row.reason == NO_EARLIER_RELEASE;
+        let row = self.status.waiting.iter().find(is_refusal)?;
+        let still =
+            self.status.deployed.as_ref().map_or_else(String::new, |it| format!("; {} stays", it.name));
+        let says = format!("{}{still}", row.message);
+        (self.question.selector == Selector::Present).then(|| Known::new(Verdict::Failed, says))
     }
 
     fn is_asked_for(&self, kept: &Quarantined) -> bool {
@@ -38,15 +51,22 @@ impl Asked<'_> {
         }
     }
 
-    /// Why nothing of the source comes: a person went back to an earlier release.
+    /// Why nothing of the source comes: a person went back to an earlier release, or a check that failed after the release
+    /// did.
     pub(super) fn stays(&self) -> Option<Known> {
         let rollback = self.status.rollback.as_ref()?;
         let reason = rollback.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
-        let name = self.code_sync.metadata.name.as_deref().unwrap_or_default();
-        let says = format!(
-            "a person went back from {} to {} at {}{reason}: nothing else comes before `voxsync resume {name}`",
-            rollback.from_name, rollback.candidate.name, rollback.at
-        );
+        let (from, to, at) = (&rollback.from_name, &rollback.candidate.name, rollback.at);
+        let says = if rollback.failure.is_some() {
+            format!(
+                "it goes back from {from} to {to} since {at}{reason}: nothing else comes before all stages run {to}"
+            )
+        } else {
+            let name = self.code_sync.metadata.name.as_deref().unwrap_or_default();
+            format!(
+                "a person went back from {from} to {to} at {at}{reason}: nothing else comes before `voxsync resume {name}`"
+            )
+        };
         Some(Known::new(Verdict::Waiting, says))
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    answer::Verdict::{Deployed, Quarantined, RolledBack, Unseen, Waiting},
+    answer::Verdict::{Deployed, Failed, Quarantined, RolledBack, Unseen, Waiting},
     selector::Selector,
     verdict_tests::{AT, LATER, ask, at_rest, candidate, digest, expect, on_its_way, release, tag},
 };
@@ -51,6 +51,15 @@ fn what_is_in_quarantine_ends_the_waiting_at_once() {
 }
 
 #[test]
+fn a_rollback_in_vain_is_no_success() {
+    let mut found = at_rest("v1.0.0");
+    found["status"]["waiting"] = json!([{"reason": "NoEarlierRelease", "message": "a rollback was asked for: there is nothing to go back to"}]);
+    let says = "there is nothing to go back to; v1.0.0 stays";
+    expect(&ask(Selector::Present, None, &found, &[], false), Failed, says);
+    expect(&ask(tag("v1.0.0"), None, &found, &[], false), Deployed, "v1.0.0 is deployed");
+}
+
+#[test]
 fn a_tag_that_was_pushed_again_is_not_in_quarantine() {
     let mut found = on_its_way(None);
     found["status"]["promotion"] = Value::Null;
@@ -68,6 +77,19 @@ fn nothing_else_comes_as_long_as_a_person_has_gone_back() {
     for was_seen in [false, true] {
         expect(&ask(tag("v2.0.0"), None, &gone_back(), &[], was_seen), Waiting, says);
     }
+}
+
+#[test]
+fn what_goes_back_by_itself_is_no_persons_doing_and_needs_no_resume() {
+    let mut found = gone_back();
+    found["status"]["rollback"]["failure"] =
+        json!({"stage": "canary", "check": "nodes", "reason": "CheckFailed", "message": "4 % failed"});
+    let answer = ask(tag("v2.0.0"), None, &found, &[], false);
+    let says = "it goes back from v2.0.0 to v1.0.0 since 2026-03-01T10:00:00Z (broken hiera): nothing else comes before all \
+                stages run v1.0.0";
+    expect(&answer, Waiting, says);
+    let whole = format!("{answer:?}");
+    assert!(!whole.contains("a person") && !whole.contains("voxsync resume"), "{whole}");
 }
 
 #[test]

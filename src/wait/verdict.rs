@@ -87,6 +87,9 @@ impl Asked<'_> {
     fn known(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
         let Self { question, code_sync, status } = self;
         let (selector, stage) = (&question.selector, question.stage.as_deref());
+        if let Some(refused) = self.refused_rollback() {
+            return refused;
+        }
         let promotion = status.promotion.as_ref().filter(|promotion| self.is_meant(promotion));
         let is_superseded = |promotion: &&PromotionStatus| promotion.outcome == Some(Outcome::Superseded);
         if let Some(promotion) = promotion.filter(|it| !is_superseded(it)) {

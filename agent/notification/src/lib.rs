@@ -12,6 +12,9 @@
 
 mod channel;
 mod destination;
+#[cfg(test)]
+#[path = "../tests/notification/example.rs"]
+mod example;
 mod news;
 mod occasion;
 mod queue;

@@ -5,11 +5,12 @@ use voxsync_crds::code_sync::NotificationOccasion::{
 };
 
 /// Every reason of an Event about a CodeSync that a decision leads to, and who is told of it.
-pub const EVENT_REASONS: [(&str, Option<NotificationOccasion>); 37] = [
+pub const EVENT_REASONS: [(&str, Option<NotificationOccasion>); 38] = [
     ("PromotionStarted", Some(Started)),
     ("ApprovalNeeded", Some(Waiting)),
     ("Released", Some(Released)),
     ("PromotionFailed", Some(Failed)),
+    ("CheckFailed", Some(Failed)),
     ("RollingBack", Some(Failed)),
     ("Stalled", Some(Failed)),
     ("RolledBack", Some(RolledBack)),

@@ -107,36 +107,20 @@ pub(crate) fn hex_colour(occasion: NotificationOccasion) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::text::plain;
-
-    pub(crate) fn news() -> News {
-        News {
-            occasion: NotificationOccasion::Failed,
-            reason: "PromotionFailed",
-            namespace: "puppet".to_owned(),
-            code_sync: "production".to_owned(),
-            uid: "0a1b".to_owned(),
-            name: Some("v1.1.0".to_owned()),
-            reference: Some("r.example/code:v1.1.0".to_owned()),
-            from: Some("v1.0.0".to_owned()),
-            stage: Some("canary".to_owned()),
-            promotion: Some("production-1".to_owned()),
-            message: "it <fails>".to_owned(),
-            at: "2026-11-23T10:00:00Z".parse().unwrap(),
-        }
-    }
+    use crate::{example::news, text::plain};
 
     #[test]
     fn all_that_is_known_is_said_in_short() {
-        let said = Said::of(&news(), None, 12, plain);
+        let news = News { message: "it <fails>".to_owned(), ..news() };
+        let said = Said::of(&news, None, 12, plain);
         assert_eq!(said.title, "Failed: puppet/production v1.1.0");
         assert_eq!(said.body_and_more(), "it <fails>\n(and 12 more before this one)");
         let facts: Vec<_> = said.facts.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(facts, [("from", "v1.0.0"), ("stage", "canary"), ("reference", "r.example/code:v1.1.0")]);
         let template = Template::parse("{message}!").unwrap();
-        let said = Said::of(&news(), Some(&template), 0, plain);
+        let said = Said::of(&news, Some(&template), 0, plain);
         assert_eq!((said.body_and_more().as_str(), said.facts.len()), ("it <fails>!", 0));
     }
 

@@ -119,12 +119,12 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::said::tests::news;
+    use crate::example::news;
 
     #[rstest]
     #[case::all(
         "{codeSync} {namespace} {occasion} {name} {reference} {from} {stage}: {message}",
-        "production puppet Failed v1.1.0 r.example/code:v1.1.0 v1.0.0 canary: it <fails>"
+        "production puppet Failed v1.1.0 r.example/code:v1.1.0 v1.0.0 canary: v1.1.0 failed in stage canary: manifest unknown"
     )]
     #[case::twice("{name}{name}", "v1.1.0v1.1.0")]
     #[case::braces("{{{name}}} {{}}", "{v1.1.0} {}")]

@@ -4,12 +4,13 @@ use std::{fmt, time::Duration};
 
 use voxsync_crds::{
     code_sync::{CodeSyncStatus, DeployedStatus, StagePhase, StageStatus},
+    reference::is_only_tag,
     time::Time,
 };
 use voxsync_rollout::state::{RolloutState, Stuck};
 
 use crate::{
-    candidate::{Wanted, is_only_tag, is_pinned},
+    candidate::{Wanted, is_pinned},
     observed::{ServerRollout, TargetProblem},
     text::{NAME_LIMIT_BYTES, cut, later},
     view::View,
@@ -97,8 +98,8 @@ fn why_not(server: &ServerRollout) -> Option<String> {
         RolloutState::TimedOut { message } => Some(format!("ProgressDeadlineExceeded: {message}")),
         RolloutState::Impossible { reason, message } => Some(format!("{reason}: {message}")),
         RolloutState::PausedByPerson => Some(format!(
-            "PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume deployment/{}`",
-            server.name
+            "PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume {}`",
+            server.deployment()
         )),
         RolloutState::Pending
         | RolloutState::Gated(_)

@@ -4,13 +4,12 @@
 //! is promoted at all.
 
 use voxsync_crds::{
-    code_sync::{Approval, ApprovalStatus, CodeSyncStatus, PromotionStatus},
+    code_sync::{Approval, ApprovalStatus, CodeSyncStatus, PromotionStatus, Trigger},
     reference::{is_digest, short_digest},
     time::Time,
 };
 
 use crate::{
-    lifecycle::is_hurried,
     text::{NAME_LIMIT_BYTES, cut},
     view::View,
 };
@@ -91,7 +90,8 @@ pub(crate) fn counted(
     status: &CodeSyncStatus,
     promotion: &PromotionStatus,
 ) -> Vec<ApprovalStatus> {
-    if is_hurried(view, promotion) {
+    // An emergency waits for none, but those that were given before it are of the record.
+    if promotion.trigger == Trigger::Rollback {
         return Vec::new();
     }
     let asks = |approval: &ApprovalStatus| {

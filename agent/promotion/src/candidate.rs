@@ -8,7 +8,7 @@ use voxsync_crds::{
     code_sync::{
         CandidateStatus, CodeSyncSpec, CodeSyncStatus, DeployedStatus, GitObjects, Pin, Trigger, WriteForm,
     },
-    reference::{WRITTEN_LIMIT_BYTES, short_digest},
+    reference::{WRITTEN_LIMIT_BYTES, is_only_tag, short_digest},
 };
 
 use crate::{
@@ -293,13 +293,4 @@ pub(crate) fn is_deployed(view: &View<'_>, candidate: &CandidateStatus, deployed
         || (view.keeps_tags()
             && deployed.promotion.is_none()
             && is_only_tag(&deployed.reference, &candidate.repository, candidate.tag.as_deref()))
-}
-
-/// Whether the reference is `repository:tag` without a digest.
-pub(crate) fn is_only_tag(reference: &str, repository: &str, tag: Option<&str>) -> bool {
-    tag.is_some_and(|tag| {
-        CodeReference::parse(reference).is_ok_and(|parsed| {
-            parsed.repository() == repository && parsed.tag() == Some(tag) && parsed.digest().is_none()
-        })
-    })
 }

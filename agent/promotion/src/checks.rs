@@ -2,7 +2,8 @@
 //!
 //! They are asked from when all Servers of the stage run the candidate until the stage passes. Until all of them hold at
 //! once the stage is `Checking`; then its soak time counts. When that is over, each must hold by its last answer. Who asks
-//! is a shell: here are only its answers, and after a restart there are none until it asked again.
+//! is a shell: here are only its answers, and after a restart there are none until it asked again. What is asked after the
+//! release is in `after_release`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,8 +13,9 @@ use voxsync_crds::{
 };
 
 use crate::{
+    after_release,
     lifecycle::is_hurried,
-    observed::{CheckAnswer, CheckRun},
+    observed::{CheckAnswer, CheckRun, ServerRollout},
     rows::{CHECKING, Row, Weight},
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, clock, cut, later},
     visit::{Position, Visit},
@@ -75,21 +77,43 @@ impl Asked<'_> {
     }
 
     fn limit(&self) -> u16 {
-        self.check.failure_limit.unwrap_or(1).max(1)
+        limit(self.check)
     }
 
     fn failure(&self, stage: &str) -> Option<PromotionFailure> {
-        let failed = |answer: &&CheckAnswer| {
-            answer.standing == CheckStanding::Failed && answer.failures >= self.limit()
-        };
-        let answer = self.answer.filter(failed)?;
-        Some(PromotionFailure {
-            stage: stage.to_owned(),
-            server: None,
-            check: Some(cut(&self.check.name, NAME_LIMIT_BYTES)),
-            reason: PromotionFailure::CHECK.to_owned(),
-            message: cut(&answer.message, SENTENCE_LIMIT_BYTES),
-        })
+        let answer = self.answer.filter(|answer| has_failed(answer, self.check))?;
+        Some(failure(stage, &self.check.name, &answer.message))
+    }
+}
+
+/// How many failures in a row are too many.
+fn limit(check: &Check) -> u16 {
+    check.failure_limit.unwrap_or(1).max(1)
+}
+
+/// Whether a check failed too often.
+pub(crate) fn has_failed(answer: &CheckAnswer, check: &Check) -> bool {
+    answer.standing == CheckStanding::Failed && answer.failures >= limit(check)
+}
+
+/// That a check of a stage failed too often.
+pub(crate) fn failure(stage: &str, check: &str, message: &str) -> PromotionFailure {
+    PromotionFailure {
+        stage: stage.to_owned(),
+        server: None,
+        check: Some(cut(check, NAME_LIMIT_BYTES)),
+        reason: PromotionFailure::CHECK.to_owned(),
+        message: cut(message, SENTENCE_LIMIT_BYTES),
+    }
+}
+
+/// What the status says of a check.
+pub(crate) fn status(check: &Check, answer: &CheckAnswer, now: Time) -> CheckStatus {
+    CheckStatus {
+        name: check.name.clone(),
+        standing: answer.standing,
+        since: now,
+        message: cut(&answer.message, MESSAGE_LIMIT_BYTES),
     }
 }
 
@@ -140,17 +164,12 @@ impl Visit<'_, '_> {
         let is_asked = self.asked_since(promotion).is_some();
         let asked = |check| {
             let answers = self.view.observed.checks.iter().filter(|_| is_asked);
-            let answer = answers.clone().find(|answer| is_of(answer, &self.stage.name, check, promotion));
+            let answer = answers.clone().find(|answer| is_of(answer, &self.stage.name, check, &promotion.id));
             let known = self.last.filter(|_| is_asked).into_iter().flat_map(|last| &last.checks);
             let known = known.into_iter().find(|known| known.name == check.name).cloned();
             let status = match answer {
                 Some(answer) if known.as_ref().is_none_or(|known| known.standing != answer.standing) => {
-                    Some(CheckStatus {
-                        name: check.name.clone(),
-                        standing: answer.standing,
-                        since: self.view.now,
-                        message: cut(&answer.message, MESSAGE_LIMIT_BYTES),
-                    })
+                    Some(status(check, answer, self.view.now))
                 }
                 _ => known,
             };
@@ -161,27 +180,43 @@ impl Visit<'_, '_> {
 
     fn runs(&self, promotion: &PromotionStatus) -> Vec<CheckRun> {
         let Some(since) = self.asked_since(promotion) else { return Vec::new() };
+        let code = (promotion.id.as_str(), promotion.candidate.reference.as_str());
+        self.stage.checks.iter().map(|check| self.run_of(check, code, since)).collect()
+    }
+
+    /// A check that is asked about a promotion and its reference, which the stage runs since then.
+    pub(crate) fn run_of(
+        &self,
+        check: &Check,
+        (promotion, reference): (&str, &str),
+        since: Time,
+    ) -> CheckRun {
         let servers = self.targets.iter().flat_map(|target| &target.servers);
-        let serving = servers.filter(|server| server.serves_code).map(|server| server.name.as_str());
+        let serving = servers.filter(|server| server.serves_code).map(ServerRollout::bare_name);
         let serving: BTreeSet<&str> = serving.collect();
-        let run = |check: &Check| CheckRun {
+        CheckRun {
             stage: self.stage.name.clone(),
             check: check.name.clone(),
-            promotion: promotion.id.clone(),
-            reference: promotion.candidate.reference.clone(),
+            promotion: promotion.to_owned(),
+            reference: reference.to_owned(),
             since: since.timestamp(),
-            servers: serving.iter().map(|server| (*server).to_owned()).collect(),
-        };
-        self.stage.checks.iter().map(run).collect()
+            servers: serving.into_iter().map(str::to_owned).collect(),
+        }
     }
 
     /// What the status says of the checks once the stage is in this phase, and since when they are asked.
-    pub(crate) fn checks_status(&self, phase: StagePhase) -> (Option<Time>, Vec<CheckStatus>) {
+    pub(crate) fn checks_status(
+        &self,
+        phase: StagePhase,
+        walk: &mut Walk,
+    ) -> (Option<Time>, Vec<CheckStatus>) {
         let is_watched = matches!(phase, StagePhase::Checking | StagePhase::Soaking);
+        let is_asked_on = phase == StagePhase::Deployed && after_release::of(self.view.spec).is_some();
         let last = || self.last.map(|last| last.checks.clone()).unwrap_or_default();
         match self.position {
             Position::Working(promotion) if self.has_checks(promotion) => {
-                let since = self.asked_since(promotion).or(Some(self.view.now)).filter(|_| is_watched);
+                let since = self.asked_since(promotion).or(Some(self.view.now));
+                let since = since.filter(|_| is_watched || is_asked_on);
                 let is_kept = is_watched || matches!(phase, StagePhase::Failed | StagePhase::RollingBack);
                 let checks = match () {
                     () if !is_kept => Vec::new(),
@@ -191,6 +226,7 @@ impl Visit<'_, '_> {
                 (since, checks)
             }
             Position::RollingBack(_) | Position::GoingBack | Position::Failed(..) => (None, last()),
+            Position::Passed(_) | Position::Resting => self.after_release(phase, walk),
             _ => (None, Vec::new()),
         }
     }
@@ -219,6 +255,6 @@ impl Visit<'_, '_> {
     }
 }
 
-fn is_of(answer: &CheckAnswer, stage: &str, check: &Check, promotion: &PromotionStatus) -> bool {
-    answer.stage == stage && answer.check == check.name && answer.promotion == promotion.id
+pub(crate) fn is_of(answer: &CheckAnswer, stage: &str, check: &Check, promotion: &str) -> bool {
+    answer.stage == stage && answer.check == check.name && answer.promotion == promotion
 }

@@ -7,7 +7,8 @@ use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcom
 
 use crate::{
     candidate::{Sight, is_deployed},
-    rows::{CHECKING, DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
+    readiness::{APPROVAL, WINDOW},
+    rows::{CHECK_FAILED, CHECKING, DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
     source::is_image_built,
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, summary},
     verified::{doubt, verdict},
@@ -78,9 +79,22 @@ fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>
             (says, format!("{reason}: {}", row.brief))
         }
         Weight::Waits | Weight::Tells => {
-            (vec![Says::new("Ready", true, "Waiting", message)], format!("Waiting: {}", row.brief))
+            let (brief, message) = with_window(rows, row, message);
+            (vec![Says::new("Ready", true, "Waiting", message)], format!("Waiting: {brief}"))
         }
     }
+}
+
+/// The few words and the message of a row that waits. A stage that waits for a person and for a window says both: neither
+/// ends the wait alone.
+fn with_window(rows: &Rows, row: &Row, message: String) -> (String, String) {
+    let is_window = |other: &Row| other.stage == row.stage && other.reason == WINDOW;
+    let both = rows.worst_of(is_window).filter(|_| row.reason == APPROVAL);
+    let Some((opens, (_, of_window))) = both.and_then(|both| Some((both.0.until?, both))) else {
+        return (row.brief.clone(), message);
+    };
+    let opens = opens.timestamp().strftime("%F %H:%MZ");
+    (format!("approval, window from {opens}"), format!("{message}. {of_window}"))
 }
 
 fn deployed_or_pinned(view: &View<'_>, after: &CodeSyncStatus) -> (Vec<Says>, String) {
@@ -144,8 +158,12 @@ fn verified(view: &View<'_>, after: &CodeSyncStatus) -> Option<Says> {
     }
     let name = &candidate.name;
     let Some(verified) = verdict(view, candidate).and_then(|known| known.verified.as_ref()) else {
+        let went_back = match &after.rollback {
+            Some(rollback) if rollback.failure.is_none() => "a person went back to it",
+            _ => "it was gone back to",
+        };
         let message = format!(
-            "{name} ran before, and a person went back to it: it runs without a signature that is good by the present rules \
+            "{name} ran before, and {went_back}: it runs without a signature that is good by the present rules \
              and keys"
         );
         return Some(Says::new("Verified", false, "RanBefore", message));
@@ -178,7 +196,9 @@ fn deployed(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Says {
     }
     let of_source = view.observed.source.problem.as_ref().map(|problem| problem.reason.as_str());
     let is_of_source = |row: &Row| {
-        [DOWNGRADE, MINIMUM_AGE].contains(&row.reason.as_str()) || Some(row.reason.as_str()) == of_source
+        // What fails after the release runs everywhere all the same.
+        [DOWNGRADE, MINIMUM_AGE, CHECK_FAILED].contains(&row.reason.as_str())
+            || Some(row.reason.as_str()) == of_source
     };
     match rows.worst_of(|row| row.weight != Weight::Tells && !is_of_source(row)) {
         Some((_, message)) => Says::new("Deployed", false, "NotEverywhere", message),

@@ -5,7 +5,7 @@ use voxsync_crds::code_sync::{
 };
 
 use crate::{
-    approvals, commands,
+    after_release, approvals, commands,
     gates::still_held,
     manual_rollback,
     observed::{Action, EventKind},
@@ -30,6 +30,9 @@ pub(crate) fn between(view: &View<'_>, after: &CodeSyncStatus, adoptions: &[Stri
     for (kind, reason, message) in
         manual_rollback::news(view, after).into_iter().chain(quarantine::news(view, after))
     {
+        events.say(kind, reason, message);
+    }
+    for (kind, reason, message) in after_release::news(view, after) {
         events.say(kind, reason, message);
     }
     events.started();

@@ -24,6 +24,7 @@ use crate::{
     commands,
     lifecycle::is_hurried,
     observed::{Action, Observed, ObservedTarget, ServerRollout, TargetProblem},
+    overview::{PIN, is_bad_pin},
     step,
     target::{Goal, Reach, Standing, judge},
     text::later,
@@ -36,7 +37,7 @@ const STEPS_LIMIT: usize = 8;
 /// What would happen now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
-    /// What is promoted, or would be as soon as nothing stops it.
+    /// What is promoted, or would be as soon as nothing stops it; none where it is not known what a pin names.
     pub candidate: Option<CandidateStatus>,
     /// What all stages run now.
     pub deployed: Option<String>,
@@ -105,10 +106,12 @@ pub fn forecast(
     let mut spec = spec.clone();
     // Its status says that it is suspended, and why; here it is told what for.
     spec.suspend = false;
-    let Rest { status, observed, writes, next } = at_rest(&spec, status, observed, now);
+    let before = status;
+    let Rest { mut status, observed, writes, next } = at_rest(&spec, status, observed, now);
+    let is_pin_open = tell_of_pin(before, &observed, &mut status);
     let view = View::new(&spec, &status, &observed, now);
     let active = status.promotion.as_ref().filter(|promotion| promotion.outcome.is_none());
-    let going = active.filter(|promotion| promotion.ending.is_none());
+    let going = active.filter(|promotion| promotion.ending.is_none() && !is_pin_open);
     let mut clock = Some(now);
     let windows = Windows::of(&spec).unwrap_or_default();
     let stages = view.stages().map(|(stage, targets)| {
@@ -142,14 +145,27 @@ pub fn forecast(
         told
     });
     let stages: Vec<StageForecast> = stages.collect();
+    let promoted = active.map(|promotion| promotion.candidate.clone()).or_else(|| status.candidate.clone());
     Forecast {
-        candidate: active.map(|promotion| promotion.candidate.clone()).or_else(|| status.candidate.clone()),
+        candidate: promoted.filter(|_| !is_pin_open),
         deployed: status.deployed.as_ref().map(|deployed| deployed.reference.clone()),
         waiting: status.waiting.clone(),
         stages,
         summary: status.summary.clone().unwrap_or_default(),
         next,
     }
+}
+
+/// Whether it is not known what the pin names, so that nothing goes on; why not, only the status can tell.
+fn tell_of_pin(before: &CodeSyncStatus, observed: &Observed, status: &mut CodeSyncStatus) -> bool {
+    let is_sought = |row: &&mut Waiting| row.stage.is_none() && row.reason == PIN;
+    let Some(row) = status.waiting.iter_mut().find(is_sought) else { return false };
+    let is_of_spec = before.observed_generation == Some(observed.generation);
+    if let Some(known) = before.waiting.iter().find(|row| is_bad_pin(row)).filter(|_| is_of_spec) {
+        *row = known.clone();
+        status.summary.clone_from(&before.summary);
+    }
+    true
 }
 
 /// Where the agent would be after some steps in which nothing of the world changes.

@@ -9,19 +9,12 @@ use std::{
     time::Duration,
 };
 
-use voxsync_crds::{
-    code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus, TargetKey},
-    reference::is_same_code,
-};
-use voxsync_rollout::{
-    order::{Member, Way, to_gate},
-    state::RolloutState,
-};
+use voxsync_crds::code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus, TargetKey};
+use voxsync_rollout::order::{Hold, Member, Way, goes_back_at_once, to_gate};
 
 use crate::{
-    candidate::is_only_tag,
     gate_age::rolls_after_gates,
-    observed::{Gatekeeper, ObservedTarget, PausedBy, ServerRollout},
+    observed::{Gatekeeper, ObservedTarget, PausedBy, ServerRollout, deployment_of},
     rollback::carries,
     rows::{GATED, GATING, Row, Weight},
     standings::Standings,
@@ -74,9 +67,12 @@ pub(crate) fn still_held<'t>(
 ) -> Option<String> {
     let held = held(view, targets);
     (!held.is_empty()).then(|| {
+        let lets_go: Vec<_> =
+            held.iter().map(|name| format!("`kubectl rollout resume {}`", deployment_of(name))).collect();
         format!(
-            "held back still, on the code that it runs: {}; `kubectl rollout resume deployment/NAME` lets one go",
-            names(held.iter().copied())
+            "held back still, on the code that it runs: {}; let go with {}",
+            names(held.iter().copied()),
+            names(lets_go.iter().map(String::as_str))
         )
     })
 }
@@ -143,7 +139,7 @@ impl<'a> Visit<'a, '_> {
                 !self.has_candidate(target, promotion)
             };
             for server in target.servers.iter().filter(|server| server.serves_code && server.has_deployment) {
-                let goes_by_itself = is_back && goes_back_at_once(server);
+                let goes_by_itself = is_back && goes_at_once(server);
                 let way = if is_open && !goes_by_itself { Way::Before } else { Way::Under };
                 let member = Member {
                     name: server.name.as_str(),
@@ -172,13 +168,9 @@ impl<'a> Visit<'a, '_> {
 
     /// Whether a target says the candidate already, so that nothing of it will roll.
     fn has_candidate(&self, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
-        let candidate = &promotion.candidate;
         let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
-        live.is_some_and(|live| {
-            let is_kept = self.view.keeps_tags() && self.view.record_on(target).is_none();
-            is_same_code(live, &candidate.reference)
-                || (is_kept && is_only_tag(live, &candidate.repository, candidate.tag.as_deref()))
-        })
+        let adopt = self.view.spec.adopt.unwrap_or_default();
+        live.is_some_and(|live| promotion.is_on(live, self.view.record_on(target), adopt))
     }
 
     /// The phase of a stage that is to be written, but needs an order that is not there yet.
@@ -219,7 +211,8 @@ impl<'a> Visit<'a, '_> {
             Some(PausedBy::Person) => {
                 let message = format!(
                     "the Deployment of Server {server_name} is paused by a person, so that its turn cannot come; nothing \
-                     of stage {name} is written before: `kubectl rollout resume deployment/{server_name}`"
+                     of stage {name} is written before: `kubectl rollout resume {}`",
+                    server.deployment()
                 );
                 Some(self.row(Weight::Waits, "PausedByPerson", message, brief))
             }
@@ -276,10 +269,12 @@ impl<'a> Visit<'a, '_> {
     }
 }
 
-/// Whether a Server does not run the candidate well, so that nothing is gained by holding it back: the others wait for it.
-fn goes_back_at_once(server: &ServerRollout) -> bool {
-    let is_paused_by_person = matches!(server.paused, Some(PausedBy::Person));
-    server.gate().is_none() && (is_paused_by_person || !matches!(server.state, RolloutState::Complete(_)))
+fn goes_at_once(server: &ServerRollout) -> bool {
+    let hold = server.paused.as_ref().map(|paused| match paused {
+        PausedBy::Gate(_) => Hold::Gate,
+        PausedBy::Person => Hold::Person,
+    });
+    goes_back_at_once(Some(&server.state), hold)
 }
 
 /// Why Deployments that should be held back are not: what is known of each, or else who would have to do it.

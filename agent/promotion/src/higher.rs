@@ -94,7 +94,8 @@ fn running(view: &View<'_>) -> Vec<Running> {
         add(&last.reference, Some(&last.name), false);
     }
     let never_deployed = before.deployed.is_none() && before.history.is_empty();
-    for target in view.observed.stages.iter().flatten() {
+    // What a target that is shut by now carries may be anybody's text.
+    for target in view.observed.stages.iter().flatten().filter(|target| !target.is_shut()) {
         // A hand-made change is a hold, not a deployment: the record says what runs by our will.
         let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
         match view.record_on(target) {

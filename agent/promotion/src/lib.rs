@@ -11,6 +11,7 @@
 //! - A step over an unchanged observation gives the same status and no actions.
 
 mod adoption;
+mod after_release;
 mod approvals;
 mod awaited;
 mod bounds;
@@ -23,6 +24,7 @@ mod forecast;
 mod gate_age;
 mod gates;
 mod higher;
+mod last_good;
 mod lifecycle;
 mod manual_rollback;
 mod observed;
@@ -53,12 +55,13 @@ use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 pub use awaited::{Awaited, awaited};
 pub use candidate::{is_named_by, is_same, taken_first};
 pub use forecast::{Change, Forecast, StageForecast, WindowForecast, forecast};
+pub use last_good::{LastGood, Left, NoLastGood, last_good};
 pub use observed::{
     Action, CheckAnswer, CheckRun, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live,
     Observed, ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout,
     SourceProblem, Step, TargetProblem, TargetWrite, Unverified,
 };
-pub use readiness::check_windows;
+pub use readiness::{check_windows, idle_windows};
 pub use ripening::ripe_at;
 pub use verified::verify_rules;
 pub use voxsync_crds::code_sync::TargetKey;

@@ -10,11 +10,12 @@ use voxsync_crds::code_sync::{
 
 use crate::{
     adoption::{adopt, adoption, waits_for_target},
-    approvals,
+    after_release, approvals,
     candidate::{self, Sight, Wanted, is_deployed, is_pinned, is_same_code},
     gates::{is_half_way, is_held_back},
     manual_rollback, quarantine,
     rollback::is_automatic,
+    target::changes_ours,
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
     verified::trusted,
     view::View,
@@ -60,6 +61,9 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
         // What should run is another thing as soon as this is stored.
         return Turn { fresh: true, resumed: false };
     }
+    if manual_rollback::ends_by_itself(after) {
+        return Turn { fresh: true, resumed: false };
+    }
     let resumed = take_resume(view, frozen, after);
     // What is held may be held against going back: that is gone on with first.
     let is_held = view.before.holds.iter().any(|hold| !hold.resumed);
@@ -68,6 +72,9 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
     }
     if frozen {
         return Turn { fresh: false, resumed };
+    }
+    if after_release::goes_back(view, after) {
+        return Turn { fresh: true, resumed };
     }
     let wanted = eligible(view, sight, after);
     let next = match &after.promotion {
@@ -92,7 +99,7 @@ pub(crate) fn turn(view: &View<'_>, sight: &Sight, frozen: bool, after: &mut Cod
     if let Some(wanted) = next {
         if wanted.trigger == Trigger::Resume {
             // A person said to try it again.
-            quarantine::release(after, &wanted.candidate.digest);
+            quarantine::release(view, after, &wanted.candidate.digest);
         }
         start(view, after, wanted);
     }
@@ -197,6 +204,9 @@ fn hurry(wanted: Option<&Wanted>, after: &mut CodeSyncStatus) {
         && !promotion.emergency
     {
         promotion.emergency = true;
+        if promotion.trigger == Trigger::Source {
+            promotion.trigger = wanted.trigger;
+        }
         promotion.reason.clone_from(&wanted.reason);
     }
 }
@@ -309,19 +319,26 @@ fn is_due(view: &View<'_>, wanted: &Wanted, after: &CodeSyncStatus) -> bool {
         stages.any(|stage| stage.reference.is_some() && stage.promotion.is_some())
     };
     let planned = plan(view, after, &candidate.reference, candidate.tag.as_deref());
-    planned.iter().any(|planned| !planned.writes.is_empty() && !passed(planned))
+    // What had something else of ours is not written between two promotions, or all of its Servers would roll at once.
+    let changes = |planned: &Planned| planned.writes.iter().any(|write| changes_ours(view, write));
+    planned.iter().any(|planned| (!planned.writes.is_empty() && !passed(planned)) || changes(planned))
 }
 
 fn start(view: &View<'_>, after: &mut CodeSyncStatus, wanted: Wanted) {
     let deployed = after.deployed.as_ref();
+    let deployed = deployed.map(|deployed| (deployed.name.clone(), Some(deployed.reference.clone())));
+    // Who goes back leaves what may never have run in all stages.
+    let left = after.rollback.as_ref().filter(|_| wanted.trigger == Trigger::Rollback);
+    let left = left.map(|rollback| (rollback.from_name.clone(), rollback.from.clone()));
+    let (from_name, from) = left.or(deployed).unzip();
     after.promotion = Some(PromotionStatus {
         id: id(view, after, &wanted),
         candidate: wanted.candidate,
         trigger: wanted.trigger,
         reason: wanted.reason,
         emergency: wanted.emergency,
-        from_name: deployed.map(|deployed| deployed.name.clone()),
-        from: deployed.map(|deployed| deployed.reference.clone()),
+        from_name,
+        from: from.flatten(),
         started_at: view.now,
         ending: None,
         outcome: None,
@@ -353,7 +370,10 @@ fn end(view: &View<'_>, after: &mut CodeSyncStatus, outcome: Outcome, failure: O
     let unnamed = |digest: Option<&String>, reference: &str| {
         digest.filter(|digest| !digest.is_empty() && !reference.contains('@')).cloned()
     };
-    let replaced = after.deployed.as_ref().filter(|it| Some(&it.reference) == promotion.from.as_ref());
+    let is_replaced = |it: &&DeployedStatus| {
+        Some(&it.reference) == promotion.from.as_ref() && promotion.trigger != Trigger::Rollback
+    };
+    let replaced = after.deployed.as_ref().filter(is_replaced);
     let from_digest = replaced.and_then(|it| unnamed(it.digest.as_ref(), &it.reference));
     if outcome == Outcome::Released {
         after.deployed = Some(DeployedStatus {
@@ -372,8 +392,10 @@ fn end(view: &View<'_>, after: &mut CodeSyncStatus, outcome: Outcome, failure: O
         name: candidate.name.clone(),
         reference: candidate.reference.clone(),
         digest: unnamed(Some(&candidate.digest), &candidate.reference),
-        from: promotion.from.clone(),
+        // What a person left is nothing to go back to.
+        from: promotion.from.clone().filter(|_| promotion.trigger != Trigger::Rollback),
         from_digest,
+        trigger: Some(promotion.trigger),
         outcome,
         ended_at: view.now,
     };

@@ -3,16 +3,21 @@
 //! What they went back to is in `status.rollback`, stored together with the token that asked for it. While it is there it
 //! is what should run, whatever the source, a reference file, or a pin that was there before says. `voxsync resume` ends
 //! it, and so does a pin that is set or changed after it: a person chose anew.
+//!
+//! What goes back because a check failed after the release goes the same way, but ends as soon as all stages are back: then
+//! the source decides again, and what failed is in quarantine.
 
 use voxsync_crds::{
-    CodeReference,
-    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Outcome, Pin, RollbackStatus, Trigger},
-    reference::{is_same_code, short_digest},
+    code_sync::{
+        CandidateStatus, CodeSyncStatus, DeployedStatus, Pin, PromotionFailure, RollbackStatus, Trigger,
+    },
+    reference::is_same_code,
 };
 
 use crate::{
     candidate::{Choice, Sight, Wanted, finished},
     commands,
+    last_good::{LastGood, Left, last_good},
     observed::EventKind,
     quarantine,
     ripening::while_pinned,
@@ -52,22 +57,63 @@ pub(crate) fn take(view: &View<'_>, after: &mut CodeSyncStatus) -> bool {
         _ => (false, words),
     };
     let reason = (!reason.is_empty()).then(|| cut(reason, NAME_LIMIT_BYTES));
-    let Some(left) = Left::of(after) else { return false };
-    let Some(candidate) = last_good(view, after, &left) else { return false };
+    let Ok(way) = last_good(after, &view.observed.released) else { return false };
     if !keeps {
         let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let why = format!("a person went back to {}{why}", candidate.name);
-        let known = left.digest.as_deref().filter(|digest| !digest.is_empty());
-        quarantine::add(view, after, (known.unwrap_or(&left.reference), &left.name), &why);
+        leave(view, after, &way.left, &format!("a person went back to {}{why}", way.candidate.name));
     }
-    let pin = view.spec.pin.as_ref().map(name_of);
-    let from = Some(left.reference);
-    after.rollback =
-        Some(RollbackStatus { candidate, from_name: left.name, from, reason, at: view.now, pin });
+    begin(view, after, way, (reason, None));
     // What a person said before they went back was not meant to end it.
     let resume = view.observed.resume.as_deref().map(|token| cut(token, NAME_LIMIT_BYTES));
     after.last_handled_resume = resume.or(after.last_handled_resume.take());
     true
+}
+
+/// Goes back because a check failed after the release; that goes to quarantine. Tells whether there is something to go back
+/// to.
+pub(crate) fn begin_for(view: &View<'_>, after: &mut CodeSyncStatus, failure: PromotionFailure) -> bool {
+    let Ok(way) = last_good(after, &view.observed.released) else { return false };
+    let why = format!("stage {}, after the release: {}", failure.stage, failure.cause());
+    leave(view, after, &way.left, &why);
+    begin(view, after, way, (Some(cut(&why, NAME_LIMIT_BYTES)), Some(failure)));
+    true
+}
+
+/// What is left goes to quarantine.
+fn leave(view: &View<'_>, after: &mut CodeSyncStatus, left: &Left, why: &str) {
+    let known = left.digest.as_deref().filter(|digest| !digest.is_empty());
+    quarantine::add(view, after, (known.unwrap_or(&left.reference), &left.name), why);
+}
+
+fn begin(
+    view: &View<'_>,
+    after: &mut CodeSyncStatus,
+    LastGood { left, candidate }: LastGood,
+    (reason, failure): (Option<String>, Option<PromotionFailure>),
+) {
+    let pin = view.spec.pin.as_ref().map(name_of);
+    let (from_name, from) = (left.name, Some(left.reference));
+    after.rollback = Some(RollbackStatus { candidate, from_name, from, reason, at: view.now, pin, failure });
+}
+
+/// Ends a rollback that no person asked for, once all stages run what it went back to. Tells whether it did.
+pub(crate) fn ends_by_itself(after: &mut CodeSyncStatus) -> bool {
+    let is_over = after.promotion.is_none() && after.rollback.as_ref().is_some_and(|it| is_back(it, after));
+    if is_over {
+        after.rollback = None;
+    }
+    is_over
+}
+
+/// Whether all stages run what was gone back to without a person who asked for it. It may be written in another form than
+/// when it was released: its digest is the same.
+fn is_back(rollback: &RollbackStatus, status: &CodeSyncStatus) -> bool {
+    let CandidateStatus { reference, digest, .. } = &rollback.candidate;
+    let is_it = |deployed: &DeployedStatus| {
+        let has_digest = !digest.is_empty() && deployed.digest.as_ref() == Some(digest);
+        has_digest || is_same_code(&deployed.reference, reference)
+    };
+    rollback.failure.is_some() && status.deployed.as_ref().is_some_and(is_it)
 }
 
 /// Ends the rollback where a pin was set or changed after it. Tells whether it did.
@@ -84,80 +130,6 @@ pub(crate) fn ends_by_pin(view: &View<'_>, after: &mut CodeSyncStatus) -> bool {
 
 fn name_of(pin: &Pin) -> String {
     fingerprint(&[&serde_json::to_string(pin).unwrap_or_default()])
-}
-
-/// What is left: what is promoted, or failed to be; else what is deployed.
-struct Left {
-    name: String,
-    reference: String,
-    digest: Option<String>,
-    /// What all stages ran before it, where it did not get that far.
-    before: Option<DeployedStatus>,
-}
-
-impl Left {
-    fn of(status: &CodeSyncStatus) -> Option<Self> {
-        let open = status.promotion.as_ref().filter(|it| it.outcome != Some(Outcome::Released));
-        let deployed = status.deployed.as_ref();
-        let Some(promotion) = open else {
-            let DeployedStatus { name, reference, digest, .. } = deployed?.clone();
-            return Some(Self { name, reference, digest, before: None });
-        };
-        Some(Self {
-            name: promotion.candidate.name.clone(),
-            reference: promotion.candidate.reference.clone(),
-            digest: Some(promotion.candidate.digest.clone()),
-            before: deployed.cloned(),
-        })
-    }
-
-    fn is(&self, candidate: &CandidateStatus) -> bool {
-        let digest = self.digest.as_ref().filter(|digest| !digest.is_empty());
-        candidate.reference == self.reference || digest == Some(&candidate.digest)
-    }
-}
-
-/// The last that all stages ran, of another digest, and not in quarantine.
-fn last_good(view: &View<'_>, after: &CodeSyncStatus, left: &Left) -> Option<CandidateStatus> {
-    let deployed = left.before.iter().filter_map(|it| {
-        let known = candidate(&it.reference, Some(&it.name))?;
-        let digest = it.digest.clone().unwrap_or_default();
-        Some(CandidateStatus { tag: it.tag.clone(), digest, commit: it.commit.clone(), ..known })
-    });
-    let released = after.history.iter().filter(|release| release.outcome == Outcome::Released);
-    let in_short = released.flat_map(|release| {
-        // What was adopted has no release of its own.
-        let replaced = release.from.as_deref().and_then(|from| candidate(from, None));
-        let replaced = replaced.map(|it| with_digest(it, release.from_digest.as_ref()));
-        let released = candidate(&release.reference, Some(&release.name));
-        released.map(|it| with_digest(it, release.digest.as_ref())).into_iter().chain(replaced)
-    });
-    let recorded = view.observed.released.iter().filter_map(|it| candidate(&it.to_string(), None));
-    // Who goes back once more goes back further.
-    let left_before = view.before.rollback.as_ref().and_then(|rollback| rollback.from.as_deref());
-    let was_left = |it: &CandidateStatus| left_before.is_some_and(|left| is_same_code(left, &it.reference));
-    let is_good = |it: &CandidateStatus| !left.is(it) && !was_left(it) && quarantine::of(after, it).is_none();
-    deployed.chain(in_short).chain(recorded).find(is_good)
-}
-
-/// With the digest that its reference does not name.
-fn with_digest(candidate: CandidateStatus, digest: Option<&String>) -> CandidateStatus {
-    CandidateStatus { digest: digest.cloned().unwrap_or(candidate.digest), ..candidate }
-}
-
-/// What a reference names. One without a digest was adopted so, and runs so again.
-fn candidate(reference: &str, name: Option<&str>) -> Option<CandidateStatus> {
-    let parsed = CodeReference::parse(reference).ok()?;
-    let digest = parsed.digest().unwrap_or_default();
-    let name = name.or(parsed.tag()).map_or_else(|| short_digest(digest).to_string(), str::to_owned);
-    Some(CandidateStatus {
-        name,
-        reference: reference.to_owned(),
-        repository: parsed.repository().to_owned(),
-        tag: parsed.tag().map(str::to_owned),
-        digest: digest.to_owned(),
-        ..CandidateStatus::default()
-    })
 }
 
 /// Whether a candidate is what a person went back to: it ran before.
@@ -183,11 +155,13 @@ pub(crate) fn rows(view: &View<'_>, after: &CodeSyncStatus) -> Vec<Row> {
         until: None,
     };
     let kept = after.rollback.as_ref().map(|rollback| {
-        let message = format!(
-            "{}; neither the source nor a pin from before decides until {}",
-            said(rollback),
+        let until = if rollback.failure.is_some() {
+            "all stages run it again".to_owned()
+        } else {
             commands::resume(view)
-        );
+        };
+        let message =
+            format!("{}; neither the source nor a pin from before decides until {until}", said(rollback));
         row(ROLLED_BACK, message, "rolled back")
     });
     let refused = is_refused(view, after).then(|| {
@@ -210,9 +184,14 @@ fn is_refused(view: &View<'_>, after: &CodeSyncStatus) -> bool {
 }
 
 fn said(rollback: &RollbackStatus) -> String {
-    let RollbackStatus { candidate, from_name, reason, at, from: _, pin: _ } = rollback;
+    let RollbackStatus { candidate, from_name, reason, at, from: _, pin: _, failure } = rollback;
+    let name = &candidate.name;
+    if let Some(failure) = failure {
+        let clause = failure.clause();
+        return format!("after the release of {from_name}, {clause}; it goes back to {name} since {at}");
+    }
     let why = reason.as_deref().unwrap_or("no reason is given");
-    format!("a person went back from {from_name} to {} at {at} ({why})", candidate.name)
+    format!("a person went back from {from_name} to {name} at {at} ({why})")
 }
 
 /// What people are told: only what this step changed.
@@ -222,8 +201,17 @@ pub(crate) fn news(view: &View<'_>, after: &CodeSyncStatus) -> Option<(EventKind
         |one: &RollbackStatus, other: &RollbackStatus| one.at == other.at && one.candidate == other.candidate;
     match (&before.rollback, &after.rollback) {
         (was, Some(now)) if !was.as_ref().is_some_and(|was| is_same(was, now)) => {
+            if now.failure.is_some() {
+                return Some((EventKind::Warning, "RollingBack", said(now)));
+            }
             let message = format!("{}: nothing else is taken until {}", said(now), commands::resume(view));
             Some((EventKind::Normal, "RollbackRequested", message))
+        }
+        (Some(was), None) if is_back(was, after) => {
+            let why = was.failure.as_ref().map(PromotionFailure::clause).unwrap_or_default();
+            let (from, name) = (&was.from_name, &was.candidate.name);
+            let message = format!("after the release of {from}, {why}; all stages run {name} again");
+            Some((EventKind::Warning, "RolledBack", message))
         }
         (Some(was), None) => {
             let name = &was.candidate.name;

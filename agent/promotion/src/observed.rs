@@ -5,7 +5,9 @@ use voxsync_crds::{
     CodeReference,
     annotations::{Applied, Beside, Gate},
     code_release::CodeReleaseSpec,
-    code_sync::{CandidateStatus, CheckStanding, CodeSyncStatus, GitObjects, PullPolicy, TargetKey},
+    code_sync::{
+        CandidateStatus, CheckStanding, CodeSyncStatus, GitObjects, PullPolicy, TargetKey, place_and_name,
+    },
 };
 use voxsync_rollout::state::{Progress, RolloutState};
 
@@ -225,6 +227,13 @@ pub struct ObservedTarget {
     pub servers: Vec<ServerRollout>,
 }
 
+impl ObservedTarget {
+    /// Whether it is in another namespace, and not to be had.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.live.as_ref().is_err_and(TargetProblem::is_shut)
+    }
+}
+
 /// What a target's code says now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
@@ -237,7 +246,8 @@ pub struct Live {
 /// Why a target cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetProblem {
-    /// A word for programs: `TargetMissing`, `ShapeMismatch`, `NoSuchEntry`, `AmbiguousEntry`.
+    /// A word for programs: `TargetMissing`, `NoConsent`, `OtherNamespace`, `ShapeMismatch`, `NoSuchEntry`,
+    /// `AmbiguousEntry`.
     pub reason: &'static str,
     /// What is wrong and what to do.
     pub message: String,
@@ -248,6 +258,15 @@ pub struct TargetProblem {
 impl TargetProblem {
     /// There is no such object.
     pub const MISSING: &str = "TargetMissing";
+    /// It is in another namespace, and does not let this CodeSync in; or there is no such object.
+    pub const NO_CONSENT: &str = "NoConsent";
+    /// It is in another namespace, where voxsync does not go.
+    pub const OTHER_NAMESPACE: &str = "OtherNamespace";
+    /// Whether it is in another namespace, and not to be had.
+    pub(crate) fn is_shut(&self) -> bool {
+        [Self::NO_CONSENT, Self::OTHER_NAMESPACE].contains(&self.reason)
+    }
+
     /// What is said of a stage without any target.
     pub const NOTHING_SELECTED: &str = "its selectors match no Config and no Server";
 }
@@ -293,7 +312,8 @@ pub struct LastWriter {
 /// One Server of a target and how far it is on the way to what the target's *live* code says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerRollout {
-    /// Its name.
+    /// How the CodeSync knows it: by its name, or `namespace/name` in another namespace
+    /// ([`known_as`](voxsync_crds::code_sync::known_as)).
     pub name: String,
     /// Whether it serves code at all (`spec.server`).
     pub serves_code: bool,
@@ -321,12 +341,30 @@ pub enum PausedBy {
 }
 
 impl ServerRollout {
+    /// Its name in its namespace.
+    pub fn bare_name(&self) -> &str {
+        place_and_name(&self.name).1
+    }
+
+    /// Its Deployment, as kubectl wants it behind a verb.
+    pub(crate) fn deployment(&self) -> String {
+        deployment_of(&self.name)
+    }
+
     /// For whom its Deployment is held back, if it is.
     pub fn gate(&self) -> Option<&Gate> {
         match &self.paused {
             Some(PausedBy::Gate(gate)) => Some(gate),
             Some(PausedBy::Person) | None => None,
         }
+    }
+}
+
+/// The Deployment of a Server, as kubectl wants it behind a verb.
+pub(crate) fn deployment_of(server: &str) -> String {
+    match place_and_name(server) {
+        (Some(namespace), name) => format!("deployment/{name} -n {namespace}"),
+        (None, name) => format!("deployment/{name}"),
     }
 }
 
@@ -356,7 +394,7 @@ pub struct CheckRun {
     pub reference: String,
     /// Since when all of its Servers run that.
     pub since: Timestamp,
-    /// The Servers that run it.
+    /// The names of the Servers that run it, without their namespaces.
     pub servers: Vec<String>,
 }
 

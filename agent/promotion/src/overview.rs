@@ -1,26 +1,30 @@
 //! The rows that are about the whole CodeSync: what is invalid, pinned, suspended, or not known yet.
 
 use voxsync_crds::{
-    code_sync::{CodeSyncStatus, Outcome, PromotionStatus},
+    code_sync::{CandidateStatus, CodeSyncStatus, Outcome, PromotionStatus, Waiting},
     commit::{is_commit_id, short_commit},
 };
 
 use crate::{
     adoption::{Adoption, adoption},
-    candidate::{Choice, Sight},
+    candidate::{Choice, Higher, Sight, is_deployed},
     commands,
     lifecycle::newer,
     manual_rollback,
     observed::{SourceProblem, Unverified},
-    quarantine,
+    quarantine, readiness,
     rows::{DELETING, DOWNGRADE, PINNED, Row, Rows, Weight},
     source::is_image_built,
-    text::{NAME_LIMIT_BYTES, cut, short_code},
+    text::{NAME_LIMIT_BYTES, cut, short_code, with_tail},
     verified,
     view::View,
     walk::{is_settled, plan},
 };
 
+/// The reason of the row that says that a pin's tag is looked up.
+pub(crate) const PIN: &str = "Pin";
+/// What is said where a pin cannot be taken.
+const BAD_PIN: &str = "Nothing is written before the pin can be taken";
 /// How many writes a plan names.
 const PLAN_NAMES_LIMIT: usize = 8;
 
@@ -32,17 +36,20 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
         return rows;
     }
     if let Some(sentence) = &view.observed.invalid {
-        rows.push(row(Weight::Stalls, "InvalidSpec", sentence.clone(), "the spec is not valid"));
+        // The sentence begins with the field.
+        rows.push(row(Weight::Stalls, "InvalidSpec", sentence.clone(), sentence));
     }
     if let Some(pin) = &view.spec.pin {
         let why = pin.reason.as_deref().unwrap_or("no reason is given");
         let emergency = if pin.emergency { ", in an emergency" } else { "" };
         let message = format!(
-            "pinned to {} ({why}){emergency}; the source decides again when spec.pin is removed",
-            pin.reference
+            "pinned to {} ({why}){emergency}; the source decides again when spec.pin is removed: {}",
+            pin.reference,
+            commands::resume(view)
         );
         rows.push(row(Weight::Tells, PINNED, message, "pinned"));
     }
+    rows.extend(readiness::idle_row(view.spec));
     rows.extend(manual_rollback::rows(view, after));
     choice(view, sight, after, &mut rows);
     rows.extend(quarantine::row(view, sight, after));
@@ -116,20 +123,16 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
     match &sight.choice {
         Choice::Wanted(_) => {}
         Choice::BadPin(problem) => {
-            rows.push(row(Weight::Blocks, &problem.reason, problem.message.clone(), "spec.pin"));
+            let message = bad_pin(&problem.message, &commands::resume(view));
+            rows.push(row(Weight::Blocks, &problem.reason, message, "spec.pin"));
         }
         Choice::Lower { candidate, lower, higher } => {
-            let what = if higher.has_failed { "failed" } else { "runs" };
-            let higher = &higher.tag;
-            let message = format!(
-                "the source's newest is {lower}, which is lower than {higher}, which {what}: nothing goes back by \
-                 itself. Force it with {}",
-                commands::promote(view, candidate)
-            );
-            rows.push(row(Weight::Waits, DOWNGRADE, message, &format!("{lower} is lower than {higher}")));
+            let message = downgrade(view, after, candidate, lower, higher);
+            let brief = format!("{lower} is lower than {}", higher.tag);
+            rows.push(row(Weight::Waits, DOWNGRADE, message, &brief));
         }
         Choice::Unknown if view.spec.pin.is_some() => {
-            rows.push(row(Weight::Moves, "Pin", "the pin is being resolved".to_owned(), "resolving the pin"));
+            rows.push(row(Weight::Moves, PIN, "the pin is being resolved".to_owned(), "resolving the pin"));
         }
         Choice::Unknown => match &view.observed.source.problem {
             _ if is_known(after) => {}
@@ -154,6 +157,43 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
                 "first look",
             )),
         },
+    }
+}
+
+/// Why a pin is not taken, and how to get rid of it.
+fn bad_pin(why: &str, resume: &str) -> String {
+    let tail = format!(". {BAD_PIN}, or {resume} takes the pin away");
+    with_tail(why, &tail)
+}
+
+/// Whether a row says that the pin cannot be taken.
+pub(crate) fn is_bad_pin(row: &Waiting) -> bool {
+    row.stage.is_none() && row.message.contains(BAD_PIN)
+}
+
+/// That the source names something lower, and what a person can do about it: only what has an effect.
+fn downgrade(
+    view: &View<'_>,
+    after: &CodeSyncStatus,
+    candidate: &CandidateStatus,
+    lower: &str,
+    higher: &Higher,
+) -> String {
+    let what = if higher.has_failed { "failed" } else { "runs" };
+    let why = format!(
+        "the source's newest is {lower}, which is lower than {}, which {what}: nothing goes back by itself",
+        higher.tag
+    );
+    let is_deployed = after.deployed.as_ref().is_some_and(|deployed| is_deployed(view, candidate, deployed));
+    let is_under_way = after.promotion.as_ref().is_some_and(|promotion| promotion.outcome.is_none());
+    if let Some(kept) = quarantine::of(after, candidate) {
+        let release = commands::release_quarantine(view, &kept.digest);
+        return format!("{why}. {lower} is in quarantine: {release} lets a person promote it");
+    }
+    match (is_deployed, is_under_way) {
+        (true, true) => format!("{why}. Go back to it with {}", commands::rollback(view)),
+        (true, false) => format!("{why}. {lower} is what is deployed: there is nothing to do"),
+        (false, _) => format!("{why}. Force it with {}", commands::promote(view, candidate)),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the rollouts of a stage prove: that it runs its code, that it cannot, or nothing.
 
-use voxsync_crds::code_sync::{PromotionFailure, Stage};
+use voxsync_crds::{
+    annotations::ACCEPTS_FROM,
+    code_sync::{PromotionFailure, Stage},
+};
 use voxsync_rollout::state::{Progress, RolloutState, StuckImage};
 
 use crate::{
@@ -36,8 +39,8 @@ pub(crate) fn count<'a>(targets: impl IntoIterator<Item = &'a ObservedTarget>) -
     })
 }
 
-/// What the targets prove, which must all say what they should.
-pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
+/// What the targets of a CodeSync in `namespace` prove, which must all say what they should.
+pub(crate) fn prove(namespace: &str, stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
     let servers = || targets.iter().flat_map(|target| &target.servers).filter(|server| server.serves_code);
     if let Some(failure) = servers().find_map(|server| failure_of(stage, server)) {
         return Proof::Failed(failure);
@@ -52,7 +55,7 @@ pub(crate) fn prove(stage: &Stage, targets: &[&ObservedTarget]) -> Proof {
     if stage.allow_empty || count(targets.iter().copied()).ready > 0 {
         return Proof::Complete;
     }
-    Proof::Nothing(why_nothing(targets))
+    Proof::Nothing(why_nothing(namespace, stage, targets))
 }
 
 /// Why a Server cannot run what it should, where it cannot.
@@ -104,8 +107,9 @@ fn waits_for(server: &ServerRollout) -> Option<Proof> {
         RolloutState::PausedByPerson => Some(Proof::Waits {
             reason: "PausedByPerson".to_owned(),
             message: format!(
-                "the Deployment of Server {} is paused by a person: `kubectl rollout resume deployment/{}`",
-                server.name, server.name
+                "the Deployment of Server {} is paused by a person: `kubectl rollout resume {}`",
+                server.name,
+                server.deployment()
             ),
             paused: true,
         }),
@@ -113,11 +117,14 @@ fn waits_for(server: &ServerRollout) -> Option<Proof> {
     }
 }
 
-fn why_nothing(targets: &[&ObservedTarget]) -> String {
+fn why_nothing(namespace: &str, stage: &Stage, targets: &[&ObservedTarget]) -> String {
     let servers: Vec<_> = targets.iter().flat_map(|target| &target.servers).collect();
     let servers_named = || names(servers.iter().map(|server| server.name.as_str()));
     if targets.is_empty() {
-        TargetProblem::NOTHING_SELECTED.to_owned()
+        let goes_elsewhere = stage.targets.iter().any(|target| target.other_namespace(namespace).is_some());
+        let consent =
+            format!("; of other namespaces only what lets this one in is selected ({ACCEPTS_FROM})");
+        format!("{}{}", TargetProblem::NOTHING_SELECTED, if goes_elsewhere { &consent } else { "" })
     } else if servers.is_empty() {
         let targets: Vec<_> = targets.iter().map(|target| target.key.to_string()).collect();
         format!(

@@ -61,8 +61,7 @@ pub(crate) fn blocker(view: &View<'_>, after: &CodeSyncStatus, write: &TargetWri
     Blocker { reason: QUARANTINED, message, kind: BlockerKind::Cluster }
 }
 
-/// Puts a digest into quarantine: to run again, it has to be approved again. What its promotion stood on is kept until that
-/// is recorded.
+/// Puts a digest into quarantine: to run again, it has to be approved again.
 pub(crate) fn add(view: &View<'_>, after: &mut CodeSyncStatus, (digest, name): (&str, &str), reason: &str) {
     if digest.is_empty() || entry(after, digest).is_some() {
         return;
@@ -73,10 +72,7 @@ pub(crate) fn add(view: &View<'_>, after: &mut CodeSyncStatus, (digest, name): (
         reason: cut(reason, REASON_LIMIT_BYTES),
         since: view.now,
     };
-    let is_open = |it: &PromotionStatus| it.candidate.digest == digest && !it.recorded;
-    if !after.promotion.as_ref().is_some_and(is_open) {
-        approvals::spend(after, digest, view.now);
-    }
+    spend_approvals(view, after, digest);
     after.quarantine.insert(0, quarantined);
     after.quarantine.truncate(LIMIT);
 }
@@ -92,9 +88,21 @@ pub(crate) fn add_failed(view: &View<'_>, after: &mut CodeSyncStatus, failed: &P
     }
 }
 
-/// A digest may be taken again.
-pub(crate) fn release(after: &mut CodeSyncStatus, digest: &str) {
-    after.quarantine.retain(|quarantined| quarantined.digest != digest);
+/// A digest may be taken again; but who approved it before did not approve this.
+pub(crate) fn release(view: &View<'_>, after: &mut CodeSyncStatus, digest: &str) {
+    if entry(after, digest).is_some() {
+        // Also where the promotion that stood on them is not recorded yet: it is taken again without any, or not at all.
+        approvals::spend(after, digest, view.now);
+        after.quarantine.retain(|quarantined| quarantined.digest != digest);
+    }
+}
+
+/// What was approved of a digest counts no more. What its promotion stood on is kept until that is recorded, and ends then.
+fn spend_approvals(view: &View<'_>, after: &mut CodeSyncStatus, digest: &str) {
+    let is_open = |it: &PromotionStatus| it.candidate.digest == digest && !it.recorded;
+    if !after.promotion.as_ref().is_some_and(is_open) {
+        approvals::spend(after, digest, view.now);
+    }
 }
 
 /// Takes a new token of `voxsync.dev/release-quarantine`: the digest, and perhaps another word to say it once more.
@@ -108,7 +116,7 @@ pub(crate) fn take_release(view: &View<'_>, after: &mut CodeSyncStatus) {
     // An object without status was restored or copied, with a token that was meant for another life.
     if let Some(digest) = text.split_whitespace().next().filter(|_| view.before.observed_generation.is_some())
     {
-        release(after, digest);
+        release(view, after, digest);
     }
 }
 
@@ -121,13 +129,20 @@ pub(crate) fn row(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
         return None;
     }
     let name = &candidate.name;
+    let release = commands::release_quarantine(view, &quarantined.digest);
+    let onward = if view.spec.pin.is_some() {
+        let resume = commands::resume(view);
+        format!(
+            "It is pinned, and nothing is taken in its place: {release} lets it run again, {resume} lets the source decide"
+        )
+    } else {
+        format!("Nothing is taken in its place but a newer candidate; {release} lets it run again")
+    };
     let message = format!(
-        "{name} ({}) is in quarantine since {}: {}. Nothing is taken in its place but a newer candidate; {} lets it run \
-         again",
+        "{name} ({}) is in quarantine since {}: {}. {onward}",
         short_digest(&candidate.digest),
         quarantined.since,
         quarantined.reason,
-        commands::release_quarantine(view, &quarantined.digest),
     );
     Some(Row {
         weight: Weight::Blocks,

@@ -17,7 +17,7 @@ use crate::{
     observed::TargetWrite,
     rows::{Row, Weight},
     standings::Standings,
-    text::clock,
+    text::{clock, names},
     visit::{Position, Visit},
     walk::Walk,
 };
@@ -25,7 +25,7 @@ use crate::{
 /// The reason of the row that says that a person has to approve.
 pub(crate) const APPROVAL: &str = "Approval";
 /// The reason of the row that says that no window is open.
-const WINDOW: &str = "Window";
+pub(crate) const WINDOW: &str = "Window";
 
 /// Finds what is wrong with the windows of a spec that the API server could not see.
 ///
@@ -33,6 +33,30 @@ const WINDOW: &str = "Window";
 /// A sentence that names the field and says what would be right.
 pub fn check_windows(spec: &CodeSyncSpec) -> Result<(), String> {
     Windows::of(spec).map(drop).map_err(|error| error.to_string())
+}
+
+/// The names of `allow` windows that no stage keeps to: they hold nothing back.
+pub fn idle_windows(spec: &CodeSyncSpec) -> Vec<&str> {
+    let is_named = |name: &String| spec.stages.iter().flatten().any(|stage| stage.windows.contains(name));
+    let allows = spec.windows.iter().filter(|window| window.allow.is_some());
+    allows.map(|window| &window.name).filter(|name| !is_named(name)).map(String::as_str).collect()
+}
+
+/// What is said of such windows.
+pub(crate) fn idle_row(spec: &CodeSyncSpec) -> Option<Row> {
+    let idle = idle_windows(spec);
+    let windows = names(idle.iter().copied());
+    (!idle.is_empty()).then(|| Row {
+        weight: Weight::Tells,
+        stage: None,
+        reason: "IdleWindow".to_owned(),
+        message: format!(
+            "no stage keeps to {windows} of spec.windows, which says when stages may start: it holds nothing back. Name it \
+             in stages[].windows"
+        ),
+        brief: format!("window {windows} is not used"),
+        until: None,
+    })
 }
 
 impl Visit<'_, '_> {

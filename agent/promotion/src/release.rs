@@ -51,7 +51,8 @@ fn released_stages(view: &View<'_>, promotion: &PromotionStatus) -> Vec<Released
     let mut stages = Vec::new();
     for (stage, targets) in view.stages() {
         let mut released = Vec::new();
-        for target in targets {
+        // What one that is shut by now carries may be anybody's text.
+        for target in targets.iter().filter(|target| !target.is_shut()) {
             let is_released = |applied: &&Applied| {
                 applied.promotion == promotion.id
                     || applied

@@ -16,13 +16,13 @@ use voxsync_crds::{
     CodeReference,
     code_sync::{CandidateStatus, PromotionStatus},
     duration::DurationText,
-    reference::short_digest,
+    reference::{is_only_tag, short_digest},
     time::Time,
 };
 
 use crate::{
-    candidate::{digest_seen_first, finished, is_deployed, is_only_tag, is_pinned, is_same, known},
-    commands,
+    candidate::{digest_seen_first, finished, is_deployed, is_pinned, is_same, known},
+    commands, quarantine,
     rows::{MINIMUM_AGE, Row, Weight},
     text::{clock, later},
     thinning::thin_out,
@@ -172,10 +172,17 @@ impl Ripening {
             0 => String::new(),
             others => format!(" ({others} more wait for their age)"),
         };
+        // A pin does not take what is in quarantine either.
+        let sooner = match quarantine::of(view.before, candidate) {
+            Some(kept) => {
+                let release = commands::release_quarantine(view, &kept.digest);
+                format!("it is in quarantine, and not taken before {release}")
+            }
+            None => format!("{} takes it at once", commands::promote(view, candidate)),
+        };
         let message = format!(
-            "{name} is old enough at {}: minimumAge is {age}, and {since}{others}; {} takes it at once",
+            "{name} is old enough at {}: minimumAge is {age}, and {since}{others}; {sooner}",
             at(*until),
-            commands::promote(view, candidate)
         );
         Some(Row {
             weight: Weight::Waits,

@@ -6,7 +6,7 @@
 //! everywhere: it is skipped and named.
 
 use voxsync_crds::{
-    annotations::Beside,
+    annotations::{Applied, Beside},
     code_sync::{
         CodeSyncSpec, CodeSyncStatus, Outcome, PromotionFailure, PromotionStatus, RollbackMode, StagePhase,
         StageStatus, Trigger,
@@ -20,7 +20,7 @@ use crate::{
     candidate,
     gate_age::limit,
     gates::{Order, held},
-    observed::{Live, ObservedTarget, ServerRollout},
+    observed::{Live, ObservedTarget, ServerRollout, TargetProblem},
     proof::failure_of,
     rows::{ROLLING_BACK, Row, Weight},
     standings::Standings,
@@ -123,7 +123,9 @@ fn back(
 /// Whose a target is by now, so that nothing is given back to it.
 fn taken(target: &ObservedTarget) -> Option<&'static str> {
     let has_claim = target.live.as_ref().is_ok_and(|live| live.claim.is_some());
+    let is_shut = target.live.as_ref().is_err_and(TargetProblem::is_shut);
     match () {
+        () if is_shut => Some("it does not let this CodeSync in any more"),
         () if target.claims.is_some() => Some("another CodeSync has it"),
         () if has_claim => Some("its code is a claim"),
         () if target.paused => Some("a person paused it"),
@@ -252,16 +254,30 @@ pub(crate) fn forget(view: &View<'_>, after: &mut CodeSyncStatus) {
             last.name == stage.name && last.promotion.as_ref() == Some(&promotion.id)
         };
         let Some(last) = passed.find(is_it) else { continue };
-        let records = targets.iter().filter_map(|target| view.record_on(target));
-        let mut given = records
-            .filter(|record| record.promotion == promotion.id && !record.gives_back(promotion, view.before));
+        // Followers take over what a stage runs: what stands on a target of another namespace is taken for it only if it
+        // is known from elsewhere.
+        let mut given = targets.iter().filter_map(|target| {
+            let record = view.record_on(target).filter(|record| {
+                record.promotion == promotion.id && !record.gives_back(promotion, view.before)
+            })?;
+            let reference = record.reference.clone()?;
+            (target.key.namespace.is_none() || has_run(view, promotion, &reference)).then_some(reference)
+        });
         if let Some(deployed) = ran {
             last.promotion.clone_from(&deployed.promotion);
             continue;
         }
-        last.reference = given.next().and_then(|record| record.reference.clone());
+        last.reference = given.next();
         last.promotion = last.reference.as_ref().and_then(is_deployed).and_then(|it| it.promotion.clone());
     }
+}
+
+/// Whether something is known to have run before a promotion: by the status, whatever targets say.
+fn has_run(view: &View<'_>, promotion: &PromotionStatus, reference: &str) -> bool {
+    let deployed = view.before.deployed.iter().map(|deployed| &deployed.reference);
+    let released = view.before.history.iter().filter(|last| last.outcome == Outcome::Released);
+    let mut known = promotion.from.iter().chain(deployed).chain(released.map(|last| &last.reference));
+    known.any(|known| is_same_code(known, reference))
 }
 
 impl Visit<'_, '_> {
@@ -280,17 +296,20 @@ impl Visit<'_, '_> {
         StagePhase::RollingBack
     }
 
-    /// Whether what fails here is given back. A rollback is not rolled back.
-    pub(crate) fn gives_back_failure(&self) -> bool {
+    /// Whether what fails here is given back. A rollback is not rolled back. By hand, only what must not stay between the
+    /// two is; where a check fails, all run the candidate, and nothing is held back any more.
+    pub(crate) fn gives_back_failure(&self, failure: &PromotionFailure) -> bool {
         let Position::Working(promotion) = self.position else { return false };
-        promotion.trigger != Trigger::Rollback
-            && (is_automatic(self.view.spec) || self.gates_status().is_some())
+        let may_be_between = || failure.check.is_none() && self.gates_status().is_some();
+        promotion.trigger != Trigger::Rollback && (is_automatic(self.view.spec) || may_be_between())
     }
 
     /// Whether a target is to be given back what it had, and says the candidate until then.
     pub(crate) fn is_to_go_back(&self, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
         let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
-        live.is_some_and(|live| is_same_code(live, &promotion.candidate.reference))
+        let is_to_leave =
+            |record: &Applied| live.is_some_and(|live| promotion.is_to_leave(live, record, self.view.before));
+        self.view.record_on(target).is_some_and(is_to_leave)
             && back(self.view, target, self.last, promotion) == Back::Due
     }
 

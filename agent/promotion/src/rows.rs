@@ -6,6 +6,8 @@ use crate::text::{SENTENCE_LIMIT_BYTES, cut};
 
 /// The reason of the row that says that the source names a lower version than what runs.
 pub(crate) const DOWNGRADE: &str = "Downgrade";
+/// The reason of the row that says that a check fails after the release.
+pub(crate) const CHECK_FAILED: &str = "CheckFailed";
 /// The reason of the row that says that checks are asked.
 pub(crate) const CHECKING: &str = "Checking";
 /// The reason of the row that says that Deployments are being held back before a stage is written.

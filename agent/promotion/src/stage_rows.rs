@@ -10,7 +10,7 @@ use crate::{
     quarantine,
     rollback::{self, but_for},
     rows::{ROLLED_BACK, ROLLING_BACK, Row, Weight},
-    text::{short, short_code},
+    text::{short, short_code, with_tail},
     visit::{Position, Visit},
 };
 
@@ -30,25 +30,31 @@ impl Visit<'_, '_> {
 
     fn failure_row(&self, failure: &PromotionFailure, promotion: Option<&PromotionStatus>) -> Row {
         let (clause, brief, resume) = (failure.clause(), failure.brief(), commands::resume(self.view));
+        // What the source names next is not taken while a person has chosen.
+        let onward = if self.view.spec.pin.is_some() {
+            commands::promote_reference(self.view, "REFERENCE")
+        } else {
+            "a newer candidate".to_owned()
+        };
         let working = match self.position {
             Position::Working(promotion) => Some(promotion),
             _ => None,
         };
         if promotion.or(working).is_some_and(|promotion| promotion.trigger == Trigger::Rollback) {
-            let message = format!(
-                "{clause}. What was gone back to cannot run here, and a rollback is not rolled back: the other stages stay \
+            let tail = format!(
+                ". What was gone back to cannot run here, and a rollback is not rolled back: the other stages stay \
                  as they are. Try it again with {resume}, go back further with {}, or take another with {}",
                 commands::rollback(self.view),
                 commands::promote_reference(self.view, "REFERENCE")
             );
-            return self.row(Weight::Blocks, "Failed", message, brief);
+            return self.row(Weight::Blocks, "Failed", with_tail(&clause, &tail), brief);
         }
         let Some(promotion) = promotion.filter(|promotion| promotion.outcome == Some(Outcome::RolledBack))
         else {
-            let message = format!(
-                "{clause}. The stages after it are untouched; go on with a newer candidate, or try again with {resume}"
+            let tail = format!(
+                ". The stages after it are untouched; go on with {onward}, or try again with {resume}"
             );
-            return self.row(Weight::Blocks, "Failed", message, brief);
+            return self.row(Weight::Blocks, "Failed", with_tail(&clause, &tail), brief);
         };
         let candidate = &promotion.candidate;
         let is_kept = quarantine::entry(self.after, &candidate.digest).is_some();
@@ -58,14 +64,24 @@ impl Visit<'_, '_> {
                 commands::release_quarantine(self.view, &candidate.digest)
             )
         };
-        let message = format!(
-            "{clause}. All that {} was written to has what it had before{}; the stages after it are untouched; go on with \
-             a newer candidate, or try again with {resume}{}",
-            candidate.name,
+        let name = &candidate.name;
+        // By hand, the stages that it passed stay with it, whatever people choose now.
+        let passed = self.after.stages.iter().take_while(|stage| stage.name != self.stage.name);
+        let back = if passed.map(|stage| &stage.promotion).any(|it| it.as_ref() == Some(&promotion.id)) {
+            let stage = &self.stage.name;
+            format!(
+                "A part of stage {stage} was held back, so its targets have what they had before; the stages before it have \
+                 {name}"
+            )
+        } else {
+            format!("All that {name} was written to has what it had before")
+        };
+        let tail = format!(
+            ". {back}{}; the stages after it are untouched; go on with {onward}, or try again with {resume}{}",
             but_for(&rollback::left(self.view, promotion)),
             is_kept.then(released).unwrap_or_default(),
         );
-        self.row(Weight::Blocks, ROLLED_BACK, message, brief)
+        self.row(Weight::Blocks, ROLLED_BACK, with_tail(&clause, &tail), brief)
     }
 
     /// What is said of a stage that fails just now.

@@ -1,10 +1,12 @@
 //! The targets of a stage, by how they stand.
 
+use voxsync_crds::code_sync::Trigger;
+
 use crate::{
-    observed::{ObservedTarget, TargetWrite},
+    observed::{ObservedTarget, TargetProblem, TargetWrite},
     quarantine, rollback,
     rows::{HELD, QUARANTINED, Weight},
-    target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, judge},
+    target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, changes_ours, judge},
     visit::{Position, Visit},
     walk::Walk,
 };
@@ -76,6 +78,13 @@ impl<'a> Visit<'a, '_> {
                     standings.blocked = true;
                     self.block(walk, target, quarantine::blocker(self.view, self.after, &write));
                 }
+                // A promotion of its own brings it, with all that a promotion waits for.
+                Standing::Due(write)
+                    if matches!(self.position, Position::Passed(_) | Position::Resting)
+                        && changes_ours(self.view, &write) =>
+                {
+                    standings.idle.push(target);
+                }
                 Standing::Due(write) => match &target.refused {
                     None => standings.writes.push(*write),
                     Some(refused) => {
@@ -91,7 +100,9 @@ impl<'a> Visit<'a, '_> {
                     walk.rows.push(self.row(Weight::Blocks, HELD, sentence, brief));
                 }
                 Standing::Blocked(blocker) => {
-                    standings.blocked = true;
+                    // Who goes back skips what does not let it in any more, as what is held: it is named.
+                    let is_shut = target.live.as_ref().is_err_and(TargetProblem::is_shut);
+                    standings.blocked |= !(is_shut && self.goes_back_by_hand());
                     self.block(walk, target, blocker);
                 }
             }
@@ -113,6 +124,11 @@ impl<'a> Visit<'a, '_> {
             let brief = format!("{}: {}", self.stage.name, target.key);
             walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
         }
+    }
+
+    /// Whether a person's rollback works on the stage: what stands in its way is skipped and named.
+    pub(crate) fn goes_back_by_hand(&self) -> bool {
+        matches!(self.position, Position::Working(it) if it.trigger == Trigger::Rollback)
     }
 
     fn is_aside(&self) -> bool {

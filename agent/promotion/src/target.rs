@@ -6,11 +6,10 @@ use voxsync_crds::{
     CodeReference, FIELD_MANAGER,
     annotations::Applied,
     code_sync::{Hold, StagePhase, StageStatus},
-    reference::is_same_code,
+    reference::{is_only_tag, is_same_code},
 };
 
 use crate::{
-    candidate::is_only_tag,
     commands,
     observed::{Live, ObservedTarget, TargetWrite},
     rollback,
@@ -157,6 +156,15 @@ pub(crate) fn judge(
         }
         _ => held(view, (target, stage), live, goal_for_all, record.reference.as_deref(), coming),
     }
+}
+
+/// Whether a write would replace other code that we wrote: the target was skipped, or was elsewhere, while that changed
+/// for the others. It did not join its stage, and somebody's hand-made change is not over ours.
+pub(crate) fn changes_ours(view: &View<'_>, write: &TargetWrite) -> bool {
+    let record = write.expected_applied.as_ref().filter(|record| record.code_sync == view.observed.uid);
+    let references =
+        record.and_then(|record| record.reference.as_deref()).zip(write.applied.reference.as_deref());
+    references.is_some_and(|(one, other)| !is_same_code(one, other))
 }
 
 fn blocked(reason: &'static str, message: String, kind: BlockerKind) -> Judgement {

@@ -28,6 +28,17 @@ pub(crate) fn cut(text: &str, limit_bytes: usize) -> String {
     kept
 }
 
+/// A sentence that begins with words of others and ends with ours: only theirs are cut.
+pub(crate) fn with_tail(outside: &str, tail: &str) -> String {
+    let room = SENTENCE_LIMIT_BYTES.saturating_sub(size_bytes(tail));
+    cut(outside, room) + tail
+}
+
+/// How many bytes of JSON a text takes.
+fn size_bytes(text: &str) -> usize {
+    text.chars().map(|char| if matches!(char, '"' | '\\') { 2 } else { char.len_utf8() }).sum()
+}
+
 /// One line for a table.
 pub(crate) fn summary(text: &str) -> String {
     let mut kept: String = text.chars().take(SUMMARY_LIMIT_CHARACTERS).collect();
@@ -106,6 +117,15 @@ mod tests {
     #[case(r#"""""""""#, 9, r#""""…"#)]
     fn cuts_on_character_boundaries(#[case] text: &str, #[case] limit_bytes: usize, #[case] cut_text: &str) {
         assert_eq!(cut(text, limit_bytes), cut_text);
+    }
+
+    #[test]
+    fn our_own_words_at_the_end_are_not_cut() {
+        let tail = ". Go on with `voxsync resume a`";
+        assert_eq!(with_tail("no", tail), format!("no{tail}"));
+        let long = with_tail(&"\"ä".repeat(900), tail);
+        assert!(long.ends_with(&format!("…{tail}")) && long.starts_with("\"ä"), "{long}");
+        assert!(serde_json::to_string(&long).unwrap().len() <= SENTENCE_LIMIT_BYTES + 2);
     }
 
     #[test]

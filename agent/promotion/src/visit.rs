@@ -93,7 +93,7 @@ impl Visit<'_, '_> {
             let writes = standings.writes.into_iter().chain(standings.retries);
             walk.writes.extend(writes.filter(|write| !order.holds_up(self.targets, &write.target)));
         }
-        let (healthy_since, checks) = self.checks_status(phase);
+        let (healthy_since, checks) = self.checks_status(phase, walk);
         StageStatus {
             name: self.stage.name.clone(),
             phase,
@@ -105,10 +105,11 @@ impl Visit<'_, '_> {
                 .since(phase)
                 .filter(|_| !(self.view.is_suspended() && phase == StagePhase::RollingBack)),
             healthy_since,
+            passed_checks: self.passed_checks(phase, healthy_since),
             checks,
             progressed_at: self.progressed_at(phase, running),
             gates: self.gates_status().filter(|_| phase != StagePhase::Deployed),
-            ready: running.ready,
+            ready: if has_begun(phase) { running.ready } else { count(self.targets).ready },
             desired: count(self.targets).wanted,
             message: walk.rows.of_stage(&self.stage.name).map(|text| cut(text, STAGE_MESSAGE_LIMIT_BYTES)),
         }
@@ -122,7 +123,7 @@ impl Visit<'_, '_> {
         order: &Order<'_>,
         walk: &mut Walk,
     ) -> (StagePhase, Option<&'p PromotionStatus>) {
-        let proof = prove(self.stage, &standings.settled);
+        let proof = prove(&self.view.observed.namespace, self.stage, &standings.settled);
         if let Proof::Failed(_) = proof
             && self.frozen
         {
@@ -165,8 +166,7 @@ impl Visit<'_, '_> {
     /// The phase of a stage in which not all targets say what they should.
     fn unsettled(&self, standings: &Standings<'_>, order: &Order<'_>, walk: &mut Walk) -> Option<StagePhase> {
         // Who goes back skips what somebody else changed: it is named, and the others do not wait for it.
-        let skips = matches!(self.position, Position::Working(it) if it.trigger == Trigger::Rollback);
-        if !standings.held.is_empty() && !skips {
+        if !standings.held.is_empty() && !self.goes_back_by_hand() {
             return Some(StagePhase::Held);
         }
         let is_due = !standings.writes.is_empty() || standings.refused;
@@ -233,7 +233,7 @@ impl Visit<'_, '_> {
 
     /// The stage has failed. Where a part of it is held back, its targets cannot stay as they are whatever people chose.
     pub(crate) fn failed(&self, failure: PromotionFailure, walk: &mut Walk) -> StagePhase {
-        let rolls_back = self.gives_back_failure();
+        let rolls_back = self.gives_back_failure(&failure);
         walk.rows.push(self.failing_row(&failure, rolls_back));
         walk.failure = Some(failure);
         walk.rolls_back = rolls_back;
@@ -283,7 +283,7 @@ impl Visit<'_, '_> {
         if let Some(phase) = self.unsettled(standings, &Order::default(), walk) {
             return phase;
         }
-        match prove(self.stage, &standings.running()) {
+        match prove(&self.view.observed.namespace, self.stage, &standings.running()) {
             Proof::Complete => StagePhase::Deployed,
             Proof::Nothing(why) => {
                 walk.rows.push(self.nothing_row(Weight::Tells, &why));
@@ -301,6 +301,11 @@ impl Visit<'_, '_> {
         let kept = self.last.filter(|last| last.phase == phase || (moving(last.phase) && moving(phase)));
         kept.and_then(|last| last.since).or(Some(self.view.now))
     }
+}
+
+/// Whether pods are counted on what the promotion brings: before, they are on the code that they have.
+fn has_begun(phase: StagePhase) -> bool {
+    !matches!(phase, StagePhase::Pending | StagePhase::Held | StagePhase::Gating)
 }
 
 /// The phase of a stage whose turn it is not.

@@ -3,7 +3,7 @@
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeSync,
-    code_sync::{Stage, TargetKey, TargetKind},
+    code_sync::{Stage, Target, TargetKey, TargetKind},
 };
 use voxsync_promotion::{ObservedTarget, TargetProblem};
 
@@ -24,7 +24,7 @@ pub struct CheckedTarget {
 /// The targets of all stages, in their order.
 pub(super) fn targets(snapshot: &Snapshot, namespace: &str, code_sync: &CodeSync) -> Vec<CheckedTarget> {
     let stages = code_sync.spec.ordered_stages();
-    let targets = snapshot.stage_targets(namespace, &code_sync.spec);
+    let targets = snapshot.targets_of(code_sync);
     let checked = stages.iter().zip(targets).flat_map(|(stage, keys)| {
         let row = |key, image| CheckedTarget { stage: stage.name.clone(), key, image };
         if keys.is_empty() {
@@ -45,13 +45,18 @@ fn nothing(snapshot: &Snapshot, namespace: &str, stage: &Stage) -> Result<Option
     if stage.allow_empty {
         return Ok(None);
     }
-    let has_any = |kind: TargetKind| match kind {
-        TargetKind::Config => snapshot.configs_in(namespace).next().is_some(),
-        TargetKind::Server => snapshot.servers_in(namespace).next().is_some(),
+    let has_any = |target: &Target| {
+        let place = target.other_namespace(namespace).unwrap_or(namespace);
+        match target.kind {
+            TargetKind::Config => snapshot.configs_in(place).next().is_some(),
+            TargetKind::Server => snapshot.servers_in(place).next().is_some(),
+        }
     };
+    let goes_elsewhere = stage.targets.iter().any(|target| target.other_namespace(namespace).is_some());
+    let consent = if goes_elsewhere { "; of another namespace, only what consents is selected" } else { "" };
     Err(Fault {
-        message: format!("{}: label one, or correct the selector", TargetProblem::NOTHING_SELECTED),
-        is_missing: !stage.targets.iter().any(|target| has_any(target.kind)),
+        message: format!("{}: label one, or correct the selector{consent}", TargetProblem::NOTHING_SELECTED),
+        is_missing: !stage.targets.iter().any(has_any),
     })
 }
 
@@ -60,9 +65,13 @@ fn image(
     code_sync: &CodeSync,
     target: &ObservedTarget,
 ) -> Result<Option<String>, Fault> {
-    let is_missing = target.live.as_ref().is_err_and(|problem| problem.reason == TargetProblem::MISSING);
+    let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
+    let key = &target.key;
+    // Who asks reads all of this with rights of their own.
+    let is_missing = target.live.is_err()
+        && snapshot.metadata_of(key.kind, key.namespace_in(namespace), &key.name).is_none();
     // Whose it will be is known of one that is not there, too.
-    let of_missing = || claims(snapshot, code_sync, &target.key, None, None);
+    let of_missing = || claims(snapshot, code_sync, key, None);
     let owner = if is_missing { of_missing() } else { target.claims.clone() };
     match (&target.live, owner) {
         (_, Some(owner)) => Err(Fault { message: owner.refusal(&target.key), is_missing: false }),

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kube::Client;
 use voxsync_checks::{Answer, Line, ask};
-use voxsync_crds::code_sync::{Check, LocalReference};
+use voxsync_crds::code_sync::{Check, CheckSecrets, LocalReference};
 use voxsync_source::{http, registry::Login};
 
 use super::{
@@ -119,23 +119,17 @@ pub(crate) struct NamedSecrets<'a> {
 
 impl<'a> NamedSecrets<'a> {
     pub(crate) fn of(check: &'a Check) -> Self {
-        match check {
-            Check { http: Some(http), .. } => Self {
-                login: http.secret_ref.as_ref(),
-                certificate: http.cert_secret_ref.as_ref(),
-                authority: http.ca_secret_ref.as_ref(),
-            },
-            Check { prometheus: Some(prometheus), .. } => Self {
-                login: prometheus.secret_ref.as_ref(),
-                certificate: prometheus.cert_secret_ref.as_ref(),
-                authority: prometheus.ca_secret_ref.as_ref(),
-            },
-            Check { puppetdb: Some(puppetdb), .. } => Self {
-                login: puppetdb.secret_ref.as_ref(),
-                certificate: puppetdb.cert_secret_ref.as_ref(),
-                authority: puppetdb.ca_secret_ref.as_ref(),
-            },
-            _ => Self::default(),
+        let secrets = match check {
+            Check { http: Some(http), .. } => &http.secrets,
+            Check { prometheus: Some(prometheus), .. } => &prometheus.secrets,
+            Check { puppetdb: Some(puppetdb), .. } => &puppetdb.secrets,
+            _ => return Self::default(),
+        };
+        let CheckSecrets { secret_ref, cert_secret_ref, ca_secret_ref } = secrets;
+        Self {
+            login: secret_ref.as_ref(),
+            certificate: cert_secret_ref.as_ref(),
+            authority: ca_secret_ref.as_ref(),
         }
     }
 }

@@ -99,33 +99,21 @@ fn refused(error: &kube::Error) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use jiff::Timestamp;
-    use prometheus_client::registry::Registry;
     use serde_json::json;
     use voxsync_checks::Standing;
     use voxsync_promotion::CheckRun;
     use voxsync_sandbox::{Sandbox, SandboxOptions};
 
     use super::*;
-    use crate::{LookBell, Metrics, Options, Registries, key::CodeSyncKey};
+    use crate::{key::CodeSyncKey, test_options::options};
 
     #[tokio::test]
     async fn where_no_job_may_be_made_nothing_is_asked() {
-        let options = Options {
-            file_root: "/".into(),
-            git_file_root: None,
-            cache_folder: "/".into(),
-            selector: None,
-            user_agent: "voxsync-test".to_owned(),
-            registries: Registries::default(),
-            authorities: None,
-            metrics: Metrics::register(&mut Registry::default()),
-            gatekeeper: voxsync_promotion::Gatekeeper::Present,
-            bell: LookBell::default(),
-            job_service_account: None,
-        };
         let client = Sandbox::new(SandboxOptions::default()).client("puppet");
-        let tools = CheckTools::new(client, &options);
+        let tools = CheckTools::new(client, &options(Path::new("/")));
         let check = JobCheck { image: "i".to_owned(), ..JobCheck::default() };
         let order = Order {
             id: 1,

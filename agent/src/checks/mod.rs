@@ -10,5 +10,5 @@ mod schedule;
 mod times;
 
 pub(crate) use ask::{CheckTools, NamedSecrets, carry_out};
-pub(crate) use schedule::{Checks, Reply};
+pub(crate) use schedule::{Checks, Order as CheckOrder, Reply};
 pub(crate) use times::check_timeouts;

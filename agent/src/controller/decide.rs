@@ -16,9 +16,10 @@ use super::{
     record,
 };
 use crate::{
+    elsewhere::{self, followed},
     key::CodeSyncKey,
     look::{Purpose, Subscriber, Urgency, place::Access, plan},
-    observe::{Sight, first_target, has_selectors, observe, pull_secret},
+    observe::{Sight, first_target, observe, pull_secret, selects_in},
     target::Target,
     upstream::{Upstream, upstream},
     write::{WriteProblem, reference_patch},
@@ -54,8 +55,7 @@ impl Controller {
             self.memory.forget(&key);
             self.memory.row(&key).uid = uid;
         }
-        self.memory.row(&key).follows =
-            code_sync.spec.source.code_sync.as_ref().map(|source| source.name.clone());
+        self.memory.row(&key).follows = followed(&key.namespace, &code_sync.spec);
         let is_known = self.memory.row(&key).planned.is_some();
         let upstream = self.cluster.read(|snapshot| upstream(snapshot, &code_sync));
         let invalid = self.look_as_planned(&key, &code_sync, upstream.as_ref(), now);
@@ -89,7 +89,8 @@ impl Controller {
         });
         let status = code_sync.status.clone().unwrap_or_default();
         let decided = step(&code_sync.spec, &status, &observed, now);
-        self.memory.depends(&key, &observed, &involved, has_selectors(&code_sync.spec));
+        let selects_in = selects_in(&key.namespace, &code_sync.spec);
+        self.memory.depends(&key, &observed, &involved, &selects_in);
         let last = decided.status.history.first();
         self.memory.row(&key).said_goodbye = last.is_some_and(|last| last.outcome == Outcome::Abandoned);
         let whose = (&key, code_sync.metadata.uid.as_deref().unwrap_or_default());
@@ -145,7 +146,8 @@ impl Controller {
             && code_sync.status.as_ref().is_some_and(|status| status.source.is_some());
         let urgency = if is_restart { Urgency::Spread } else { Urgency::AtOnce };
         let git_file_root = self.tools.git_file_root.as_deref();
-        let plan = plan(&code_sync.spec, namespace, secret.as_deref(), upstream);
+        let goes = self.cluster.read(|snapshot| elsewhere::check(snapshot, namespace, &code_sync.spec));
+        let plan = goes.and_then(|()| plan(&code_sync.spec, namespace, secret.as_deref(), upstream));
         let invalid = match plan.and_then(|plan| plan.allowed(git_file_root)) {
             Ok(plan) => {
                 match plan.source {

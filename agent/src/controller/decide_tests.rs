@@ -1,31 +1,17 @@
 use std::path::Path;
 
-use prometheus_client::registry::Registry;
 use serde_json::json;
 use voxsync_cluster::{Cluster, Snapshot};
 use voxsync_crds::annotations::{APPROVE, APPROVED_BY};
 use voxsync_sandbox::{Sandbox, SandboxOptions};
 
 use super::*;
-use crate::{LookBell, Metrics, Options, Registries};
+use crate::test_options::options;
 
 fn controller(folder: &Path) -> Controller {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = Options {
-        file_root: folder.to_owned(),
-        git_file_root: None,
-        cache_folder: folder.to_owned(),
-        selector: None,
-        user_agent: "voxsync-test".to_owned(),
-        registries: Registries::default(),
-        authorities: None,
-        metrics: Metrics::register(&mut Registry::default()),
-        gatekeeper: voxsync_promotion::Gatekeeper::Present,
-        bell: LookBell::default(),
-        job_service_account: None,
-    };
     let client = Sandbox::new(SandboxOptions::default()).client("puppet");
-    Controller::new(client, Cluster::unwatched(Snapshot::default()), &options)
+    Controller::new(client, Cluster::unwatched(Snapshot::default()), &options(folder))
 }
 
 /// When a new leader looks first at what an earlier one looked at.

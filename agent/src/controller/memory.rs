@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
     time::Duration,
 };
 
 use jiff::Timestamp;
 use voxsync_cluster::{Change, Kind};
-use voxsync_crds::code_sync::TargetKind;
+use voxsync_crds::code_sync::{TargetKind, known_as};
 use voxsync_promotion::{Observed, RefusedWrite, TargetKey};
 use voxsync_source::pause;
 
@@ -36,7 +37,7 @@ pub(crate) struct Memory {
     pub(crate) wakes: Wakes,
     rows: HashMap<CodeSyncKey, Row>,
     /// Who has to decide again when an object changes.
-    interest: HashMap<(String, TargetKind, String), BTreeSet<CodeSyncKey>>,
+    interest: HashMap<Involved, BTreeSet<CodeSyncKey>>,
     /// Who selects targets by labels, by namespace.
     selecting: HashMap<String, BTreeSet<CodeSyncKey>>,
 }
@@ -52,8 +53,11 @@ pub(crate) struct Row {
     /// What the present looks were planned from.
     pub(crate) planned: Option<Planned>,
     /// The CodeSync whose releases it takes.
-    pub(crate) follows: Option<String>,
+    pub(crate) follows: Option<CodeSyncKey>,
     involved: BTreeSet<Involved>,
+    /// The namespaces in which it selects targets by labels.
+    selects_in: BTreeSet<String>,
+    /// Who has its targets, as it knows them.
     claimants: BTreeSet<String>,
     failures: u32,
     refusals: BTreeMap<TargetKey, (Timestamp, u32, Refusal)>,
@@ -88,7 +92,7 @@ impl Memory {
         }
         self.checks.forget(key);
         self.wakes.wake_at(key, None);
-        self.set_interest(key, &BTreeSet::new(), false);
+        self.set_interest(key, &BTreeSet::new(), &BTreeSet::new());
         self.rows.remove(key)
     }
 
@@ -98,38 +102,36 @@ impl Memory {
         key: &CodeSyncKey,
         observed: &Observed,
         involved: &BTreeSet<Involved>,
-        selects: bool,
+        selects_in: &BTreeSet<String>,
     ) {
         let targets = observed.stages.iter().flatten();
         let claimants =
             targets.filter_map(|target| target.claims.as_ref()).map(|claim| claim.code_sync.clone());
         let claimants = claimants.collect();
-        self.set_interest(key, involved, selects);
+        self.set_interest(key, involved, selects_in);
         self.row(key).claimants = claimants;
     }
 
     /// Who waits for a target that another CodeSync has.
     pub(crate) fn claimed_by(&self, other: &CodeSyncKey) -> Vec<CodeSyncKey> {
         let waits = |(key, row): (&CodeSyncKey, &Row)| {
-            let waits = key.namespace == other.namespace && row.claimants.contains(&other.name);
-            waits.then(|| key.clone())
+            let known = known_as(&key.namespace, &other.namespace, &other.name);
+            row.claimants.contains(known.as_ref()).then(|| key.clone())
         };
         self.rows.iter().filter_map(waits).collect()
     }
 
     /// Who takes what another CodeSync releases.
     pub(crate) fn following(&self, other: &CodeSyncKey) -> Vec<CodeSyncKey> {
-        let follows = |(key, row): (&CodeSyncKey, &Row)| {
-            let follows = key.namespace == other.namespace && row.follows.as_ref() == Some(&other.name);
-            follows.then(|| key.clone())
-        };
+        let follows =
+            |(key, row): (&CodeSyncKey, &Row)| (row.follows.as_ref() == Some(other)).then(|| key.clone());
         self.rows.iter().filter_map(follows).collect()
     }
 
     /// Who has to decide again when this changes.
     pub(crate) fn interested(&self, change: &Change) -> BTreeSet<CodeSyncKey> {
         let of = |kind, name: &str| {
-            let key = (change.namespace.clone(), kind, name.to_owned());
+            let key = (kind, change.namespace.clone(), name.to_owned());
             self.interest.get(&key).into_iter().flatten().cloned()
         };
         let owner = change.owner.as_deref();
@@ -207,27 +209,41 @@ impl Memory {
         refusals.map(|(until, _, _)| *until).filter(|until| *until > now).min()
     }
 
-    fn set_interest(&mut self, key: &CodeSyncKey, involved: &BTreeSet<Involved>, selects: bool) {
-        let before = self.rows.get_mut(key).map(|row| std::mem::replace(&mut row.involved, involved.clone()));
-        let before = before.unwrap_or_default();
-        for (kind, name) in before.difference(involved) {
-            let object = (key.namespace.clone(), *kind, name.clone());
-            if let Some(interested) = self.interest.get_mut(&object) {
-                interested.remove(key);
-                if interested.is_empty() {
-                    self.interest.remove(&object);
-                }
+    fn set_interest(
+        &mut self,
+        key: &CodeSyncKey,
+        involved: &BTreeSet<Involved>,
+        selects_in: &BTreeSet<String>,
+    ) {
+        let (involved_before, selected_before) = match self.rows.get_mut(key) {
+            Some(row) => (
+                std::mem::replace(&mut row.involved, involved.clone()),
+                std::mem::replace(&mut row.selects_in, selects_in.clone()),
+            ),
+            None => (BTreeSet::new(), BTreeSet::new()),
+        };
+        change(&mut self.interest, key, &involved_before, involved);
+        change(&mut self.selecting, key, &selected_before, selects_in);
+    }
+}
+
+/// Puts a CodeSync down for these, and no longer for those of before.
+fn change<K: Clone + Eq + Hash + Ord>(
+    all: &mut HashMap<K, BTreeSet<CodeSyncKey>>,
+    key: &CodeSyncKey,
+    before: &BTreeSet<K>,
+    now: &BTreeSet<K>,
+) {
+    for gone in before.difference(now) {
+        if let Some(interested) = all.get_mut(gone) {
+            interested.remove(key);
+            if interested.is_empty() {
+                all.remove(gone);
             }
         }
-        for (kind, name) in involved.difference(&before) {
-            let object = (key.namespace.clone(), *kind, name.clone());
-            self.interest.entry(object).or_default().insert(key.clone());
-        }
-        if selects {
-            self.selecting.entry(key.namespace.clone()).or_default().insert(key.clone());
-        } else if let Some(selecting) = self.selecting.get_mut(&key.namespace) {
-            selecting.remove(key);
-        }
+    }
+    for new in now.difference(before) {
+        all.entry(new.clone()).or_default().insert(key.clone());
     }
 }
 

@@ -219,7 +219,7 @@ impl Doer<'_> {
             + Serialize
             + Into<Object>,
     {
-        let api: Api<K> = Api::namespaced(self.client.clone(), &self.key.namespace);
+        let api: Api<K> = Api::namespaced(self.client.clone(), target.namespace_in(&self.key.namespace));
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let kind = target.kind.as_str();

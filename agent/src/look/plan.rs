@@ -117,6 +117,10 @@ fn check_durations(spec: &CodeSyncSpec) -> Result<(), String> {
             soak.to_duration().map_err(|error| format!("stages[{number}].soak: {error}"))?;
         }
     }
+    if let Some(after) = spec.rollback.as_ref().and_then(|rollback| rollback.after_release.as_ref()) {
+        let duration = after.duration.to_duration();
+        duration.map_err(|error| format!("rollback.afterRelease.duration: {error}"))?;
+    }
     let maximum_age = spec.history.as_ref().and_then(|history| history.maximum_age.as_ref());
     maximum_age.map_or(Ok(()), |age| {
         age.to_duration().map(drop).map_err(|error| format!("history.maximumAge: {error}"))

@@ -9,7 +9,6 @@ use kube::{
     Api,
     api::{DeleteParams, PostParams},
 };
-use prometheus_client::registry::Registry as MetricsRegistry;
 use serde_json::{Map, Value, json};
 use voxsync_fixtures::{
     Access as Guard, CodeImage, CosignKey, GitHub, GitRepository, GitServer, Registry, SeenRequest, Transport,
@@ -18,12 +17,13 @@ use voxsync_sandbox::{Sandbox, SandboxOptions};
 
 use super::*;
 use crate::{
-    LookBell, OwnLoginOptions, OwnLogins, Registries,
+    OwnLoginOptions, OwnLogins, Registries,
     look::{
         Asked, Job, Memory, Report, carry_out,
         place::{FieldQuery, Finding, GitFollow, Place, Want},
         verify::VerifyQuery,
     },
+    test_options::options,
 };
 
 const NAMESPACE: &str = "puppet";
@@ -67,19 +67,7 @@ fn secret(name: &str, values: &Value) -> Secret {
 fn tools_of(client: Client, registries: Registries, folder: &tempfile::TempDir) -> Tools {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = Options {
-        file_root: folder.path().to_owned(),
-        git_file_root: None,
-        cache_folder: folder.path().join("git"),
-        selector: None,
-        user_agent: "voxsync-test".to_owned(),
-        registries,
-        authorities: None,
-        metrics: Metrics::register(&mut MetricsRegistry::default()),
-        gatekeeper: voxsync_promotion::Gatekeeper::Present,
-        bell: LookBell::default(),
-        job_service_account: None,
-    };
+    let options = Options { registries, ..options(folder.path()) };
     Tools::new(client, &options)
 }
 

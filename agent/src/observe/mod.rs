@@ -5,17 +5,20 @@
 mod targets;
 mod verified;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use voxsync_cluster::{ReleaseFact, Snapshot, is_named_by};
+use voxsync_cluster::{ReleaseFact, Snapshot};
 use voxsync_crds::{
     CodeReference, CodeSync,
     annotations::{
         APPROVE, APPROVED_BY, Applied, GATES_FINALIZER, RELEASE_QUARANTINE, RESUME, ROLLBACK,
         applied_records, gate, obstacle,
     },
-    code_sync::{CandidateStatus, CodeSyncSpec, TargetKind},
+    code_sync::{
+        AfterReleaseAction, CandidateStatus, CheckStanding, CheckStatus, CodeSyncSpec, TargetKind, known_as,
+        place_and_name,
+    },
 };
 use voxsync_promotion::{
     CheckAnswer, ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource,
@@ -63,8 +66,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) gatekeeper: Gatekeeper,
 }
 
-/// An object that a CodeSync's next decision depends on.
-pub(crate) type Involved = (TargetKind, String);
+/// An object that a CodeSync's next decision depends on: its kind, its namespace, and its name.
+pub(crate) type Involved = (TargetKind, String, String);
 
 /// What one CodeSync sees, and which objects that depends on. `refusal` says why a target's last write was refused.
 pub(crate) fn observe(
@@ -77,17 +80,19 @@ pub(crate) fn observe(
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let uid = metadata.uid.clone().unwrap_or_default();
     let mut involved = BTreeSet::new();
-    let stages = snapshot.stage_targets(namespace, &code_sync.spec).into_iter().map(|keys| {
+    let stages = snapshot.targets_of(code_sync).into_iter().map(|keys| {
         let observe = |key: TargetKey| {
-            involved.insert((key.kind, key.name.clone()));
+            let place = key.namespace_in(namespace).to_owned();
+            involved.insert((key.kind, place.clone(), key.name.clone()));
             let refused = refusal(&key);
             let target = observe_target(snapshot, code_sync, key, refused);
-            involved.extend(target.servers.iter().map(|server| (TargetKind::Server, server.name.clone())));
+            let names = target.servers.iter().map(|server| place_and_name(&server.name).1.to_owned());
+            involved.extend(names.map(|name| (TargetKind::Server, place.clone(), name)));
             if target.key.kind == TargetKind::Server {
                 // What it inherits, and how it rolls out, depends on its Config, whether that is there or not.
-                let server = snapshot.server(namespace, &target.key.name);
+                let server = snapshot.server(&place, &target.key.name);
                 let config = server.and_then(|server| server.spec.config_ref.clone());
-                involved.extend(config.map(|config| (TargetKind::Config, config)));
+                involved.extend(config.map(|config| (TargetKind::Config, place, config)));
             }
             target
         };
@@ -185,13 +190,27 @@ fn last_release_hash(snapshot: &Snapshot, namespace: &str, uid: &str) -> Option<
     Some(newest.hash.clone())
 }
 
-/// What was released, newest first, where a rollback is asked for that is not taken yet.
+/// What was released, newest first, where a rollback is asked for that is not taken yet, or a check that failed asks for one.
 fn released(snapshot: &Snapshot, code_sync: &CodeSync) -> Vec<CodeReference> {
-    let metadata = &code_sync.metadata;
-    let asked = metadata.annotations.as_ref().and_then(|all| all.get(ROLLBACK));
+    let asked = code_sync.metadata.annotations.as_ref().and_then(|all| all.get(ROLLBACK));
     let handled = code_sync.status.as_ref().and_then(|status| status.last_handled_rollback.as_ref());
-    let place = metadata.namespace.as_deref().zip(metadata.uid.as_deref());
-    let Some((namespace, uid)) = place.filter(|_| asked.is_some() && asked != handled) else {
+    let is_asked = asked.is_some() && asked != handled;
+    if is_asked || goes_back_by_itself(code_sync) { all_released(snapshot, code_sync) } else { Vec::new() }
+}
+
+/// Whether a check failed, and what is released goes back for it.
+fn goes_back_by_itself(code_sync: &CodeSync) -> bool {
+    let rollback = code_sync.spec.rollback.as_ref();
+    let action = rollback.and_then(|rollback| rollback.after_release.as_ref()?.action);
+    let mut stages = code_sync.status.iter().flat_map(|status| &status.stages);
+    let has_failed = |check: &CheckStatus| check.standing == CheckStanding::Failed;
+    action == Some(AfterReleaseAction::Rollback) && stages.any(|stage| stage.checks.iter().any(has_failed))
+}
+
+/// What was released, newest first.
+pub(crate) fn all_released(snapshot: &Snapshot, code_sync: &CodeSync) -> Vec<CodeReference> {
+    let metadata = &code_sync.metadata;
+    let Some((namespace, uid)) = metadata.namespace.as_deref().zip(metadata.uid.as_deref()) else {
         return Vec::new();
     };
     let mut releases: Vec<&ReleaseFact> = snapshot.releases_of(namespace, uid).collect();
@@ -217,17 +236,19 @@ pub(crate) fn observe_target(
     let found = match Target::find(snapshot, namespace, &key) {
         Ok(found) => found,
         Err(problem) => {
-            let (applied, claims, writer, created) = (None, None, None, None);
+            // What this CodeSync wrote it knows anyway; of what others wrote, nothing is told.
+            let applied = record_on(snapshot, namespace, &key)
+                .filter(|record| code_sync.metadata.uid.as_ref() == Some(&record.code_sync));
+            let (claims, writer, created) = (None, None, None);
             let (live, paused, servers) = (Err(problem), false, Vec::new());
             return ObservedTarget { key, live, refused, applied, claims, paused, writer, created, servers };
         }
     };
-    let live = found.live(key.entry.as_ref(), snapshot.shapes().of(key.kind));
+    let live = found.live_for(snapshot, namespace, key.entry.as_ref());
     let metadata = found.metadata();
-    let entry = key.entry.as_ref().map(ToString::to_string).unwrap_or_default();
-    let applied = applied_records(metadata.annotations.as_ref()).remove(&entry);
-    let claims = claims(snapshot, code_sync, &key, metadata.labels.as_ref(), applied.as_ref());
-    let writer = snapshot.code_writer(key.kind, namespace, &key.name);
+    let applied = record_on(snapshot, namespace, &key);
+    let claims = claims(snapshot, code_sync, &key, applied.as_ref());
+    let writer = snapshot.code_writer(key.kind, key.namespace_in(namespace), &key.name);
     ObservedTarget {
         live,
         refused,
@@ -241,40 +262,54 @@ pub(crate) fn observe_target(
     }
 }
 
-/// Whose a target is, if not this CodeSync's: of those that exist and name it, the one that wrote it last, or else
-/// (adoption writes nothing) the oldest.
+/// What was written to a target, whoever of us wrote it.
+fn record_on(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Option<Applied> {
+    let metadata = snapshot.metadata_of(key.kind, key.namespace_in(namespace), &key.name)?;
+    let entry = key.entry.as_ref().map(ToString::to_string).unwrap_or_default();
+    applied_records(metadata.annotations.as_ref()).remove(&entry)
+}
+
+/// Whose a target is, if not this CodeSync's: of those that exist, name it and may have it, the one that wrote it last, or
+/// else (adoption writes nothing) the oldest.
 pub(crate) fn claims(
     snapshot: &Snapshot,
     code_sync: &CodeSync,
     key: &TargetKey,
-    labels: Option<&BTreeMap<String, String>>,
     applied: Option<&Applied>,
 ) -> Claims {
     let namespace = code_sync.metadata.namespace.as_deref().unwrap_or_default();
-    let names = |other: &&CodeSync| is_named_by(&other.spec, key, labels);
-    let writer = applied.and_then(|applied| snapshot.code_sync_of_uid(namespace, &applied.code_sync));
+    let place = key.namespace_in(namespace);
+    let object = snapshot.metadata_of(key.kind, place, &key.name);
+    let names = |other: &&CodeSync| snapshot.names(other, place, key);
+    let mut let_in = snapshot.namespaces_let_in(place, object);
+    let writer = applied
+        .and_then(|applied| let_in.find_map(|from| snapshot.code_sync_of_uid(from, &applied.code_sync)));
     let owner = writer.filter(names).or_else(|| {
         let age = |one: &CodeSync| {
             let created = one.metadata.creation_timestamp.as_ref().map(|created| created.0);
             (created, one.metadata.uid.clone())
         };
-        snapshot.code_syncs_in(namespace).filter(names).min_by_key(|one| age(one))
+        let all = snapshot.namespaces_let_in(place, object).flat_map(|from| snapshot.code_syncs_in(from));
+        all.filter(names).min_by_key(|one| age(one))
     });
     let other = owner.filter(|owner| owner.metadata.uid != code_sync.metadata.uid)?;
-    Some(ClaimedBy { code_sync: other.metadata.name.clone().unwrap_or_default() })
+    let (of, name) = (other.metadata.namespace.as_deref(), other.metadata.name.as_deref());
+    let known = known_as(namespace, of.unwrap_or_default(), name.unwrap_or_default());
+    Some(ClaimedBy { code_sync: known.into_owned() })
 }
 
 /// The Servers that take their code from a target.
 fn servers(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Vec<ServerRollout> {
+    let place = key.namespace_in(namespace);
     let rollout = |server: &voxsync_crds::Server| {
-        let name = server.metadata.name.clone()?;
-        let (state, progress) = snapshot.measured(namespace, &name)?;
-        let deployment = snapshot.deployment_of(namespace, &name);
+        let name = server.metadata.name.as_deref()?;
+        let (state, progress) = snapshot.measured(place, name)?;
+        let deployment = snapshot.deployment_of(place, name);
         let deployment = deployment.as_ref();
         let is_paused = deployment.and_then(|one| one.spec.as_ref()?.paused) == Some(true);
         let annotations = deployment.and_then(|one| one.metadata.annotations.as_ref());
         Some(ServerRollout {
-            name,
+            name: known_as(namespace, place, name).into_owned(),
             serves_code: server.spec.serves_code(),
             is_authority: server.spec.is_ca(),
             has_deployment: snapshot.has_deployment(server),
@@ -304,9 +339,11 @@ fn why_not_held(
     said.or_else(|| is_between_templates(deployment).then(|| between.to_owned()))
 }
 
-/// Whether a spec selects targets by labels, so that any object may become one.
-pub(crate) fn has_selectors(spec: &CodeSyncSpec) -> bool {
-    spec.ordered_stages().iter().flat_map(|stage| &stage.targets).any(|target| target.selector.is_some())
+/// The namespaces in which a spec of `namespace` selects targets by labels, so that any object there may become one.
+pub(crate) fn selects_in(namespace: &str, spec: &CodeSyncSpec) -> BTreeSet<String> {
+    let stages = spec.ordered_stages();
+    let selecting = stages.iter().flat_map(|stage| &stage.targets).filter(|it| it.selector.is_some());
+    selecting.map(|target| target.other_namespace(namespace).unwrap_or(namespace).to_owned()).collect()
 }
 
 #[cfg(test)]

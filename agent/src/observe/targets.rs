@@ -6,9 +6,9 @@ use voxsync_promotion::TargetKey;
 
 use crate::target::Target;
 
-/// The first target of a spec, by its order.
+/// The first target of a spec in its own namespace, by its order. A Secret of another one is not for a CodeSync here.
 pub(crate) fn first_target(snapshot: &Snapshot, namespace: &str, spec: &CodeSyncSpec) -> Option<TargetKey> {
-    snapshot.stage_targets(namespace, spec).into_iter().flatten().next()
+    snapshot.stage_targets(namespace, spec).into_iter().flatten().find(|key| key.namespace.is_none())
 }
 
 /// The Secret that the kubelet pulls a target's code with.

@@ -1,7 +1,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 use voxsync_cluster::Shapes;
-use voxsync_crds::{Config, Server, openvox::CodeShape};
+use voxsync_crds::{Config, Server, annotations::ACCEPTS_FROM, openvox::CodeShape};
 use voxsync_promotion::{Live, Unverified};
 
 use super::*;
@@ -68,7 +68,7 @@ fn servers_with_code_of_their_own_are_not_the_configs() {
     assert_eq!(canary.live, Ok(Live { image: Some("a:2".into()), claim: None }));
     assert_eq!(production.live, Ok(Live { image: Some("a:1".into()), claim: None }));
     assert_eq!((observed.generation, observed.resume.as_deref()), (3, Some("go")));
-    let involved: Vec<_> = involved.iter().map(|(_, name)| name.as_str()).collect();
+    let involved: Vec<_> = involved.iter().map(|(_, _, name)| name.as_str()).collect();
     assert_eq!(involved, ["production", "canary", "one", "two"]);
 }
 
@@ -148,6 +148,32 @@ fn a_clock_that_steps_back_hides_no_release() {
     assert_ne!(hash(&snapshot), first, "the next release goes on from the second");
 }
 
+#[rstest]
+#[case::a_check_failed("Rollback", "Failed", 1)]
+#[case::nothing_goes_back("Report", "Failed", 0)]
+#[case::it_cannot_tell("Rollback", "Unknown", 0)]
+fn what_was_released_is_seen_where_a_check_asks_to_go_back(
+    #[case] action: &str,
+    #[case] standing: &str,
+    #[case] wanted: usize,
+) {
+    let mut snapshot = snapshot();
+    let mut released = release("p1", "2026-01-01T00:00:00Z", None);
+    let (repository, digest) = ("r.example/code".to_owned(), format!("sha256:{}", "0".repeat(64)));
+    released.spec.candidate.reference = format!("{repository}@{digest}");
+    (released.spec.candidate.repository, released.spec.candidate.digest) = (repository, digest);
+    snapshot.apply(released);
+    let mut sync =
+        code_sync("mine", &json!([stage("all", &[json!({"kind": "Config", "name": "production"})])]));
+    let rollback = json!({"afterRelease": {"duration": "1h", "action": action}});
+    sync.spec.rollback = Some(serde_json::from_value(rollback).unwrap());
+    let check =
+        json!({"name": "nodes", "standing": standing, "since": "2026-01-01T00:00:00Z", "message": ""});
+    let stages = json!([{"name": "all", "phase": "Deployed", "ready": 1, "desired": 1, "checks": [check]}]);
+    sync.status = Some(serde_json::from_value(json!({"stages": stages})).unwrap());
+    assert_eq!(look(&snapshot, &sync).0.released.len(), wanted);
+}
+
 #[test]
 fn selectors_select_and_the_first_stage_has_a_target() {
     let sync = code_sync(
@@ -165,7 +191,7 @@ fn selectors_select_and_the_first_stage_has_a_target() {
     let (observed, _) = look(&snapshot(), &sync);
     let names: Vec<_> = observed.stages[1].iter().map(|target| target.key.name.as_str()).collect();
     assert_eq!(names, ["one", "two"]);
-    assert!(has_selectors(&sync.spec));
+    assert_eq!(selects_in("puppet", &sync.spec), ["puppet".to_owned()].into());
 }
 
 #[test]
@@ -175,14 +201,17 @@ fn what_is_missing_says_so_and_is_waited_for() {
     let problem = observed.stages[0][0].live.clone().unwrap_err();
     assert_eq!((problem.reason, problem.stalled), ("TargetMissing", false));
     assert!(problem.message.contains("Config puppet/staging does not exist"), "{}", problem.message);
-    assert!(involved.contains(&(TargetKind::Config, "staging".to_owned())));
+    assert!(involved.contains(&(TargetKind::Config, "puppet".to_owned(), "staging".to_owned())));
 }
 
 #[test]
 fn a_server_depends_on_its_config() {
     let sync = code_sync("mine", &json!([stage("all", &[json!({"kind": "Server", "name": "canary"})])]));
     let (_, involved) = look(&snapshot(), &sync);
-    assert!(involved.contains(&(TargetKind::Config, "production".to_owned())), "{involved:?}");
+    assert!(
+        involved.contains(&(TargetKind::Config, "puppet".to_owned(), "production".to_owned())),
+        "{involved:?}"
+    );
 }
 
 #[rstest]
@@ -284,4 +313,139 @@ fn the_name_under_an_approval_needs_a_voucher(#[case] voucher: Voucher, #[case] 
         (observed.approve.as_deref(), observed.approved_by.as_deref()),
         (Some("sha256:a"), approved_by)
     );
+}
+
+/// As [`snapshot`], seen by CodeSyncs of the namespace `dev`, which the Config lets in or not.
+fn seen_from_dev(accepts_from: &str) -> Snapshot {
+    let mut snapshot = snapshot();
+    snapshot.set_cross_namespace(voxsync_cluster::CrossNamespace::Allowed);
+    let mut config = snapshot.config("puppet", "production").unwrap().clone();
+    config.metadata.annotations.as_mut().unwrap().insert(ACCEPTS_FROM.to_owned(), accepts_from.to_owned());
+    snapshot.apply(config);
+    snapshot
+}
+
+fn in_dev(mut sync: CodeSync) -> CodeSync {
+    sync.metadata.namespace = Some("dev".to_owned());
+    sync
+}
+
+fn from_dev(name: &str) -> CodeSync {
+    let target = json!({"kind": "Config", "name": "production", "namespace": "puppet"});
+    in_dev(code_sync(name, &json!([stage("all", &[target])])))
+}
+
+#[test]
+fn a_target_that_consents_is_seen_from_another_namespace() {
+    let (observed, involved) = look(&seen_from_dev("dev"), &from_dev("mine"));
+    let target = &observed.stages[0][0];
+    assert_eq!(target.key.to_string(), "Config/puppet/production");
+    assert_eq!(target.live, Ok(Live { image: Some("a:1".into()), claim: None }));
+    assert_eq!(names(target), ["puppet/one", "puppet/two"]);
+    let object = |kind, name: &str| (kind, "puppet".to_owned(), name.to_owned());
+    let wanted = [object(TargetKind::Config, "production"), object(TargetKind::Server, "one")];
+    assert!(wanted.iter().all(|object| involved.contains(object)), "{involved:?}");
+}
+
+/// Who may write a CodeSync in one namespace learns nothing of another one by it.
+#[rstest]
+#[case::no_consent("", "mine")]
+#[case::consent_for_another("development", "mine")]
+#[case::withdrawn("", "other")]
+fn of_a_target_that_does_not_consent_nothing_is_told(#[case] accepts_from: &str, #[case] name: &str) {
+    let (observed, involved) = look(&seen_from_dev(accepts_from), &from_dev(name));
+    let target = &observed.stages[0][0];
+    let problem = target.live.clone().unwrap_err();
+    assert_eq!((problem.reason, problem.stalled), ("NoConsent", false));
+    let command = "`kubectl annotate config production -n puppet voxsync.dev/accepts-from=dev`";
+    assert!(problem.message.contains(command), "{}", problem.message);
+    assert!(involved.contains(&(TargetKind::Config, "puppet".to_owned(), "production".to_owned())));
+    // What it wrote itself it knows: it is to be named when it is not given back.
+    assert_eq!(target.applied.is_some(), name == "other");
+    let hidden = ObservedTarget { applied: None, ..target.clone() };
+    assert!(!format!("{hidden:?}").contains("a:1"), "{hidden:?}");
+    let mut nowhere = Snapshot::default();
+    nowhere.set_cross_namespace(voxsync_cluster::CrossNamespace::Allowed);
+    let absent = look(&nowhere, &from_dev(name)).0.stages[0][0].live.clone();
+    assert_eq!(absent, Err(problem), "the same as of one that is not there");
+}
+
+#[rstest]
+#[case::let_in("dev", Some("dev/old"))]
+#[case::not_let_in("", None)]
+fn who_is_not_let_in_claims_nothing(#[case] accepts_from: &str, #[case] wanted: Option<&str>) {
+    let mut snapshot = seen_from_dev(accepts_from);
+    let mine = created("mine", 2, "production");
+    snapshot.apply(mine.clone());
+    let mut old = from_dev("old");
+    let time = jiff::Timestamp::from_second(1).unwrap();
+    old.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
+    snapshot.apply(old.clone());
+    let claims =
+        |of: &CodeSync| look(&snapshot, of).0.stages[0][0].claims.clone().map(|claim| claim.code_sync);
+    assert_eq!(claims(&mine).as_deref(), wanted);
+    assert_eq!(claims(&old), None);
+}
+
+#[test]
+fn without_the_option_no_other_namespace_is_seen() {
+    let mut snapshot = seen_from_dev("dev");
+    snapshot.set_cross_namespace(voxsync_cluster::CrossNamespace::Refused);
+    let problem = look(&snapshot, &from_dev("mine")).0.stages[0][0].live.clone().unwrap_err();
+    assert_eq!((problem.reason, problem.stalled), ("OtherNamespace", true));
+    assert!(problem.message.contains("--allow-cross-namespace"), "{}", problem.message);
+}
+
+#[test]
+fn a_pull_secret_of_another_namespace_is_not_used() {
+    assert_eq!(first_target(&seen_from_dev("dev"), "dev", &from_dev("mine").spec), None);
+}
+
+#[rstest]
+#[case::it_consents_itself("qa,dev", true)]
+#[case::it_does_not("qa", false)]
+fn what_is_wrong_with_inherited_code_is_told_who_its_config_lets_in(
+    #[case] config_accepts: &str,
+    #[case] wanted: bool,
+) {
+    let annotations = |accepts: &str| json!({ACCEPTS_FROM: accepts});
+    let code = json!([{"image": "a:1", "environment": "x"}, {"image": "b:1", "environment": "y"}]);
+    let config = json!({
+        "metadata": {"name": "all", "namespace": "prod", "annotations": annotations(config_accepts)},
+        "spec": {"code": code},
+    });
+    let server = json!({
+        "metadata": {"name": "one", "namespace": "prod", "annotations": annotations("dev")},
+        "spec": {"configRef": "all"},
+    });
+    let mut snapshot = Snapshot::default();
+    snapshot.set_cross_namespace(voxsync_cluster::CrossNamespace::Allowed);
+    snapshot.set_shapes(Shapes { config: Some(CodeShape::List), server: Some(CodeShape::List) });
+    snapshot.apply(serde_json::from_value::<Config>(config).unwrap());
+    snapshot.apply(serde_json::from_value::<Server>(server).unwrap());
+    let target = json!({"kind": "Server", "name": "one", "namespace": "prod"});
+    let mut sync = code_sync("mine", &json!([stage("all", &[target])]));
+    sync.metadata.namespace = Some("dev".to_owned());
+    let problem = look(&snapshot, &sync).0.stages[0][0].live.clone().unwrap_err();
+    assert_eq!(problem.reason, "AmbiguousEntry");
+    assert_eq!(problem.message.contains("has 2 entries"), wanted, "{}", problem.message);
+}
+
+#[test]
+fn what_a_selector_found_is_named_when_it_shuts() {
+    let record = json!({"": {"codeSync": "uid-mine", "promotion": "p", "reference": "a:1"}}).to_string();
+    let config = json!({
+        "metadata": {"name": "late", "namespace": "prod", "labels": {"ring": "late"},
+                     "annotations": {"voxsync.dev/applied": record}},
+        "spec": {"code": {"image": "a:1"}},
+    });
+    let mut snapshot = snapshot();
+    snapshot.set_cross_namespace(voxsync_cluster::CrossNamespace::Allowed);
+    snapshot.apply(serde_json::from_value::<Config>(config).unwrap());
+    let selector = json!({"matchLabels": {"ring": "late"}});
+    let target = json!({"kind": "Config", "selector": selector, "namespace": "prod"});
+    let sync = code_sync("mine", &json!([stage("late", &[target])]));
+    let target = &look(&snapshot, &sync).0.stages[0][0];
+    assert_eq!(target.live.as_ref().unwrap_err().reason, "NoConsent");
+    assert_eq!(target.applied.as_ref().and_then(|applied| applied.reference.as_deref()), Some("a:1"));
 }

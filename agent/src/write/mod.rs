@@ -4,6 +4,8 @@
 //! applies to exactly what was seen or not at all. It touches the entry's image, the pull secret and policy where
 //! they are asked for, and our annotation; other entries and other people's fields are never in it.
 //!
+//! In another namespace it tests the consent of the target, too: withdrawn in between, nothing is written.
+//!
 //! What had no code before is given back none: the entry is taken away, and with the last of its own the whole.
 //!
 //! Protocol: RFC 6902. A `test` for `null` passes where the member is absent (seen on the real API server).
@@ -15,7 +17,7 @@ use json_patch::{
 use serde_json::{Value, json};
 use voxsync_crds::{
     Code, CodeEntry,
-    annotations::{APPLIED, Applied, Beside, applied_records},
+    annotations::{ACCEPTS_FROM, APPLIED, Applied, Beside, applied_records},
     code_sync::{Entry, PullPolicy},
     openvox::{CodeShape, EntryKey},
 };
@@ -65,6 +67,12 @@ pub(crate) fn reference_patch(
     let mut records = records;
     records.insert(key, noted(target, entry, write));
     operations.extend(change_record(target, &serde_json::to_string(&records)?));
+    if write.target.namespace.is_some() {
+        let consent = target.metadata().annotations.as_ref().and_then(|all| all.get(ACCEPTS_FROM));
+        let at = PointerBuf::from_tokens(["metadata", "annotations", ACCEPTS_FROM]);
+        // Before anything is changed; without one, there was no target to be found.
+        operations.insert(0, test(at, json!(consent.ok_or(WriteProblem::Stale)?)));
+    }
     Ok(Patch(operations))
 }
 

@@ -91,7 +91,12 @@ fn patch(objects: &[&Value], installed: CodeShape, write: &TargetWrite) -> Resul
 fn write(object: &Value, entry: Option<EntryKey>, expected: Option<&str>) -> TargetWrite {
     let kind = if object["kind"] == "Config" { TargetKind::Config } else { TargetKind::Server };
     TargetWrite {
-        target: TargetKey { kind, name: object["metadata"]["name"].as_str().unwrap().to_owned(), entry },
+        target: TargetKey {
+            kind,
+            namespace: None,
+            name: object["metadata"]["name"].as_str().unwrap().to_owned(),
+            entry,
+        },
         expected: Live { image: expected.map(str::to_owned), claim: None },
         expected_applied: None,
         applied: applied(NEW),
@@ -429,5 +434,26 @@ proptest! {
             after["metadata"].as_object_mut().unwrap().remove("annotations");
         }
         prop_assert_eq!(after, object);
+    }
+}
+
+#[rstest]
+#[case::as_it_was("dev", true)]
+#[case::withdrawn("", false)]
+#[case::for_others("qa", false)]
+fn consent_that_is_withdrawn_in_between_stops_the_write(#[case] now: &str, #[case] wanted: bool) {
+    let annotations = |accepts_from: &str| json!({"voxsync.dev/accepts-from": accepts_from});
+    let config = |accepts_from: &str| config(Some(json!({"image": "a:1"})), Some(annotations(accepts_from)));
+    let mut snapshot = Snapshot::default();
+    snapshot.set_cross_namespace(voxsync_cluster::CrossNamespace::Allowed);
+    snapshot.apply(serde_json::from_value::<Config>(config("dev")).unwrap());
+    let mut write = write(&config("dev"), None, Some("a:1"));
+    write.target.namespace = Some("puppet".to_owned());
+    let target = Target::find(&snapshot, "dev", &write.target).unwrap();
+    let patch = reference_patch(target, &write, Some(CodeShape::Object)).unwrap();
+    let after = apply(&config(now), &patch);
+    assert_eq!(after.is_ok(), wanted, "{after:?}");
+    if let Ok(after) = after {
+        assert_eq!((after["spec"]["code"]["image"].as_str(), records(&after).len()), (Some(NEW), 1));
     }
 }

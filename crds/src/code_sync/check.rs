@@ -74,15 +74,9 @@ pub struct HttpCheck {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub contains: Option<String>,
-    /// How to log in: a Secret with `username` and `password`, or with `token`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<LocalReference>,
-    /// A Secret with `ca.crt` (and, for client certificates, `tls.crt` and `tls.key`, or `cert.pem` and `key.pem`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert_secret_ref: Option<LocalReference>,
-    /// A Secret with authorities besides those of `certSecretRef` and of the system: `ca.crt` or `ca_crt.pem`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_secret_ref: Option<LocalReference>,
+    /// How to log in, and whom to trust.
+    #[serde(flatten)]
+    pub secrets: CheckSecrets,
 }
 
 /// A query to Prometheus.
@@ -106,15 +100,9 @@ pub struct PrometheusCheck {
     /// The most that each value may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
-    /// How to log in: a Secret with `username` and `password`, or with `token`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<LocalReference>,
-    /// A Secret with `ca.crt` (and, for client certificates, `tls.crt` and `tls.key`, or `cert.pem` and `key.pem`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert_secret_ref: Option<LocalReference>,
-    /// A Secret with authorities besides those of `certSecretRef` and of the system: `ca.crt` or `ca_crt.pem`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_secret_ref: Option<LocalReference>,
+    /// How to log in, and whom to trust.
+    #[serde(flatten)]
+    pub secrets: CheckSecrets,
 }
 
 /// Reports of nodes in PuppetDB.
@@ -149,11 +137,20 @@ pub struct PuppetdbCheck {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub producers: Vec<String>,
+    /// How to log in, and whom to trust.
+    #[serde(flatten)]
+    pub secrets: CheckSecrets,
+}
+
+/// The Secrets that a check needs to ask a server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckSecrets {
     /// How to log in: a Secret with `username` and `password`, or with `token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// A Secret with `tls.crt` and `tls.key`, or `cert.pem` and `key.pem` (and perhaps `ca.crt`): PuppetDB knows its
-    /// clients by their certificates.
+    /// A Secret with `ca.crt` (and, for client certificates, by which PuppetDB
+    /// knows who asks, `tls.crt` and `tls.key`, or `cert.pem` and `key.pem`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_secret_ref: Option<LocalReference>,
     /// A Secret with authorities besides those of `certSecretRef` and of the system: `ca.crt` or `ca_crt.pem`.

@@ -1,5 +1,7 @@
 //! Why a promotion failed.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,9 @@ pub struct PromotionFailure {
     pub message: String,
 }
 
+/// The most of a message that is quoted in a sentence, in characters: what is said around it must not be lost.
+const QUOTED_CHARACTERS: usize = 300;
+
 impl PromotionFailure {
     /// The reason where a check failed.
     pub const CHECK: &str = "CheckFailed";
@@ -37,7 +42,7 @@ impl PromotionFailure {
 
     /// What failed and why, without the stage: `Server compile-1: ImagePullBackOff: …`, or `check nodes: …`.
     pub fn cause(&self) -> String {
-        let Self { reason, message, .. } = self;
+        let (reason, message) = (&self.reason, self.quoted());
         match &self.check {
             Some(_) => format!("{}: {message}", self.culprit()),
             None => format!("{}: {reason}: {message}", self.culprit()),
@@ -46,11 +51,22 @@ impl PromotionFailure {
 
     /// All of it in a clause.
     pub fn clause(&self) -> String {
-        let Self { stage, reason, message, .. } = self;
+        let (stage, reason, message) = (&self.stage, &self.reason, self.quoted());
         match &self.check {
             Some(check) => format!("check {check} of stage {stage} failed: {message}"),
             None => format!("{} of stage {stage} cannot run it: {reason}: {message}", self.culprit()),
         }
+    }
+
+    /// The beginning and the end of the message: a pod says first what it was about, and why last.
+    fn quoted(&self) -> Cow<'_, str> {
+        let count = self.message.chars().count();
+        if count <= QUOTED_CHARACTERS {
+            return Cow::Borrowed(&self.message);
+        }
+        let half = QUOTED_CHARACTERS / 2;
+        let (head, tail) = (self.message.chars().take(half), self.message.chars().skip(count - half));
+        Cow::Owned(head.chain(['…']).chain(tail).collect())
     }
 
     /// A few words: `canary ImagePullBackOff`, or `canary check nodes`.
@@ -87,5 +103,16 @@ mod tests {
         let of_check = failure(None, Some("nodes"));
         assert_eq!(of_check.clause(), "check nodes of stage canary failed: no");
         assert_eq!([of_check.cause(), of_check.brief()], ["check nodes: no", "canary check nodes"]);
+    }
+
+    #[test]
+    fn of_a_long_message_the_beginning_and_the_end_are_quoted() {
+        let mut failure = failure(Some("one"), None);
+        failure.message = format!("pulling {}: not found", "ä".repeat(900));
+        for said in [failure.clause(), failure.cause()] {
+            assert!(said.contains("ImagePullBackOff: pulling ä") && said.ends_with("ä: not found"), "{said}");
+            assert!(said.chars().count() < 400, "{said}");
+        }
+        assert!(failure.message.len() > 1800, "the record has all of it");
     }
 }

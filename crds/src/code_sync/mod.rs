@@ -8,32 +8,37 @@ mod condition;
 mod failure;
 mod git;
 mod notification;
+mod promotion;
 mod registry;
 mod rollback;
 mod source;
 mod spec;
+mod stage_status;
 mod status;
+mod target;
 mod verify;
 mod webhook;
 mod window;
 
-pub use check::{Check, HttpCheck, JobCheck, PrometheusCheck, PuppetdbCheck, Unreachable};
+pub use check::{Check, CheckSecrets, HttpCheck, JobCheck, PrometheusCheck, PuppetdbCheck, Unreachable};
 pub use condition::{Condition, ConditionStatus};
 pub use failure::PromotionFailure;
 pub use git::{GitReferenceFile, GitRevision, GitSource, GitTag};
 pub use notification::{Notification, NotificationChannel, NotificationOccasion};
+pub use promotion::{DeployedStatus, Outcome, PromotionStatus, ReleaseSummary, Trigger};
 pub use registry::{NewestBuild, Ordered, RegistrySource, Select, TagRule};
-pub use rollback::{Rollback, RollbackMode};
+pub use rollback::{AfterRelease, AfterReleaseAction, Rollback, RollbackMode};
 pub use source::{CodeSyncSource, Entry, FileSource, LocalReference, Schedule, Source};
 pub use spec::{
     Adopt, Approval, CodeSync, CodeSyncSpec, History, ImageAccess, LabelSelector, Pin, PullPolicy,
-    Requirement, RequirementOperator, Stage, Target, TargetKey, TargetKind, Write, WriteForm,
+    Requirement, RequirementOperator, Stage, Write, WriteForm,
 };
+pub use stage_status::{CheckStanding, CheckStatus, GatesStatus, StagePhase, StageStatus};
 pub use status::{
-    ApprovalStatus, CandidateStatus, CheckStanding, CheckStatus, CodeSyncStatus, DeployedStatus, GatesStatus,
-    GitObjects, Hold, Outcome, PromotionStatus, Quarantined, ReleaseSummary, RollbackStatus, SourceStatus,
-    StagePhase, StageStatus, Trigger, VerifiedStatus, Waiting,
+    ApprovalStatus, CandidateStatus, CodeSyncStatus, GitObjects, Hold, Quarantined, RollbackStatus,
+    SourceStatus, VerifiedStatus, Waiting,
 };
+pub use target::{Target, TargetKey, TargetKind, known_as, place_and_name};
 pub use verify::{Identity, KeySource, Verify, VerifyCosign, VerifyGit};
 pub use webhook::{Webhook, WebhookSender};
 pub use window::{Period, Window};

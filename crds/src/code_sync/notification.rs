@@ -78,7 +78,8 @@ pub enum NotificationOccasion {
     Failed,
     /// What had it was given back what it had before.
     RolledBack,
-    /// A target does not get it: somebody else changed it, or its write is refused.
+    /// A target does not get it: somebody else changed it, or its write is refused; or the CodeSync is deleted and leaves
+    /// Deployments held back.
     Held,
     /// The source cannot be read, or can be again; or it names something that is not to be taken.
     Source,

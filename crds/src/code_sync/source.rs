@@ -39,7 +39,7 @@ pub struct Source {
     /// A file that voxsync can read itself (a mounted ConfigMap, for instance) and that names the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileSource>,
-    /// Another CodeSync of the same namespace: what it has released is taken.
+    /// Another CodeSync: what it has released is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_sync: Option<CodeSyncSource>,
 }
@@ -63,6 +63,11 @@ pub struct CodeSyncSource {
     /// Its name.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
+    /// Its namespace (default: this CodeSync's own). Another one only where voxsync runs with `--allow-cross-namespace`, and
+    /// the other CodeSync consents: its annotation `voxsync.dev/accepts-from` names this one's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
     /// One of its stages, whose code is taken as soon as that has passed; without it, what all of its stages run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
@@ -104,9 +109,10 @@ impl Source {
             let followed = git.revision.branch.as_deref().or(tag).or(commit).unwrap_or_default();
             return format!("git {name}@{followed}");
         }
-        if let Some(CodeSyncSource { name, stage }) = &self.code_sync {
+        if let Some(CodeSyncSource { name, namespace, stage }) = &self.code_sync {
+            let place = namespace.as_ref().map_or_else(String::new, |namespace| format!("{namespace}/"));
             let stage = stage.as_ref().map_or_else(String::new, |stage| format!("/{stage}"));
-            return format!("codesync {name}{stage}");
+            return format!("codesync {place}{name}{stage}");
         }
         self.file.as_ref().map_or_else(String::new, |file| format!("file {}", file.path))
     }

@@ -1,14 +1,17 @@
 //! What people write.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Check, CodeSyncStatus, DEFAULT_STAGE, LocalReference, Notification, Rollback, Source, Verify, Window,
-    source::Entry,
+    Check, CodeSyncStatus, DEFAULT_STAGE, LocalReference, Notification, Rollback, Source, Target, Verify,
+    Window,
 };
 use crate::duration::{DurationText, within};
 
@@ -239,65 +242,6 @@ pub enum Approval {
     Manual,
 }
 
-/// What gets the code: Servers or Configs in the CodeSync's own namespace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.name) != has(self.selector)").message("give exactly one of name and selector"))]
-pub struct Target {
-    /// Config or Server.
-    pub kind: TargetKind,
-    /// The one object of that name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub name: Option<String>,
-    /// All objects with these labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<LabelSelector>,
-    /// Which entry of `spec.code`, where that is a list of several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry: Option<Entry>,
-}
-
-/// The kinds that name code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum TargetKind {
-    /// The code of all Servers of a Config that have none of their own.
-    Config,
-    /// A Server's own code.
-    Server,
-}
-
-/// Names one target: a Config or Server, and for lists the entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TargetKey {
-    /// Config or Server.
-    pub kind: TargetKind,
-    /// Its name, in the CodeSync's namespace.
-    pub name: String,
-    /// The entry of a list.
-    pub entry: Option<Entry>,
-}
-
-impl fmt::Display for TargetKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.kind.as_str(), self.name)?;
-        match &self.entry {
-            Some(entry) => write!(formatter, "[{entry}]"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl TargetKind {
-    /// The kind's name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Config => "Config",
-            Self::Server => "Server",
-        }
-    }
-}
-
 /// Labels that an object must have; all that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -366,6 +310,19 @@ impl CodeSyncSpec {
             }]),
             (None, None) => Cow::Borrowed(&[]),
         }
+    }
+
+    /// The namespaces that its targets name, one for each; its own may be among them.
+    pub fn target_namespaces(&self) -> impl Iterator<Item = &str> {
+        let of_stages = self.stages.iter().flatten().flat_map(|stage| &stage.targets);
+        of_stages.chain(&self.target).filter_map(|target| target.namespace.as_deref())
+    }
+
+    /// The namespaces in which the kubelet pulls what a CodeSync of `own` deploys: those of its targets, where
+    /// `write.imagePullSecret` must be.
+    pub fn pulling_namespaces<'a>(&'a self, own: &'a str) -> BTreeSet<&'a str> {
+        let of_stages = self.stages.iter().flatten().flat_map(|stage| &stage.targets);
+        of_stages.chain(&self.target).map(|target| target.namespace.as_deref().unwrap_or(own)).collect()
     }
 
     /// The form in which references are written.

@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{condition::Condition, failure::PromotionFailure};
+use super::{
+    condition::Condition,
+    failure::PromotionFailure,
+    promotion::{DeployedStatus, PromotionStatus, ReleaseSummary},
+    stage_status::StageStatus,
+};
 use crate::time::Time;
 
 /// What voxsync says about a CodeSync.
@@ -70,7 +75,8 @@ pub struct CodeSyncStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub quarantine: Vec<Quarantined>,
-    /// A person went back to an earlier release: it stays until they resume, whatever the source says.
+    /// A person went back to an earlier release: it stays until they resume, whatever the source says. Or a check failed
+    /// after the release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackStatus>,
     /// The release that all stages run.
@@ -195,198 +201,6 @@ pub struct Waiting {
     pub until: Option<Time>,
 }
 
-/// The candidate's way through the stages.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PromotionStatus {
-    /// Unique in the CodeSync; also in the `voxsync.dev/applied` record of each target.
-    pub id: String,
-    /// What is promoted.
-    pub candidate: CandidateStatus,
-    /// What started it.
-    pub trigger: Trigger,
-    /// The reason that a person gave with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// A person said that it waits for nothing that can be skipped.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub emergency: bool,
-    /// The short name of what was deployed when it started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_name: Option<String>,
-    /// The reference that was deployed when it started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// When it started.
-    pub started_at: Time,
-    /// How it will end, as soon as the targets of the stage that it works on have what they had before and nothing of
-    /// that stage is held back any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Outcome>,
-    /// How it ended; none while it is under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Time>,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<PromotionFailure>,
-    /// Its CodeRelease was seen: it is not written again, even if it is pruned.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub recorded: bool,
-}
-
-/// What started a promotion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Trigger {
-    /// The source named another candidate.
-    Source,
-    /// A person pinned a reference.
-    Pin,
-    /// A person asked to go on after a failure or a hold.
-    Resume,
-    /// A person went back to an earlier release.
-    Rollback,
-}
-
-/// How a promotion ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Outcome {
-    /// All stages run it.
-    Released,
-    /// A stage could not run it; the stages after it were left alone.
-    Failed,
-    /// A stage could not run it, and its targets were given back what they had.
-    RolledBack,
-    /// A newer candidate took its place before all stages ran it.
-    Superseded,
-    /// Its CodeSync was deleted before all stages ran it.
-    Abandoned,
-}
-
-impl Outcome {
-    /// Whether a stage could not run it.
-    pub fn is_failure(self) -> bool {
-        matches!(self, Self::Failed | Self::RolledBack)
-    }
-}
-
-/// Where a stage is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum StagePhase {
-    /// Its turn has not come.
-    #[default]
-    Pending,
-    /// Deployments whose turn is not the first are being held back.
-    Gating,
-    /// Its references are being written.
-    Writing,
-    /// Its Deployments go from the old pod template to the new one.
-    Rolling,
-    /// It runs the candidate, healthy, and its checks have not all passed yet.
-    Checking,
-    /// It runs the candidate, healthy, and waits for its soak time to pass.
-    Soaking,
-    /// It runs the candidate.
-    Deployed,
-    /// Nothing in it would prove that the candidate runs.
-    NothingToProve,
-    /// One of its targets was changed by somebody else.
-    Held,
-    /// Its targets are given back what they had.
-    RollingBack,
-    /// It cannot run the candidate.
-    Failed,
-}
-
-/// One stage, as it is now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct StageStatus {
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub phase: StagePhase,
-    /// The reference that it last passed with: all its targets ran it, and its soak time passed. While a
-    /// promotion works on the stage, its targets are given that promotion's candidate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
-    /// The promotion that it passed in; none if it was adopted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub promotion: Option<String>,
-    /// The last promotion that began to change it, stored before its first gate or write: from then on neither windows nor
-    /// approvals hold that one back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub started: Option<String>,
-    /// Since when it is in this phase; Writing and Rolling count as one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
-    /// How many of its Deployments are held back, until it passes; none where none were in its promotion.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gates: Option<GatesStatus>,
-    /// Since when all of its Servers run the candidate, where it has checks; none while they do not, and once it passed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthy_since: Option<Time>,
-    /// What its checks said when that last changed, until it passed; a check that said nothing yet is not there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    pub checks: Vec<CheckStatus>,
-    /// When its rollout last got further; none while it does not roll.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progressed_at: Option<Time>,
-    /// How many pods run the reference and are ready.
-    #[schemars(extend("format" = "int32"))]
-    pub ready: u32,
-    /// How many pods there should be.
-    #[schemars(extend("format" = "int32"))]
-    pub desired: u32,
-    /// A sentence for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub message: Option<String>,
-}
-
-/// The Deployments of a stage that are held back until it is their turn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct GatesStatus {
-    /// How many.
-    #[schemars(extend("format" = "int32"))]
-    pub held: u32,
-    /// Since when it is this many: too long without a change, and the stage fails. None while nothing is decided, as
-    /// of a suspended CodeSync.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
-}
-
-/// What a check of a stage said when that last changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckStatus {
-    /// Its name.
-    pub name: String,
-    /// Whether it holds.
-    pub standing: CheckStanding,
-    /// Since when.
-    pub since: Time,
-    /// A sentence for people, as it was then.
-    #[schemars(length(max = 256))]
-    pub message: String,
-}
-
-/// Whether a check holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum CheckStanding {
-    /// It does.
-    Passed,
-    /// It does not.
-    Failed,
-    /// It was asked, or is being asked, and cannot tell yet: too few nodes reported, no data, a Job that runs.
-    Unknown,
-    /// It could not be asked: nobody answers, or what answers is not what was asked for.
-    Unreachable,
-}
-
 /// What a person approved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -434,7 +248,7 @@ impl Quarantined {
     }
 }
 
-/// An earlier release that a person went back to.
+/// An earlier release that a person went back to, or that is gone back to because a check failed after the release.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackStatus {
@@ -454,6 +268,10 @@ pub struct RollbackStatus {
     /// What names the `spec.pin` that was there then: another one is chosen anew, and ends the rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
+    /// The check that failed after the release, where that is why, and nobody asked for it: it ends as soon as all stages
+    /// are back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<PromotionFailure>,
 }
 
 /// A target that somebody else changed: voxsync does not write it until told.
@@ -477,54 +295,4 @@ pub struct Hold {
     /// A person said to go on: what was found may be overwritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,
-}
-
-/// The release that all stages run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DeployedStatus {
-    /// The short name for a table.
-    pub name: String,
-    /// The reference.
-    pub reference: String,
-    /// Its tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// Its digest; none for an adopted reference without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// The commit of the code, as the image claims: by its annotation, or else by the tag that CI gave it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// The promotion that brought it; none if it was adopted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub promotion: Option<String>,
-    /// Since when all stages run it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
-}
-
-/// One release in short.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReleaseSummary {
-    /// The promotion, and the name of its CodeRelease.
-    pub id: String,
-    /// The candidate's short name.
-    pub name: String,
-    /// The reference.
-    pub reference: String,
-    /// Its digest, where the reference does not name it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// The reference that was deployed when it started: what it replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// The digest of that, where its reference does not name it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_digest: Option<String>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// When it ended.
-    pub ended_at: Time,
 }

@@ -2,12 +2,14 @@
 //!
 //! Certificate authorities come last and alone: their Deployments are recreated, so code that cannot run takes them
 //! down. `max_concurrent` bounds how many of the others roll at once. Both rules hold Deployments back by gates
-//! before the code is written, and lift them one by one: [`to_gate`] and [`to_lift`] are all there is to decide, and the
-//! agent and the reconciler ask the same two.
+//! before the code is written, and lift them one by one: [`to_gate`], [`to_lift`] and [`goes_back_at_once`] are all there is
+//! to decide, and the agent and the reconciler ask the same.
 //!
 //! Pure.
 
 use std::{collections::BTreeSet, num::NonZeroU32};
+
+use crate::state::RolloutState;
 
 /// A Server of a stage that serves code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,25 @@ pub fn to_gate<'a>(members: &[Member<'a>], max_concurrent: Option<NonZeroU32>) -
     gated.map(|member| member.name).collect()
 }
 
+/// By whom a Deployment is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// voxsync: a gate is written on it, even if a person undid the pause.
+    Gate,
+    /// Anybody else, who paused it.
+    Person,
+}
+
+/// Whether a Server that is to go back does not run the candidate well, so that nothing is gained by holding it back: the
+/// others wait for it. Who is held back already stays so.
+pub fn goes_back_at_once(state: Option<&RolloutState>, hold: Option<Hold>) -> bool {
+    match hold {
+        Some(Hold::Gate) => false,
+        Some(Hold::Person) => true,
+        None => !matches!(state, Some(RolloutState::Complete(_))),
+    }
+}
+
 /// Which Servers' gates may be lifted now, if their templates have the code. The answer is the same until one is
 /// lifted, so that several who ask at once do not lift more than one of them should.
 pub fn to_lift<'a>(members: &[Member<'a>], max_concurrent: Option<NonZeroU32>) -> BTreeSet<&'a str> {
@@ -92,6 +113,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::state::Progress;
 
     fn member(text: &str) -> Member<'_> {
         // A name, `!` for an authority, `#` for a gate, `0` for no pods, and the first letter of: before, under,
@@ -129,6 +151,25 @@ mod tests {
     fn holds_back(#[case] texts: &[&str], #[case] most: Option<u32>, #[case] wanted: &[&str]) {
         let gated = to_gate(&members(texts), most.and_then(NonZeroU32::new));
         assert_eq!(gated.into_iter().collect::<Vec<_>>(), wanted);
+    }
+
+    #[rstest]
+    #[case::well(Some(true), None, false)]
+    #[case::not_well(Some(false), None, true)]
+    #[case::not_known(None, None, true)]
+    #[case::well_and_held_back(Some(true), Some(Hold::Gate), false)]
+    #[case::held_back(Some(false), Some(Hold::Gate), false)]
+    #[case::paused_by_a_person(Some(true), Some(Hold::Person), true)]
+    fn who_does_not_run_it_well_goes_back_at_once(
+        #[case] is_well: Option<bool>,
+        #[case] hold: Option<Hold>,
+        #[case] wanted: bool,
+    ) {
+        let progress = Progress { updated: 1, ready: 1, wanted: 1 };
+        let state = |is_well| {
+            if is_well { RolloutState::Complete(progress) } else { RolloutState::Progressing(progress) }
+        };
+        assert_eq!(goes_back_at_once(is_well.map(state).as_ref(), hold), wanted);
     }
 
     #[rstest]

@@ -45,7 +45,7 @@ mod tests {
     use voxsync_hostile::{fuzz, near_text};
 
     use super::*;
-    use crate::{Composed, Destination, Keys, News, compose, said::tests::news};
+    use crate::{Composed, Destination, Keys, News, compose, example::news};
 
     fn server() -> MailServer {
         let keys = Keys {
@@ -78,7 +78,8 @@ mod tests {
             To: =?utf-8?b?SsO2cmc=?= <a@example.com>, b@example.com\r\n\
             Content-Transfer-Encoding: 7bit\r\n\
             \r\n\
-            it <fails>\r\n\r\nfrom: v1.0.0\r\nstage: canary\r\nreference: r.example/code:v1.1.0\r\n";
+            v1.1.0 failed in stage canary: manifest unknown\r\n\r\n\
+            from: v1.0.0\r\nstage: canary\r\nreference: r.example/code:v1.1.0\r\n";
         assert_eq!(mail_of(&news()).replace(&news().id(), "ID"), wanted);
     }
 

@@ -123,7 +123,8 @@ fn what_was_in_quarantine_has_to_be_approved_again() {
     assert_eq!(world.deployed(), "v1.5.0");
 }
 
-/// Nor is what a person left approved any more, but what they approve after that is.
+/// Nor is what a person left approved any more; and who approves it while it is in quarantine did not approve that it comes
+/// out of there.
 #[test]
 fn what_was_left_has_to_be_approved_again() {
     let mut world = asking();
@@ -139,6 +140,9 @@ fn what_was_left_has_to_be_approved_again() {
     world.settle();
     world.passes(600);
     world.settle();
+    assert_eq!((world.deployed(), world.status.approvals.len()), ("v1.4.2", 0));
+    assert!(world.reasons().contains(&"Approval"), "{:?}", world.reasons());
+    approve(&mut world, &format!("{} at last", digest("v1.5.0")));
     assert_eq!(world.deployed(), "v1.5.0");
 }
 
@@ -200,7 +204,12 @@ fn all_that_it_waits_for_is_said_at_once() {
     world.spec.stages.as_mut().unwrap()[1].windows = vec!["nights".into()];
     until_second_stage(&mut world);
     assert_eq!(world.reasons(), ["Approval", "Window"]);
-    assert_eq!(world.summary(), "Waiting: approval of production");
+    assert_eq!(world.summary(), "Waiting: approval, window from 2026-11-22 22:00Z");
+    let ready = &world.status.condition("Ready").unwrap().message;
+    assert!(
+        ready.contains("`voxsync approve production -n puppet") && ready.contains("window nights"),
+        "{ready}"
+    );
     world.now = super::world::at("2026-11-22T23:00:00Z");
     world.settle();
     assert_eq!(world.reasons(), ["Approval"]);
@@ -248,4 +257,31 @@ fn sixteen_approvals_are_kept() {
     approve(&mut world, &digest("v1.5.0"));
     let same = world.status.approvals.iter().filter(|it| it.digest == digest("v1.5.0")).count();
     assert_eq!(same, 2, "the same said again takes the place of what was said");
+}
+
+/// Also where it was let out of quarantine before the promotion that stood on its approval was recorded.
+#[test]
+fn what_is_let_out_before_it_is_recorded_has_to_be_approved_again() {
+    let mut world = asking();
+    until_second_stage(&mut world);
+    world.production().servers[0].fate = Fate::Rolls;
+    approve(&mut world, &digest("v1.5.0"));
+    assert_eq!((world.tags()[1].as_str(), world.deployed()), ("v1.5.0", "v1.4.2"), "half-way");
+    world.refuses_records = true;
+    world.observed.rollback = Some("1".into());
+    world.settle();
+    let ended = world.status.promotion.as_ref().unwrap();
+    assert!(ended.outcome.is_some() && !ended.recorded, "{ended:#?}");
+    world.observed.release_quarantine = Some(digest("v1.5.0"));
+    world.settle();
+    assert!(world.status.quarantine.is_empty());
+    world.refuses_records = false;
+    world.server("compile").fate = Fate::Runs;
+    world.settle();
+    assert_eq!(world.tags()[1], "v1.4.2");
+    world.observed.resume = Some("again".into());
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.tags()[1].as_str(), world.reasons()), ("v1.4.2", vec!["Approval"]));
 }

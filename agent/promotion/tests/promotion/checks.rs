@@ -273,3 +273,32 @@ fn a_resumed_promotion_asks_anew() {
     world.settle();
     assert_eq!((world.deployed(), world.phases()), ("v1.5.0", vec![Deployed, Deployed]));
 }
+
+/// The authority was held back, and all run the candidate when a check fails: nothing is between the two.
+#[test]
+fn by_hand_a_failed_check_changes_nothing_back_even_where_there_were_gates() {
+    let mut world = World::with_authority();
+    world.gives_back_by_hand();
+    let check = json!([{"name": "smoke", "http": {"url": "http://x.example/"}}]);
+    world.spec.stages.as_mut().unwrap()[0].checks = serde_json::from_value(check).unwrap();
+    world.finds("v1.5.0");
+    world.settle_gating(&["ca"]);
+    world.server("ca").lift();
+    world.settle();
+    assert_eq!((world.phases(), world.held(0)), (vec![Checking], 0));
+    assert!(world.status.stages[0].gates.is_some(), "that it had gates is known");
+    let promotion = world.status.promotion.as_ref().unwrap().id.clone();
+    world.observed.checks.push(CheckAnswer {
+        stage: "all".into(),
+        check: "smoke".into(),
+        promotion,
+        standing: Failed,
+        failures: 1,
+        message: "500".into(),
+    });
+    world.settle();
+    assert_eq!((world.phases(), world.tags()), (vec![StagePhase::Failed], vec!["v1.5.0".to_owned()]));
+    let release = world.releases.last().unwrap();
+    assert_eq!(release.outcome, voxsync_crds::code_sync::Outcome::Failed);
+    assert!(world.status.quarantine.is_empty());
+}

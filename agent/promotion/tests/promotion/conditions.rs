@@ -46,7 +46,7 @@ fn builds(world: &mut World) {
 )]
 #[case::invalid(
     |world: &mut World| world.observed.invalid = Some("spec.source: no".into()),
-    "False InvalidSpec", "-", "True InvalidSpec", "False NotEverywhere", "Stalled: the spec is not valid"
+    "False InvalidSpec", "-", "True InvalidSpec", "False NotEverywhere", "Stalled: spec.source: no"
 )]
 #[case::suspended(
     |world: &mut World| world.spec.suspend = true,

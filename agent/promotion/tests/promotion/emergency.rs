@@ -53,6 +53,9 @@ fn what_waits_already_is_hurried() {
     world.finds("v1.5.0");
     world.settle();
     assert_eq!(world.reasons(), ["Approval", "Window"]);
+    world.observed.approve = Some(format!("{}/canary", digest("v1.5.0")));
+    world.settle();
+    assert_eq!(world.reasons(), ["Window"]);
     let id = world.status.promotion.as_ref().unwrap().id.clone();
     world.forget();
     promote_now(&mut world, "v1.5.0");
@@ -61,6 +64,9 @@ fn what_waits_already_is_hurried() {
     let release = world.releases.last().unwrap();
     assert_eq!((&release.promotion, release.emergency), (&id, true));
     assert_eq!((release.reason.as_deref(), world.event("Emergency").contains(&id)), (Some("CVE"), true));
+    assert_eq!(release.trigger, Trigger::Pin, "a person's word brought it there");
+    assert_eq!(release.approvals, world.status.approvals, "what was approved before is of the record");
+    assert_eq!(release.approvals.len(), 1);
 }
 
 #[test]

@@ -8,6 +8,8 @@
 )]
 
 mod adoption;
+mod advice;
+mod after_release;
 mod approvals;
 mod bounds;
 mod candidates;
@@ -21,6 +23,7 @@ mod holds;
 mod leaving;
 mod manual_rollback;
 mod many;
+mod namespaces;
 mod progress;
 mod quarantine;
 mod ripening;

@@ -209,6 +209,17 @@ fn a_target_that_somebody_changed_is_skipped_and_named() {
 }
 
 #[test]
+fn a_target_that_lets_nobody_in_any_more_is_skipped_and_named() {
+    let mut world = released();
+    world.production().shut();
+    world.settle();
+    goes_back(&mut world, "1");
+    assert_eq!((world.tags(), world.deployed()), (vec!["v1.4.2".into(), "v1.5.0".into()], "v1.4.2"));
+    assert_eq!(world.condition("Ready"), "False NoConsent");
+    assert!(world.message("NoConsent").contains("does not let this one in"));
+}
+
+#[test]
 fn a_pin_from_before_does_not_count_and_another_ends_it() {
     let mut world = released();
     world.pins("v1.5.0");
@@ -281,7 +292,7 @@ fn what_ran_before_needs_no_new_signature() {
     // Nobody signed it, and nobody is said to have.
     assert_eq!(world.condition("Verified"), "False RanBefore");
     let said = world.status.condition("Verified").unwrap();
-    assert!(said.message.contains("v1.4.2 ran before"), "{}", said.message);
+    assert!(said.message.contains("v1.4.2 ran before, and a person went back to it"), "{}", said.message);
     assert!(!world.told().contains(&"Verified"), "{:?}", world.events);
 }
 

@@ -104,6 +104,11 @@ fn what_the_authority_cannot_run_on_its_own_turn_is_given_back_too() {
         (Outcome::RolledBack, Some("ca"))
     );
     assert_eq!(world.condition("Ready"), "False RolledBack");
+    let message = world.message("RolledBack");
+    assert!(
+        message.contains("All that v1.5.0 was written to has what it had before"),
+        "no stage is before it: {message}"
+    );
 
     // The next promotion in which nothing was held back changes nothing back.
     world.spec.stages.as_mut().unwrap()[0].allow_unordered = true;
@@ -140,6 +145,10 @@ fn that_it_had_gates_is_known_after_a_stage_before_it_was_held() {
     world.settle();
     assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);
     assert_eq!(world.releases.last().unwrap().outcome, Outcome::RolledBack);
+    // It is said of what happened, whatever is chosen now.
+    world.spec.rollback = None;
+    world.settle();
+    assert!(world.message("RolledBack").contains("the stages before it have v1.5.0"));
 }
 
 #[test]
@@ -171,6 +180,7 @@ fn taken(takes: impl FnOnce(&mut Target)) -> World {
 #[rstest]
 #[case::paused(|target: &mut Target| target.paused = true, "a person paused it")]
 #[case::claimed(|target: &mut Target| target.claimed_by = Some("other".into()), "another CodeSync has it")]
+#[case::shut(|target: &mut Target| target.shut(), "it does not let this CodeSync in any more")]
 #[case::a_claim(|target: &mut Target| target.live.claim = Some("pvc".into()), "its code is a claim")]
 fn what_somebody_else_has_by_now_is_not_waited_for(#[case] takes: fn(&mut Target), #[case] why: &str) {
     let mut world = taken(takes);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use voxsync_crds::code_sync::StagePhase::{Deployed, Gating, Pending, Rolling, Soaking};
-use voxsync_promotion::check_windows;
+use voxsync_promotion::{check_windows, idle_windows};
 
 use super::world::{Fate, World, at};
 
@@ -240,4 +240,22 @@ fn windows_that_cannot_be_are_said_with_their_field() {
         world.settle();
         assert_eq!((world.condition("Stalled"), world.writes.len()), ("True InvalidSpec".into(), 0));
     }
+}
+
+#[test]
+fn an_allow_window_that_no_stage_keeps_to_holds_nothing_back_and_is_named() {
+    let mut world = keeping_to(&[office_hours()]);
+    assert!(idle_windows(&world.spec).is_empty());
+    world.spec.stages.as_mut().unwrap()[1].windows.clear();
+    let pause =
+        json!({"name": "christmas", "deny": {"from": "2026-12-24T00:00:00Z", "to": "2026-12-27T00:00:00Z"}});
+    world.spec.windows.push(serde_json::from_value(pause).unwrap());
+    assert_eq!(idle_windows(&world.spec), ["office-hours"], "a deny that no stage names is for all");
+    until_second_stage(&mut world, "v1.5.0");
+    assert_eq!((world.deployed(), world.reasons()), ("v1.5.0", vec!["IdleWindow"]));
+    assert!(world.message("IdleWindow").contains("no stage keeps to office-hours"));
+    assert_eq!(
+        (world.condition("Ready"), world.condition("Deployed")),
+        ("True Deployed".into(), "True Deployed".into())
+    );
 }

@@ -171,7 +171,7 @@ impl Target {
     pub fn new(kind: TargetKind, name: &str, live: Option<String>, servers: &[&str]) -> Self {
         let servers = servers.iter().map(|name| Server { runs: live.clone(), ..Server::new(name) }).collect();
         Self {
-            key: TargetKey { kind, name: name.into(), entry: None },
+            key: TargetKey { kind, namespace: None, name: name.into(), entry: None },
             live: Live { image: live, claim: None },
             applied: None,
             problem: None,
@@ -188,6 +188,13 @@ impl Target {
     pub fn changed_by(&mut self, manager: &str, image: Option<&str>, time: Timestamp) {
         self.live = Live { image: image.map(str::to_owned), claim: None };
         self.writer = Some(LastWriter { manager: manager.into(), time: Some(time) });
+    }
+
+    /// It is in another namespace, and withdraws its consent: nothing is seen any more but what we wrote.
+    pub fn shut(&mut self) {
+        let (reason, message) = (TargetProblem::NO_CONSENT, "it does not let this one in".to_owned());
+        self.problem = Some(TargetProblem { reason, message, stalled: false });
+        self.servers.clear();
     }
 
     /// A conditional write, as the API server carries it out: `false` if it is refused.
@@ -243,6 +250,8 @@ pub struct World {
     pub wake_at: Option<Timestamp>,
     /// Whether tags that are to be asked for again are, at once.
     pub confirms: bool,
+    /// Whether no record can be written.
+    pub refuses_records: bool,
 }
 
 impl World {
@@ -286,6 +295,7 @@ impl World {
             status_writes: 0,
             wake_at: None,
             confirms: true,
+            refuses_records: false,
         }
     }
 
@@ -477,8 +487,10 @@ impl World {
             self.status_writes += 1;
         }
         self.wake_at = taken.wake_at;
-        let quiet = taken.actions.is_empty() && !stored;
-        for action in taken.actions {
+        let mut actions = taken.actions;
+        actions.retain(|action| !(self.refuses_records && matches!(action, Action::Record(_))));
+        let quiet = actions.is_empty() && !stored;
+        for action in actions {
             self.carry_out(action);
         }
         self.roll();

@@ -15,7 +15,7 @@ use voxsync_rollout::{
     state::RolloutState,
 };
 
-use super::{Chance, Simulation, Snapshot};
+use super::{Chance, Simulation, Snapshot, after_release::after_release};
 
 /// Who goes back, and what is known of it.
 pub(super) struct Backwards {
@@ -90,7 +90,8 @@ impl Backwards {
         let mut chance = Chance(seed.rotate_left(29) | 1);
         let mode = chance.percent(25).then_some(RollbackMode::Manual);
         let deadline = chance.percent(50).then(|| DurationText("4h".into()));
-        spec.rollback = Some(Rollback { mode, progress_deadline: deadline });
+        spec.rollback =
+            Some(Rollback { mode, progress_deadline: deadline, after_release: after_release(seed) });
         Self {
             chance,
             tokens: 0,

@@ -31,6 +31,7 @@ impl Simulation {
             self.rest();
         }
         self.releases_the_next();
+        self.turns_sour();
         self.goes_back_and_forth();
         self.world.passes(86_400);
         assert!(!self.world.step(), "at rest, nothing changes");
@@ -41,6 +42,11 @@ impl Simulation {
         self.newest = self.newest / 5 * 5 + 6;
         self.tags.insert(self.newest, 0);
         self.look();
+        self.rest();
+        // What a person wrote of a candidate that never got its approval is somebody else's code beside the next.
+        if !self.world.status.holds.is_empty() {
+            self.resume();
+        }
         // Stages wait for their windows, too.
         for _ in 0..16 {
             self.approve(true);

@@ -7,6 +7,7 @@
 //! to rest on the newest tag. A failing seed is printed with the last that happened; what it found becomes a test
 //! of its own beside this one.
 
+mod after_release;
 mod backwards;
 mod checks;
 mod cluster;
@@ -34,6 +35,7 @@ use voxsync_crds::{
 use voxsync_promotion::{Observed, TargetWrite};
 
 use super::world::{REPOSITORY, Target, World, digest, staged};
+use after_release::{AfterRelease, AfterReleaseCount};
 use backwards::{Backwards, BackwardsCount};
 use cluster::Deployment;
 use patience::Patience;
@@ -42,12 +44,13 @@ use waits::{Waits, WaitsCount};
 /// These run every time.
 const SEEDS: std::ops::Range<u64> = 1..61;
 /// What was wrong was found by these, each of which failed once.
-const SEEDS_THAT_FAILED: [u64; 5] = [
+const SEEDS_THAT_FAILED: [u64; 6] = [
     2_695_338_319_026_339_243,
     1_234_110_991_657_729_929,
     15_628_657_263_407_289_235,
     14_925_974_426_407_337_567,
     5_324_833_734_896_435_539,
+    10_351_707_795_993_583_127,
 ];
 /// How many new seeds run beside them.
 const FRESH_SEEDS: usize = 8;
@@ -110,6 +113,7 @@ struct Count {
     deleted_half_way: usize,
     waits: WaitsCount,
     backwards: BackwardsCount,
+    after_release: AfterReleaseCount,
 }
 
 struct Simulation {
@@ -148,6 +152,7 @@ struct Simulation {
     patience: Patience,
     waits: Waits,
     backwards: Backwards,
+    after_release: AfterRelease,
     count: Count,
     story: Vec<String>,
 }
@@ -195,6 +200,7 @@ impl Simulation {
         });
         let waits = Waits::new(seed, &mut spec);
         let backwards = Backwards::new(seed, &mut spec);
+        let after_release = AfterRelease::new(seed);
         let world = World::new(spec, stages.into());
         let seen_by_reconciler = Snapshot {
             spec: world.spec.clone(),
@@ -226,6 +232,7 @@ impl Simulation {
             patience: Patience::default(),
             waits,
             backwards,
+            after_release,
             count: Count::default(),
             story: Vec::new(),
         };
@@ -297,7 +304,12 @@ fn run(seed: u64) -> Count {
         let why = panic.downcast_ref::<String>().map_or("an assertion", String::as_str);
         panic!("seed {seed}: {why}\nthe last that happened:\n{}", simulation.story.join("\n"));
     }
-    Count { waits: simulation.waits.count, backwards: simulation.backwards.count, ..simulation.count }
+    Count {
+        waits: simulation.waits.count,
+        backwards: simulation.backwards.count,
+        after_release: simulation.after_release.count,
+        ..simulation.count
+    }
 }
 
 #[test]
@@ -314,6 +326,7 @@ fn the_invariants_hold_in_a_hostile_world() {
         sum.deleted_half_way += count.deleted_half_way;
         sum.waits.add(count.waits);
         sum.backwards.add(count.backwards);
+        sum.after_release.add(count.after_release);
     }
     println!("{sum:?}");
     let enough = sum.writes > 1000 && sum.gates > 500 && sum.given_back > 100;
@@ -323,6 +336,7 @@ fn the_invariants_hold_in_a_hostile_world() {
     );
     assert!(sum.waits.is_enough(), "too little was waited for: {sum:?}");
     assert!(sum.backwards.is_enough(), "too little went back: {sum:?}");
+    assert!(sum.after_release.is_enough(), "too little failed after its release: {sum:?}");
 }
 
 #[test]

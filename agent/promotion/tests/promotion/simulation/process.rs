@@ -27,6 +27,7 @@ impl Simulation {
         self.check_patience(&snapshot, &taken);
         self.check_waits(&snapshot, &taken);
         self.check_backwards_step(&snapshot, &taken);
+        self.check_after_release(&snapshot, &taken);
         let is_idle = taken.status == snapshot.status && taken.actions.is_empty();
         self.act(&snapshot, taken, true, reliably);
         self.check_holds();

@@ -143,8 +143,9 @@ impl Simulation {
             if !reliably && self.waits.chance.percent(60) {
                 continue;
             }
+            let sours = self.sours(run, reliably);
             let standing = match self.waits.chance.below(10) {
-                _ if disappoints(&run.reference) => CheckStanding::Failed,
+                _ if disappoints(&run.reference) || sours => CheckStanding::Failed,
                 0 if !reliably => CheckStanding::Unknown,
                 1 if !reliably => CheckStanding::Unreachable,
                 _ => CheckStanding::Passed,
@@ -166,7 +167,8 @@ impl Simulation {
                 message: format!("{standing:?}"),
             });
         }
-        self.world.observed.checks.sort_by(|one, other| one.check.cmp(&other.check));
+        let order = |answer: &CheckAnswer| (answer.stage.clone(), answer.check.clone());
+        self.world.observed.checks.sort_by_key(order);
         self.world.observed.checks != before
     }
 
@@ -183,7 +185,10 @@ impl Simulation {
             status.promotion.clone().filter(|it| it.outcome.or(it.ending).is_none())
         };
         for run in &taken.checks {
-            let stored = active(&snapshot.status).expect("only what is stored is asked about");
+            let Some(stored) = active(&snapshot.status) else {
+                self.check_asked_after_release(snapshot, run);
+                continue;
+            };
             assert_eq!((&run.promotion, snapshot.spec.suspend), (&stored.id, false), "{run:?}");
             let last = snapshot.status.stages.iter().find(|stage| stage.name == run.stage);
             assert!(last.is_some_and(is_watched), "asked before all of it runs: {last:?}");
