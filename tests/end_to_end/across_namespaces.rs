@@ -147,7 +147,9 @@ async fn dev_staging_and_production_are_namespaces_of_their_own(cluster: &Cluste
     environments.dev.change_code_sync(PRODUCTION, bad).await;
     environments.push("v1.2.0").await;
     let is_back = |status: &Value| {
-        status["promotion"]["candidate"]["name"] == "v1.2.0" && status["promotion"]["outcome"] == "RolledBack"
+        status["promotion"]["candidate"]["name"] == "v1.2.0"
+            && status["promotion"]["outcome"] == "RolledBack"
+            && !waits_for(status, "RolledBack").is_empty()
     };
     let status = environments.dev.status_when(PRODUCTION, "it is given back everywhere", is_back).await;
     assert_eq!(environments.tags().await, ["v1.1.0"; 3]);
