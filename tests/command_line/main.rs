@@ -12,7 +12,7 @@ mod simulate;
 mod tags;
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -32,6 +32,21 @@ fn voxsync(arguments: &[&str]) -> Output {
         .env_remove("KUBECONFIG")
         .output()
         .expect("the binary starts")
+}
+
+/// With an input, and without a cluster.
+fn voxsync_reading(input: &str, arguments: &[&str]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_voxsync"))
+        .args(arguments)
+        .env("KUBECONFIG", "/nowhere")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // What is wrong elsewhere may be refused before the input is read.
+    let _ = child.stdin.take().expect("standard input").write_all(input.as_bytes());
+    child.wait_with_output().expect("it ends")
 }
 
 fn text(bytes: &[u8]) -> String {

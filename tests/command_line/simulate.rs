@@ -1,9 +1,6 @@
 //! `voxsync simulate` without a cluster: the shipped example, what cannot be read, and that it says what really happens.
 
-use std::{
-    io::Write as _,
-    process::{Command, Output, Stdio},
-};
+use std::process::Output;
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{
@@ -13,7 +10,7 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::{Demo, text, voxsync};
+use super::{Demo, text, voxsync, voxsync_reading};
 
 /// Events of a promotion that both the agent and a simulation tell.
 const STORY: [&str; 7] = [
@@ -27,18 +24,7 @@ const STORY: [&str; 7] = [
 ];
 
 fn of_timeline(timeline: &str, arguments: &[&str]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_voxsync"))
-        .args(["simulate", "--timeline", "-"])
-        .args(arguments)
-        .env("KUBECONFIG", "/nowhere")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    // A manifest that cannot be read is refused before the timeline is.
-    let _ = child.stdin.take().expect("standard input").write_all(timeline.as_bytes());
-    child.wait_with_output().expect("it ends")
+    voxsync_reading(timeline, &[&["simulate", "--timeline", "-"][..], arguments].concat())
 }
 
 #[test]

@@ -1,30 +1,16 @@
 //! `voxsync tags` without a cluster: lists, and a repository of a real registry.
 
-use std::{
-    io::Write as _,
-    process::{Command, Output, Stdio},
-};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use voxsync_fixtures::{Access, CertificateAuthority, CodeImage, Registry, Transport};
 
-use super::{text, voxsync};
+use super::{text, voxsync, voxsync_reading};
 
 const LIST: &str = "v1.4.2\nlatest\n\n  v1.4.1  \nv1.5.0-rc.1\r\nmain\nv0.9.0\nv1.4.2\n";
 
 fn of_list(list: &str, arguments: &[&str]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_voxsync"))
-        .args(["tags", "--from", "-"])
-        .args(arguments)
-        .env("KUBECONFIG", "/nowhere")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    // A policy that cannot be read is refused before the list is.
-    let _ = child.stdin.take().expect("standard input").write_all(list.as_bytes());
-    child.wait_with_output().expect("it ends")
+    voxsync_reading(list, &[&["tags", "--from", "-"][..], arguments].concat())
 }
 
 #[test]
