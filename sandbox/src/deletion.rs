@@ -131,14 +131,8 @@ pub(crate) fn finish(
 
 fn release_dependents(store: &mut Store, owner: &Value, orphans: bool, now: Timestamp) {
     let owner = uid(owner);
-    let owned_by = |object: &Value| {
-        list(object, "/metadata/ownerReferences")
-            .iter()
-            .any(|reference| text(reference, "/uid") == Some(owner))
-    };
     let dependents: Vec<_> = store
-        .everything()
-        .filter(|(_, _, object)| owned_by(object))
+        .dependents(owner)
         .map(|(bucket, key, object)| (bucket.clone(), key.clone(), Arc::clone(object)))
         .collect();
     for (bucket, key, dependent) in dependents {

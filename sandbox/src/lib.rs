@@ -29,6 +29,7 @@ mod list;
 mod managed_fields;
 mod openapi;
 mod options;
+mod owners;
 mod patch;
 mod protobuf;
 mod refusal;

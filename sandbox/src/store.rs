@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::{catalog::Catalog, json as members, resource::Bucket};
+use crate::{catalog::Catalog, json as members, owners::Owners, resource::Bucket};
 
 /// A watcher that is this many changes behind is cut off and has to list again.
 const WATCHER_QUEUE_CHANGES: usize = 4096;
@@ -55,6 +55,7 @@ pub(crate) struct Store {
     forgotten: u64,
     remembered_changes: usize,
     objects: BTreeMap<Bucket, Objects>,
+    owners: Owners,
     log: VecDeque<Arc<Change>>,
     watchers: broadcast::Sender<Arc<Change>>,
     pub(crate) catalog: Catalog,
@@ -67,6 +68,7 @@ impl Store {
             forgotten: 0,
             remembered_changes,
             objects: BTreeMap::new(),
+            owners: Owners::default(),
             log: VecDeque::new(),
             watchers: broadcast::channel(WATCHER_QUEUE_CHANGES).0,
             catalog: Catalog::built_in(),
@@ -103,14 +105,22 @@ impl Store {
             .flat_map(|(bucket, objects)| objects.iter().map(move |(key, object)| (bucket, key, object)))
     }
 
+    /// The objects that name an owner, in the order of [`Self::everything`].
+    pub(crate) fn dependents(&self, owner: &str) -> impl Iterator<Item = (&Bucket, &Key, &Arc<Value>)> {
+        self.owners
+            .dependents(owner)
+            .filter_map(|(bucket, key)| self.get(bucket, key).map(|object| (bucket, key, object)))
+    }
+
     /// Stores an object under its metadata's name, with the next resource version.
     pub(crate) fn put(&mut self, bucket: &Bucket, mut object: Value) -> Arc<Value> {
         self.version += 1;
         members::metadata_mut(&mut object)
             .insert("resourceVersion".to_owned(), json!(self.version.to_string()));
         let stored = Arc::new(object);
-        let before =
-            self.objects.entry(bucket.clone()).or_default().insert(Key::of(&stored), Arc::clone(&stored));
+        let key = Key::of(&stored);
+        let before = self.objects.entry(bucket.clone()).or_default().insert(key.clone(), Arc::clone(&stored));
+        self.owners.note(bucket, &key, before.as_deref(), Some(&stored));
         self.record(bucket, before, Some(Arc::clone(&stored)));
         stored
     }
@@ -118,6 +128,7 @@ impl Store {
     /// Takes an object away. What watchers see of it carries the version of its removal.
     pub(crate) fn remove(&mut self, bucket: &Bucket, key: &Key) -> Option<Arc<Value>> {
         let removed = self.objects.get_mut(bucket)?.remove(key)?;
+        self.owners.note(bucket, key, Some(&removed), None);
         self.version += 1;
         let mut last = Value::clone(&removed);
         members::metadata_mut(&mut last)

@@ -61,17 +61,18 @@ impl<'a> Hands<'a> {
 
     /// The objects of a namespace that an owner controls.
     pub(crate) fn owned(&self, plural: &str, owner: &Value) -> Vec<Arc<Value>> {
-        let Some(resource) = self.resource(plural) else { return Vec::new() };
-        let owner_uid = uid(owner);
-        self.store
-            .list(&resource.bucket(), Some(namespace(owner)))
-            .filter(|(_, object)| {
-                crate::json::list(object, "/metadata/ownerReferences").iter().any(|reference| {
-                    text(reference, "/uid") == Some(owner_uid)
-                        && reference.get("controller") == Some(&json!(true))
-                })
+        let Some(bucket) = self.resource(plural).map(|resource| resource.bucket()) else { return Vec::new() };
+        let (owner_uid, place) = (uid(owner), namespace(owner));
+        let controls = |object: &Value| {
+            crate::json::list(object, "/metadata/ownerReferences").iter().any(|reference| {
+                text(reference, "/uid") == Some(owner_uid)
+                    && reference.get("controller") == Some(&json!(true))
             })
-            .map(|(_, object)| Arc::clone(object))
+        };
+        self.store
+            .dependents(owner_uid)
+            .filter(|(of, key, object)| **of == bucket && key.namespace == place && controls(object))
+            .map(|(_, _, object)| Arc::clone(object))
             .collect()
     }
 
