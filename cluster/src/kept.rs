@@ -11,9 +11,14 @@ use voxsync_crds::{
     CodeSync, Config, Server,
     annotations::{Gate, gate},
 };
-use voxsync_rollout::owner::Ownership;
+use voxsync_rollout::{
+    owner::Ownership,
+    state::{Progress, RolloutState, is_between_templates},
+};
 
-use crate::{Change, Kind, Object, ReleaseFact, SERVER_LABEL, Writer, packed::Packed, projection, writer};
+use crate::{
+    Change, Kind, Object, ReleaseFact, SERVER_LABEL, Writer, memo::Memo, packed::Packed, projection, writer,
+};
 
 /// On `ReplicaSet`s: counts the templates of a Deployment.
 const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
@@ -56,8 +61,14 @@ pub(crate) struct KeptDeployment {
     pub(crate) gate: Option<Gate>,
     /// It is to have pods.
     pub(crate) has_pods: bool,
+    /// It is paused, by anybody.
+    pub(crate) is_paused: bool,
+    /// It is between two templates, so that a pause would leave it without pods.
+    pub(crate) is_between: bool,
     /// Whose it is.
     pub(crate) ownership: Ownership,
+    /// How far its Server is.
+    pub(crate) measured: Memo<(RolloutState, Progress)>,
 }
 
 #[derive(Clone, Debug)]
@@ -114,22 +125,14 @@ impl Content {
                 Self::Server(Box::new(Written { object: *object, writer }))
             }
             Object::Deployment(object) if !selects_by_server(&object) => {
-                let object = projection::foreign_deployment(*object);
-                let ownership = Ownership::of(&object);
-                Self::Deployment(KeptDeployment {
-                    packed: Packed::new(&object),
-                    gate: None,
-                    has_pods: false,
-                    ownership,
-                })
+                Self::Deployment(KeptDeployment::of(&projection::foreign_deployment(*object), None, false))
             }
             Object::Deployment(mut object) => {
                 let gate = gate(object.metadata.annotations.as_ref());
                 let replicas = object.spec.as_ref().and_then(|spec| spec.replicas);
                 let has_pods = replicas.unwrap_or(1) > 0;
                 projection::deployment(&mut object);
-                let ownership = Ownership::of(&object);
-                Self::Deployment(KeptDeployment { packed: Packed::new(&object), gate, has_pods, ownership })
+                Self::Deployment(KeptDeployment::of(&object, gate, has_pods))
             }
             Object::ReplicaSet(mut object) => {
                 let annotations = object.metadata.annotations.as_ref();
@@ -159,6 +162,20 @@ impl Content {
                 Self::CodeSync(object)
             }
             Object::CodeRelease(object) => Self::CodeRelease(ReleaseFact::of(&object)),
+        }
+    }
+}
+
+impl KeptDeployment {
+    fn of(object: &Deployment, gate: Option<Gate>, has_pods: bool) -> Self {
+        Self {
+            packed: Packed::new(object),
+            gate,
+            has_pods,
+            is_paused: object.spec.as_ref().is_some_and(|spec| spec.paused == Some(true)),
+            is_between: is_between_templates(object),
+            ownership: Ownership::of(object),
+            measured: Memo::default(),
         }
     }
 }

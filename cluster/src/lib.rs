@@ -15,6 +15,7 @@ mod error;
 mod fetch;
 mod kept;
 mod kind;
+mod memo;
 mod packed;
 mod projection;
 mod read;

@@ -34,17 +34,17 @@ impl ReleaseFact {
                 Some(created) => created.0,
                 None => release.spec.ended_at.timestamp(),
             },
-            released: released(&release.spec).map(Into::into),
+            released: Self::released_by(&release.spec).map(Into::into),
             hash: hash(&release.spec),
         }
     }
-}
 
-/// What a release brought everywhere; whatever the form that it was written in, the digest is in it.
-fn released(spec: &CodeReleaseSpec) -> Option<String> {
-    let candidate = Some(&spec.candidate).filter(|_| spec.outcome == Outcome::Released)?;
-    let (tag, digest) = (candidate.tag.as_deref(), Some(candidate.digest.as_str()));
-    CodeReference::new(&candidate.repository, tag, digest).ok().map(|reference| reference.to_string())
+    /// What a release brought everywhere; whatever the form that it was written in, the digest is in it.
+    pub fn released_by(release: &CodeReleaseSpec) -> Option<String> {
+        let candidate = Some(&release.candidate).filter(|_| release.outcome == Outcome::Released)?;
+        let (tag, digest) = (candidate.tag.as_deref(), Some(candidate.digest.as_str()));
+        CodeReference::new(&candidate.repository, tag, digest).ok().map(|reference| reference.to_string())
+    }
 }
 
 /// SHA-256 of a release's `spec` as JSON without spaces, with sorted members, in hexadecimal.

@@ -30,9 +30,13 @@ impl Snapshot {
     /// As [`Snapshot::rollout_of`], with how many pods are where, whatever the state.
     pub fn measured(&self, namespace: &str, name: &str) -> Option<(RolloutState, Progress)> {
         let server = self.server(namespace, name)?;
+        Some(self.measured_once(namespace, name, || self.measure(namespace, name, server)))
+    }
+
+    fn measure(&self, namespace: &str, name: &str, server: &Server) -> (RolloutState, Progress) {
         let code = match self.code_of(namespace, server) {
             Ok(code) => code,
-            Err(problem) => return Some((RolloutState::from(&problem), Progress::default())),
+            Err(problem) => return (RolloutState::from(&problem), Progress::default()),
         };
         let replica_sets: Vec<ReplicaSet> = self.replica_sets_of(namespace, name).collect();
         // Those that are well do not say why others are not.
@@ -48,7 +52,7 @@ impl Snapshot {
             }
             state => state,
         };
-        Some((state, progress))
+        (state, progress)
     }
 
     pub(crate) fn code_of(&self, namespace: &str, server: &Server) -> Result<ServerCode, ResolveProblem> {
@@ -92,7 +96,7 @@ mod tests {
     use voxsync_crds::annotations::OBSTACLE;
 
     use super::*;
-    use crate::SERVER_LABEL;
+    use crate::{Kind, SERVER_LABEL};
 
     /// A Server with code that its Deployment of three pods does not have, with these annotations.
     fn pending(of_server: &Value, of_config: &Value) -> Snapshot {
@@ -150,5 +154,103 @@ mod tests {
             }
             (_, state) => panic!("{state:?}"),
         }
+    }
+
+    /// What the Deployment of two pods, its `ReplicaSet` and a pod of that are, all with the Server's code.
+    fn rolling(version: u64, updated: u32, ready: u32) -> (Deployment, ReplicaSet, Pod) {
+        let mount =
+            json!({"name": "code", "mountPath": "/etc/puppetlabs/code/environments", "readOnly": true});
+        let template = json!({
+            "metadata": {"annotations": {"openvox.voxpupuli.org/code-image": "a:2"}},
+            "spec": {
+                "containers": [{"name": "openvox-server", "volumeMounts": [mount]}],
+                "volumes": [{"name": "code", "image": {"reference": "a:2", "pullPolicy": "IfNotPresent"}}],
+            },
+        });
+        let metadata = |name: &str, owner: Value| {
+            let owners: Vec<Value> = owner.is_object().then_some(owner).into_iter().collect();
+            json!({
+                "name": name, "namespace": "puppet", "uid": name, "resourceVersion": version.to_string(),
+                "ownerReferences": owners, "annotations": {"deployment.kubernetes.io/revision": "1"},
+            })
+        };
+        let owner = |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": name, "controller": true});
+        let selector = json!({"matchLabels": {SERVER_LABEL: "one"}});
+        let deployment = json!({
+            "metadata": metadata("one", Value::Null),
+            "spec": {"replicas": 2, "selector": selector, "template": template},
+            "status": {"replicas": 2, "updatedReplicas": updated, "availableReplicas": ready},
+        });
+        let set = json!({
+            "metadata": metadata("one-1", owner("Deployment", "one")),
+            "spec": {"replicas": 2, "selector": selector, "template": template},
+            "status": {"replicas": 2, "readyReplicas": ready},
+        });
+        let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
+        let container = json!({"name": "openvox-server", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let pod = json!({
+            "metadata": metadata("one-1-x", owner("ReplicaSet", "one-1")), "spec": {"containers": []},
+            "status": {"phase": "Pending", "containerStatuses": [container]},
+        });
+        (
+            serde_json::from_value(deployment).unwrap(),
+            serde_json::from_value(set).unwrap(),
+            serde_json::from_value(pod).unwrap(),
+        )
+    }
+
+    fn server(annotations: &Value) -> Server {
+        let metadata = json!({"name": "one", "namespace": "puppet", "annotations": annotations});
+        serde_json::from_value(
+            json!({"metadata": metadata, "spec": {"configRef": "all", "code": {"image": "a:2"}}}),
+        )
+        .unwrap()
+    }
+
+    /// Each thing that an answer rests on changes by itself, and the answer with it.
+    #[test]
+    fn no_answer_outlives_what_it_rests_on() {
+        let mut snapshot = pending(&json!({}), &json!({}));
+        let mut last = snapshot.measured("puppet", "one").unwrap();
+        let mut look = |snapshot: &Snapshot, what: &str| {
+            let now = snapshot.measured("puppet", "one").unwrap();
+            assert_eq!(
+                now,
+                snapshot.clone().measured("puppet", "one").unwrap(),
+                "{what}: a copy knows nothing yet"
+            );
+            assert_ne!(now, last, "{what}");
+            last = now;
+        };
+        let config = |annotations: Value| {
+            let metadata = json!({"name": "all", "namespace": "puppet", "annotations": annotations});
+            serde_json::from_value::<Config>(json!({"metadata": metadata, "spec": {}})).unwrap()
+        };
+        snapshot.apply(config(json!({PAUSED_ANNOTATION: "true"})));
+        look(&snapshot, "the Config");
+        snapshot.apply(config(json!({})));
+        look(&snapshot, "the Config again");
+        let obstacle = json!({"code": "a:2", "reason": "Refused", "message": "why"}).to_string();
+        snapshot.apply(server(&json!({OBSTACLE: obstacle})));
+        look(&snapshot, "the Server");
+        let (deployment, set, pod) = rolling(1, 2, 0);
+        snapshot.apply(deployment);
+        look(&snapshot, "the Deployment");
+        snapshot.apply(set);
+        look(&snapshot, "a ReplicaSet");
+        let metadata = pod.metadata.clone();
+        snapshot.apply(pod);
+        look(&snapshot, "a pod");
+        snapshot.delete(Kind::Pod, &metadata);
+        look(&snapshot, "the end of a pod");
+        let (deployment, set, _) = rolling(2, 2, 1);
+        snapshot.apply(set);
+        look(&snapshot, "the ReplicaSet again");
+        snapshot.apply(deployment);
+        let (deployment, _, _) = rolling(3, 2, 2);
+        snapshot.apply(deployment);
+        look(&snapshot, "the Deployment again");
+        snapshot.delete(Kind::Deployment, &rolling(4, 2, 2).0.metadata);
+        look(&snapshot, "the end of the Deployment");
     }
 }

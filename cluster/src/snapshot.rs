@@ -10,6 +10,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use voxsync_crds::{CodeSync, Config, Server, annotations::Gate, code_sync::TargetKind};
+use voxsync_rollout::state::{Progress, RolloutState};
 
 use crate::{
     CrossNamespace, Kind, Object, ReleaseFact, Shapes, Unreadable, Writer,
@@ -112,8 +113,40 @@ impl Snapshot {
         self.deployments.get(namespace, server).is_some_and(|deployment| deployment.has_pods)
     }
 
+    /// Whether a Server's Deployment is paused, by anybody.
+    pub fn is_paused(&self, namespace: &str, server: &str) -> bool {
+        self.deployments.get(namespace, server).is_some_and(|deployment| deployment.is_paused)
+    }
+
+    /// Whether a Server's Deployment is between two templates, so that a pause would leave it without pods; `None` where
+    /// it has none.
+    pub fn is_between_templates(&self, namespace: &str, server: &str) -> Option<bool> {
+        self.deployments.get(namespace, server).map(|deployment| deployment.is_between)
+    }
+
+    /// What is known of how far a Server with a Deployment is, worked out anew where it is of other rows than these.
+    pub(crate) fn measured_once(
+        &self,
+        namespace: &str,
+        name: &str,
+        measure: impl FnOnce() -> (RolloutState, Progress),
+    ) -> (RolloutState, Progress) {
+        let Some(deployment) = self.deployments.get(namespace, name) else { return measure() };
+        let config = self.server(namespace, name).and_then(|server| server.spec.config_ref.as_deref());
+        let config = config.and_then(|config| self.configs.arrival(namespace, config));
+        let server = self.servers.arrival(namespace, name);
+        let sets = self.replica_sets.owned_by(namespace, name).flat_map(|(set, _)| {
+            let pods = self.pods.owned_by(namespace, set);
+            let pods = pods.map(|(pod, _)| self.pods.arrival(namespace, pod));
+            // What is not there counts as zero, which also parts one set from the next.
+            std::iter::once(self.replica_sets.arrival(namespace, set)).chain(pods).chain([None])
+        });
+        let rows = [server, config].into_iter().chain(sets).map(Option::unwrap_or_default);
+        deployment.measured.get_or(rows.collect(), measure)
+    }
+
     /// The gate that is written on a Server's Deployment, be it paused or not.
-    pub(crate) fn gate_on(&self, namespace: &str, server: &str) -> Option<&Gate> {
+    pub fn gate_on(&self, namespace: &str, server: &str) -> Option<&Gate> {
         self.deployments.get(namespace, server)?.gate.as_ref()
     }
 

@@ -159,11 +159,9 @@ impl Snapshot {
     /// Whether a Server that is to go back does not run the candidate well, so that nothing is gained by holding it back:
     /// the others wait for it.
     fn goes_back_at_once(&self, work: &Work<'_>, namespace: &str, name: &str) -> bool {
-        let spec = || self.deployment_of(namespace, name).and_then(|deployment| deployment.spec);
-        let is_paused = || spec().is_some_and(|spec| spec.paused == Some(true));
         let hold = match self.gate_on(namespace, name) {
             Some(_) => Some(Hold::Gate),
-            None => is_paused().then_some(Hold::Person),
+            None => self.is_paused(namespace, name).then_some(Hold::Person),
         };
         work.heading == Heading::Back && goes_back_at_once(self.rollout_of(namespace, name).as_ref(), hold)
     }
@@ -347,11 +345,7 @@ impl Snapshot {
 
     /// Whether voxsync holds a Server's Deployment back: it is paused, and a gate is written on it.
     fn is_gated(&self, namespace: &str, server: &str) -> bool {
-        self.gate_on(namespace, server).is_some()
-            && self
-                .deployment_of(namespace, server)
-                .and_then(|deployment| deployment.spec)
-                .is_some_and(|spec| spec.paused == Some(true))
+        self.gate_on(namespace, server).is_some() && self.is_paused(namespace, server)
     }
 }
 

@@ -8,18 +8,22 @@ pub(crate) struct Table<T> {
     rows: BTreeMap<String, BTreeMap<String, Row<T>>>,
     owned: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     owner: fn(&T) -> Option<&str>,
+    /// How many were put so far.
+    arrivals: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Row<T> {
     version: u64,
+    /// Another one for each time that a row is put, whatever its version says.
+    arrival: u64,
     value: T,
 }
 
 impl<T> Table<T> {
     /// An empty table; `owner` names what owns a row, in the row's namespace.
     pub(crate) fn new(owner: fn(&T) -> Option<&str>) -> Self {
-        Self { rows: BTreeMap::new(), owned: BTreeMap::new(), owner }
+        Self { rows: BTreeMap::new(), owned: BTreeMap::new(), owner, arrivals: 0 }
     }
 
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
@@ -29,6 +33,11 @@ impl<T> Table<T> {
     /// The version of a row.
     pub(crate) fn version(&self, namespace: &str, name: &str) -> Option<u64> {
         self.rows.get(namespace)?.get(name).map(|row| row.version)
+    }
+
+    /// Which arrival a row is of: whatever is put, here or elsewhere in the table, has another one.
+    pub(crate) fn arrival(&self, namespace: &str, name: &str) -> Option<u64> {
+        self.rows.get(namespace)?.get(name).map(|row| row.arrival)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
@@ -79,7 +88,8 @@ impl<T> Table<T> {
             owners.entry(owner.to_owned()).or_default().insert(name.to_owned());
         }
         let rows = self.rows.entry(namespace.to_owned()).or_default();
-        rows.insert(name.to_owned(), Row { version, value });
+        self.arrivals += 1;
+        rows.insert(name.to_owned(), Row { version, arrival: self.arrivals, value });
         true
     }
 

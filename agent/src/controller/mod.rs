@@ -85,10 +85,10 @@ pub(crate) async fn run(client: Client, cluster: Cluster, options: &Options, can
         let sleep = controller.sleep(Timestamp::now());
         tokio::select! {
             () = cancel.cancelled() => break,
-            change = changes.next() => match change {
-                Some(Changed::One(change)) => controller.changed(&change),
-                Some(Changed::Everything) | None => controller.wake_all(),
-            },
+            // Hundreds of Servers may roll: one decision for all that is known by now.
+            news = changes.next_all() => {
+                news.unwrap_or_else(|| vec![Changed::Everything]).into_iter().for_each(|one| controller.told(one));
+            }
             Some(look) = controller.looks.join_next_with_id() => controller.looked(look),
             Some(check) = controller.checks.join_next_with_id() => controller.checked(check),
             Some(pass) = controller.passes.join_next_with_id() => controller.passed(pass),
@@ -263,6 +263,13 @@ impl Controller {
     fn called(&mut self, keys: BTreeSet<CodeSyncKey>) {
         for key in keys {
             self.memory.looks.call(&Subscriber { key, purpose: Purpose::Source }, Timestamp::now());
+        }
+    }
+
+    fn told(&mut self, changed: Changed) {
+        match changed {
+            Changed::One(change) => self.changed(&change),
+            Changed::Everything => self.wake_all(),
         }
     }
 
