@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::harness::{
     Case, Cluster, Halves, Needs, Recorder, Voxsync, cases,
     estate::{Estate, PRODUCTION, stages},
-    shipped::kustomize,
+    shipped::{kustomize, render},
     status::{assert_says, phase, reference_in, text, waits_for},
 };
 
@@ -27,14 +27,14 @@ pub(crate) const CASES: &[Case] = cases![
 const SILENT: u16 = 0;
 
 /// A spec with this check of the canary.
-fn checked(estate: &Estate, soak: &str, check: &Value) -> Value {
+pub(crate) fn checked(estate: &Estate, soak: &str, check: &Value) -> Value {
     let mut stages = stages(soak);
     stages[0]["checks"] = json!([check]);
     json!({"source": estate.source(), "stages": stages})
 }
 
 /// Starts a server whose status code can be changed.
-async fn server() -> (String, Arc<AtomicU16>) {
+pub(crate) async fn server() -> (String, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(200));
     let answered = Arc::clone(&status);
     let answer = async move || match answered.load(Ordering::Relaxed) {
@@ -138,14 +138,14 @@ async fn a_newer_candidate_does_not_start_while_a_rollback_runs(cluster: &Cluste
     assert_eq!(release["spec"]["outcome"], "RolledBack", "{release}");
 }
 
-/// The objects of the component that are in a namespace: the policy is there for all tests.
+/// The objects of the component: the policy and the right itself are there for all tests.
 fn rights_for_jobs(namespace: &str) -> Vec<Value> {
     let objects = kustomize(&format!(
         "namespace: {namespace}\nresources: [DEPLOY/namespace]\ncomponents: [DEPLOY/jobs]\n"
     ));
     let is_its = |object: &Value| {
-        ["ServiceAccount", "Role", "RoleBinding"].contains(&text(&object["kind"]))
-            && ["voxsync-jobs", "voxsync-checks"].contains(&text(&object["metadata"]["name"]))
+        ["ServiceAccount", "RoleBinding"].contains(&text(&object["kind"]))
+            && ["voxsync-makes-jobs", "voxsync-checks"].contains(&text(&object["metadata"]["name"]))
     };
     objects.into_iter().filter(is_its).collect()
 }
@@ -205,9 +205,11 @@ async fn its_pod_may_run_where_pod_security_is_strict(cluster: &Cluster, templat
 
 async fn the_rights_for_jobs_come_with_their_component(_cluster: &Cluster) {
     let rights = rights_for_jobs("puppet");
-    let role = rights.iter().find(|object| object["kind"] == "Role").expect("a Role");
-    let wanted = json!([{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get"]}]);
-    assert_eq!(role["rules"], wanted);
+    let bound = rights.iter().find(|object| object["kind"] == "RoleBinding").expect("a RoleBinding");
+    assert_eq!(
+        (&bound["roleRef"]["kind"], &bound["roleRef"]["name"]),
+        (&json!("ClusterRole"), &json!("voxsync-jobs"))
+    );
     let with = |components: &str| {
         kustomize(&format!("namespace: puppet\nresources: [DEPLOY/namespace]\ncomponents: [{components}]\n"))
     };
@@ -217,10 +219,18 @@ async fn the_rights_for_jobs_come_with_their_component(_cluster: &Cluster) {
     let component = with("DEPLOY/jobs");
     let deployment = find(&component, "Deployment");
     let account = json!({"name": "VOXSYNC_JOB_SERVICE_ACCOUNT", "value": "voxsync-checks"});
+    // All of a component gets the namespace of who uses it.
+    let is_of_cluster = |object: &&Value| text(&object["kind"]).starts_with("ValidatingAdmission");
+    assert_eq!(component.iter().find(is_of_cluster), None);
     // The right never comes without what holds it back, for the account that is given.
-    let binding = find(&component, "ValidatingAdmissionPolicyBinding");
+    let of_cluster = render("jobs-policy");
+    let role = find(&of_cluster, "ClusterRole");
+    assert_eq!(role["metadata"]["name"], "voxsync-jobs");
+    let wanted = json!([{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get"]}]);
+    assert_eq!(role["rules"], wanted);
+    let binding = find(&of_cluster, "ValidatingAdmissionPolicyBinding");
     assert_eq!(binding["spec"], json!({"policyName": "voxsync-jobs", "validationActions": ["Deny"]}));
-    let held = find(&component, "ValidatingAdmissionPolicy");
+    let held = find(&of_cluster, "ValidatingAdmissionPolicy");
     assert_eq!(held["metadata"]["name"], "voxsync-jobs");
     assert_eq!(held["spec"]["variables"][0], json!({"name": "account", "expression": "'voxsync-checks'"}));
     let variables =

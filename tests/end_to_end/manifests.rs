@@ -129,9 +129,7 @@ async fn each_variant_can_be_applied_and_its_pods_run(cluster: &Cluster) {
 
 /// A rule that names a field which a kind does not have would be void.
 async fn policies_are_understood_by_the_api_server(cluster: &Cluster) {
-    let with_jobs =
-        kustomize("namespace: puppet\nresources: [DEPLOY/namespace]\ncomponents: [DEPLOY/jobs]\n");
-    let objects = [render("policies"), with_jobs].concat();
+    let objects = [render("policies"), render("jobs-policy")].concat();
     for object in objects.iter().filter(|object| object["kind"] == "ValidatingAdmissionPolicy") {
         let name = text(&object["metadata"]["name"]);
         let checked = wait_for(&format!("the types in {name} are checked"), DEADLINE, async || {

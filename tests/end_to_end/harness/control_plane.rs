@@ -22,8 +22,8 @@ const VOXSYNC_CRDS: &str = "crds/yaml";
 const OPERATOR_CRDS: &str = "tests/data/openvox-operator/crds";
 /// voxsync must do with them in force.
 const POLICIES: &str = "deploy/policies";
-/// And with this, which comes with a component.
-const POLICY_FOR_JOBS: &str = "deploy/jobs/policy.yaml";
+/// And with this, for those who make Jobs.
+const POLICY_FOR_JOBS: &str = "deploy/jobs-policy";
 /// Stands beside the CRDs for those who install them with kustomize.
 const KUSTOMIZATION: &str = "kustomization.yaml";
 const OPERATOR_LIST_CRDS: &str = "tests/data/openvox-operator/crds-list";
@@ -157,7 +157,7 @@ impl ControlPlane {
             kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file.to_string_lossy()]);
         }
         kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
-        kubectl(&["apply", "--server-side", "-f", POLICY_FOR_JOBS]);
+        kubectl(&["apply", "--server-side", "-k", POLICY_FOR_JOBS]);
         kubectl(&["apply", "--server-side", "-k", POLICIES]);
     }
 
