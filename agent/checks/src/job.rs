@@ -11,9 +11,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::api::{
     batch::v1::{
-        Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+        Job, JobCondition, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern,
+        PodFailurePolicyRule,
     },
     core::v1::{
         Capabilities, Container, ContainerState, EmptyDirVolumeSource, EnvVar, ImageVolumeSource,
@@ -270,14 +272,22 @@ fn environment(order: &Order<'_>) -> Vec<EnvVar> {
     given.chain(own).map(variable).collect()
 }
 
+/// When a Job ended, if it did.
+pub fn ended_at(job: &Job) -> Option<Timestamp> {
+    Some(ending(job)?.last_transition_time.as_ref()?.0)
+}
+
+fn ending(job: &Job) -> Option<&JobCondition> {
+    let mut conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.find(|condition| {
+        condition.status == "True" && matches!(condition.type_.as_str(), "Complete" | "Failed")
+    })
+}
+
 /// What a Job and its pods say.
 pub fn judge(job: &Job, pods: &[Pod]) -> Progress {
     let name = job.metadata.name.as_deref().unwrap_or_default();
-    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let ended = conditions
-        .filter(|condition| condition.status == "True")
-        .find(|condition| matches!(condition.type_.as_str(), "Complete" | "Failed"));
-    let Some(ended) = ended else { return Progress::Underway(underway(name, pods)) };
+    let Some(ended) = ending(job) else { return Progress::Underway(underway(name, pods)) };
     Progress::Ended(if ended.type_ == "Complete" {
         Answer::passed(format!("Job {name} succeeded"))
     } else if ended.reason.as_deref() == Some(DEADLINE_EXCEEDED) {

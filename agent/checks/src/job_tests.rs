@@ -157,6 +157,18 @@ fn ended(kind: &str, reason: &str) -> Value {
     ]})
 }
 
+#[test]
+fn when_it_ended_is_known() {
+    let job = |conditions| -> Job {
+        serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [conditions]}})).unwrap()
+    };
+    let (time, other) = ("2026-03-01T10:00:05Z", "2026-03-01T10:00:00Z");
+    let failed = job(json!({"type": "Failed", "status": "True", "lastTransitionTime": time}));
+    let suspended = job(json!({"type": "Suspended", "status": "True", "lastTransitionTime": other}));
+    assert_eq!(ended_at(&failed).map(|at| at.to_string()).as_deref(), Some(time));
+    assert_eq!(ended_at(&suspended), None);
+}
+
 fn pod(second: u8, reason: Option<&str>, state: &Value) -> Value {
     json!({
         "metadata": {"creationTimestamp": format!("2026-03-01T10:00:{second:02}Z")},

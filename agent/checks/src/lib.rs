@@ -16,7 +16,7 @@ pub mod job;
 pub mod prometheus;
 pub mod puppetdb;
 
-use voxsync_crds::code_sync::Check;
+use voxsync_crds::{code_sync::Check, duration::spoken};
 use voxsync_promotion::CheckRun;
 
 pub use answer::{Answer, Standing};
@@ -36,6 +36,6 @@ pub async fn ask(check: &Check, run: &CheckRun, line: &Line<'_>) -> Answer {
         }
     };
     tokio::time::timeout(line.timeout, answer).await.unwrap_or_else(|_| {
-        Answer::unreachable(format!("there is no whole answer within {} s", line.timeout.as_secs()))
+        Answer::unreachable(format!("there is no whole answer within {}", spoken(line.timeout)))
     })
 }

@@ -60,7 +60,7 @@ pub(crate) async fn carry_out(tools: &Tools, order: Order) -> (u64, Reply) {
     let id = order.id;
     let reply = match &order.check.job {
         Some(check) => Box::pin(job::ask(&tools.checks, &order, check)).await,
-        None => Reply { answer: Box::pin(ask_server(tools, &order)).await, ended: false },
+        None => Reply::on_the_way(Box::pin(ask_server(tools, &order)).await),
     };
     tracing::debug!(
         code_sync = %order.key, stage = order.run.stage, check = order.run.check, standing = ?reply.answer.standing,

@@ -1,6 +1,7 @@
 //! Asks a check of kind `job`: makes its Job where there is none, and reads how it is. The only Jobs that are touched are
 //! those that are as they are made here, and none is ever changed or deleted: the API server does that in time.
 
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
@@ -33,7 +34,7 @@ const FOREIGN: &str = "is not as voxsync makes it: somebody else made it, or an 
 
 pub(super) async fn ask(tools: &CheckTools, order: &Order, check: &JobCheck) -> Reply {
     let Some(service_account) = &tools.job_service_account else {
-        return Reply { answer: Answer::unreachable(NOT_ALLOWED), ended: false };
+        return Reply::on_the_way(Answer::unreachable(NOT_ALLOWED));
     };
     let owner = OwnerReference {
         api_version: CodeSync::api_version(&()).into_owned(),
@@ -55,13 +56,17 @@ pub(super) async fn ask(tools: &CheckTools, order: &Order, check: &JobCheck) -> 
         silences: order.silences,
     };
     match Box::pin(progress(tools, &wanted)).await {
-        Ok(Progress::Underway(answer)) => Reply { answer, ended: false },
-        Ok(Progress::Ended(answer)) => Reply { answer, ended: true },
-        Err(error) => Reply { answer: refused(&error), ended: false },
+        Ok((Progress::Underway(answer), _)) => Reply::on_the_way(answer),
+        Ok((Progress::Ended(answer), ended_at)) => Reply { answer, ended: true, ended_at },
+        Err(error) => Reply::on_the_way(refused(&error)),
     }
 }
 
-async fn progress(tools: &CheckTools, wanted: &job::Order<'_>) -> kube::Result<Progress> {
+/// How the Job is, and when it ended.
+async fn progress(
+    tools: &CheckTools,
+    wanted: &job::Order<'_>,
+) -> kube::Result<(Progress, Option<Timestamp>)> {
     let jobs: Api<Job> = Api::namespaced(tools.client.clone(), wanted.namespace);
     let name = job::name(wanted);
     let found = if let Some(found) = call(jobs.get_opt(&name)).await? {
@@ -76,12 +81,12 @@ async fn progress(tools: &CheckTools, wanted: &job::Order<'_>) -> kube::Result<P
         }
     };
     if !job::is_made_of(&found, wanted) {
-        return Ok(Progress::Underway(Answer::unreachable(format!("Job {name} {FOREIGN}"))));
+        return Ok((Progress::Underway(Answer::unreachable(format!("Job {name} {FOREIGN}"))), None));
     }
     let pods: Api<Pod> = Api::namespaced(tools.client.clone(), wanted.namespace);
     let of_job = ListParams::default().labels(&format!("{JOB_NAME}={name}")).limit(PODS_LIMIT);
     let pods = call(pods.list(&of_job)).await?.items;
-    Ok(job::judge(&found, &pods))
+    Ok((job::judge(&found, &pods), job::ended_at(&found)))
 }
 
 fn refused(error: &kube::Error) -> Answer {
@@ -101,7 +106,6 @@ fn refused(error: &kube::Error) -> Answer {
 mod tests {
     use std::path::Path;
 
-    use jiff::Timestamp;
     use serde_json::json;
     use voxsync_checks::Standing;
     use voxsync_promotion::CheckRun;
@@ -132,7 +136,7 @@ mod tests {
             attempt: 1,
             silences: 0,
         };
-        let Reply { answer, ended } = ask(&tools, &order, &check).await;
+        let Reply { answer, ended, .. } = ask(&tools, &order, &check).await;
         assert_eq!(
             (answer.standing, ended),
             (Standing::Unreachable, false),

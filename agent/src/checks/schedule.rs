@@ -66,6 +66,15 @@ pub(crate) struct Reply {
     pub(crate) answer: Answer,
     /// Whether it is the last word of a Job: to ask again takes another one.
     pub(crate) ended: bool,
+    /// When that Job ended, where it is known.
+    pub(crate) ended_at: Option<Timestamp>,
+}
+
+impl Reply {
+    /// The same is asked again.
+    pub(crate) fn on_the_way(answer: Answer) -> Self {
+        Self { answer, ended: false, ended_at: None }
+    }
 }
 
 impl Checks {
@@ -181,7 +190,7 @@ impl Checks {
     pub(crate) fn end(&mut self, id: u64, reply: Reply, now: Timestamp) -> Option<CodeSyncKey> {
         self.at_work.remove(&id);
         let row = self.rows.get_mut(&id)?;
-        let Reply { answer, ended } = reply;
+        let Reply { answer, ended, ended_at } = reply;
         let standing = answer.counted(row.check.unreachable.unwrap_or_default());
         let known = row.answer.as_ref().map(|(_, known)| known);
         let failures = known.map_or(0, |known| known.failures);
@@ -215,9 +224,12 @@ impl Checks {
             (true, true, 1..) => times::pause_after_silence(&row.check, row.silences),
             _ => times::interval(&row.check),
         };
-        // A Job that succeeded is not run again.
+        // A Job that succeeded is not run again. After a restart the Jobs of before are found one after the other: what ended
+        // long ago is not waited for once more.
         if !(is_job && answer.standing == Standing::Passed) {
-            self.due.insert((now.checked_add(pause).unwrap_or(Timestamp::MAX), id));
+            let due = ended_at.unwrap_or(now).checked_add(pause).unwrap_or(Timestamp::MAX);
+            let latest = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+            self.due.insert((due.clamp(now, latest), id));
         }
         is_news.then(|| row.key.clone())
     }
@@ -225,7 +237,7 @@ impl Checks {
     /// One broke off: it is asked again.
     pub(crate) fn broke_off(&mut self, id: u64, now: Timestamp) -> Option<CodeSyncKey> {
         let answer = Answer::unreachable("the check broke off; the log of voxsync says why");
-        self.end(id, Reply { answer, ended: false }, now)
+        self.end(id, Reply::on_the_way(answer), now)
     }
 }
 

@@ -37,7 +37,12 @@ fn run(check: &str) -> CheckRun {
 }
 
 fn said(answer: Answer) -> Reply {
-    Reply { answer, ended: false }
+    Reply::on_the_way(answer)
+}
+
+/// The last word of a Job.
+fn ended(answer: Answer) -> Reply {
+    Reply { ended: true, ..said(answer) }
 }
 
 /// One check that is asked now.
@@ -197,10 +202,10 @@ fn a_job_that_succeeded_is_not_run_again() {
     checks.end(id, said(Answer::undecided("it runs")), at(0));
     assert_eq!(checks.next_due(), Some(at(5)), "it may end any moment");
     assert_eq!(checks.begin(at(5)).unwrap().attempt, 1);
-    checks.end(id, Reply { answer: Answer::failed(""), ended: true }, at(5));
+    checks.end(id, ended(Answer::failed("")), at(5));
     assert_eq!(checks.next_due(), Some(at(35)));
     assert_eq!(checks.begin(at(35)).unwrap().attempt, 2);
-    checks.end(id, Reply { answer: Answer::passed(""), ended: true }, at(40));
+    checks.end(id, ended(Answer::passed("")), at(40));
     assert_eq!((checks.next_due(), standing(&checks)), (None, (Passed, 0)));
 }
 
@@ -209,7 +214,7 @@ fn jobs_that_end_without_an_answer_are_made_less_and_less_often() {
     let (mut checks, id) = asked(&json!({"name": "job", "job": {"image": "i"}}));
     let mut now = 0;
     let mut silent = |answer| {
-        checks.end(id, Reply { answer, ended: true }, at(now));
+        checks.end(id, ended(answer), at(now));
         let due = checks.next_due().unwrap();
         let pause = due.as_second() - now;
         now = due.as_second();
@@ -221,4 +226,21 @@ fn jobs_that_end_without_an_answer_are_made_less_and_less_often() {
     assert_eq!(pauses[1], (120, 3, 2));
     assert_eq!(pauses[7], (3600, 9, 8));
     assert_eq!(silent(Answer::failed("")), (30, 10, 0), "it was asked and answered");
+}
+
+#[test]
+fn after_a_restart_jobs_that_ended_before_count_again_and_are_not_waited_for() {
+    let job = json!({"name": "job", "interval": "1h", "failureLimit": 3, "job": {"image": "i"}});
+    // Two Jobs failed in two hours, half an hour ago the last of them.
+    let (mut checks, id) = asked(&job);
+    let failed_at = |time| Reply { ended_at: Some(at(time)), ..ended(Answer::failed("")) };
+    checks.end(id, failed_at(-5400), at(0));
+    let second = checks.begin(at(0)).expect("the next one is looked at at once");
+    assert_eq!(second.attempt, 2);
+    checks.end(id, failed_at(-1800), at(0));
+    assert_eq!((standing(&checks), checks.next_due()), ((Failed, 2), Some(at(1800))));
+    // A clock that goes wrong makes nobody wait for longer than the interval.
+    assert_eq!(checks.begin(at(1800)).unwrap().attempt, 3);
+    checks.end(id, failed_at(1_000_000), at(1800));
+    assert_eq!(checks.next_due(), Some(at(5400)));
 }
