@@ -197,6 +197,14 @@ fn openings(cron: &str, zone: &str, from: &str, to: &str) -> Vec<String> {
     "30 * * * *", BERLIN, "2026-10-24T23:00:00Z", "2026-10-25T02:45:00Z",
     &["01:30 CEST", "02:30 CEST", "02:30 CET", "03:30 CET"]
 )]
+#[case::new_york_spring(
+    "30 * * * *", NEW_YORK, "2026-03-08T06:15:00Z", "2026-03-08T08:45:00Z",
+    &["01:30 EST", "03:30 EDT", "04:30 EDT"]
+)]
+#[case::new_york_autumn(
+    "30 * * * *", NEW_YORK, "2026-11-01T04:45:00Z", "2026-11-01T07:45:00Z",
+    &["01:30 EDT", "01:30 EST", "02:30 EST"]
+)]
 #[case::lord_howe_spring(
     "0 * * * *", LORD_HOWE, "2026-10-03T14:00:00Z", "2026-10-03T16:30:00Z",
     &["01:00 +1030", "02:30 +11", "03:00 +11"]
@@ -212,7 +220,9 @@ fn each_hour_that_passes_is_named(
     #[case] to: &str,
     #[case] wanted: &[&str],
 ) {
-    assert_eq!(openings(cron, zone, from, to), wanted);
+    let openings = openings(cron, zone, from, to);
+    println!("{zone}, {cron:?}: {}", openings.join(", "));
+    assert_eq!(openings, wanted);
 }
 
 /// The zone files of a machine are not asked: the tests of this file would answer otherwise where it has none.
