@@ -208,7 +208,7 @@ fn stuck(reason: &str) -> RolloutState {
     "compile (ProgressDeadlineExceeded: no progress for 600 s) does not yet")]
 #[case::paused(
     RolloutState::PausedByPerson,
-    "compile (PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume deployment/compile`)"
+    "compile (PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume deployment/compile -n puppet`)"
 )]
 fn what_a_server_cannot_run_is_not_deployed_and_the_row_says_why(
     #[case] state: RolloutState,

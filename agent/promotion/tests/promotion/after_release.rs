@@ -113,6 +113,15 @@ fn one_that_fails_is_told_until_it_holds_again() {
         (0, "False CheckFailed".into(), 1)
     );
     answer(&mut world, "nodes", Passed, 0);
+    assert_eq!((world.condition("Ready"), world.told()), ("False CheckFailed".into(), vec![]));
+    assert!(
+        world.message("CheckFailed").contains("check nodes holds since"),
+        "{}",
+        world.message("CheckFailed")
+    );
+    assert_eq!(world.wake_at, Some(world.now + jiff::SignedDuration::from_mins(10)));
+    world.passes(600);
+    world.settle();
     assert_eq!((world.condition("Ready"), runs(&world).len()), ("True Deployed".into(), 0));
     assert_eq!(
         world.event("ChecksPassed"),
@@ -121,6 +130,52 @@ fn one_that_fails_is_told_until_it_holds_again() {
     world.forget();
     world.passes(86_400);
     assert!(!world.step());
+}
+
+#[test]
+fn one_that_fails_now_and_then_is_told_once() {
+    let mut world = released("Report");
+    world.forget();
+    for _ in 0..10 {
+        answer(&mut world, "nodes", Failed, 2);
+        world.passes(60);
+        answer(&mut world, "nodes", Passed, 0);
+        world.passes(540);
+    }
+    assert_eq!((world.told(), world.condition("Ready")), (vec!["CheckFailed"], "False CheckFailed".into()));
+    // Nobody knows whether it holds: that ends nothing, and wakes nobody for ever.
+    world.passes(3600);
+    world.observed.checks.clear();
+    world.settle();
+    assert_eq!((world.told().len(), world.wake_at), (1, None));
+    answer(&mut world, "nodes", Passed, 0);
+    assert_eq!(
+        (world.told(), world.condition("Ready")),
+        (vec!["CheckFailed", "ChecksPassed"], "True Deployed".into())
+    );
+}
+
+#[test]
+fn every_failure_begins_the_time_anew_that_it_has_to_hold() {
+    let mut world = released("Report");
+    answer(&mut world, "nodes", Failed, 2);
+    world.forget();
+    // One failure alone is fewer than are too many.
+    for _ in 0..10 {
+        answer(&mut world, "nodes", Passed, 0);
+        world.passes(300);
+        answer(&mut world, "nodes", Failed, 1);
+        world.passes(300);
+        assert!(!world.step(), "nothing is written while it fails on");
+    }
+    assert_eq!((world.told(), world.condition("Ready")), (vec![], "False CheckFailed".into()));
+    answer(&mut world, "nodes", Passed, 0);
+    assert_eq!(world.wake_at, Some(world.now + jiff::SignedDuration::from_mins(10)));
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.told(), world.condition("Ready")), (vec!["ChecksPassed"], "True Deployed".into()));
+    answer(&mut world, "nodes", Failed, 1);
+    assert_eq!(world.condition("Ready"), "True Deployed", "it is well, and one failure is not too many");
 }
 
 #[test]

@@ -131,9 +131,9 @@ fn resumed_holds_are_written_over_even_if_not_all_are_remembered() {
 fn problems_with_every_target_do_not_make_the_status_large() {
     let mut world = huge();
     let message = "\"\\\u{7}€".repeat(2000);
-    for target in world.stages.iter_mut().flatten() {
-        target.problem =
-            Some(TargetProblem { reason: "ShapeMismatch", message: message.clone(), stalled: true });
+    for (number, target) in world.stages.iter_mut().flatten().enumerate() {
+        let message = format!("{number} {message}");
+        target.problem = Some(TargetProblem { reason: "ShapeMismatch", message, stalled: true });
         target.servers[0].fate = Fate::Sticks("CrashLoopBackOff");
     }
     world.finds("v1.0.0");

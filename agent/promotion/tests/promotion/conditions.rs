@@ -42,11 +42,11 @@ fn builds(world: &mut World) {
 )]
 #[case::claimed(
     |world: &mut World| world.production().claimed_by = Some("other".into()),
-    "False Claimed", "-", "True Claimed", "False NotEverywhere", "Stalled: production: Config/production"
+    "False Claimed", "-", "True Claimed", "False NotEverywhere", "Claimed: production: Config/production"
 )]
 #[case::invalid(
     |world: &mut World| world.observed.invalid = Some("spec.source: no".into()),
-    "False InvalidSpec", "-", "True InvalidSpec", "False NotEverywhere", "Stalled: spec.source: no"
+    "False InvalidSpec", "-", "True InvalidSpec", "False NotEverywhere", "InvalidSpec: spec.source: no"
 )]
 #[case::suspended(
     |world: &mut World| world.spec.suspend = true,

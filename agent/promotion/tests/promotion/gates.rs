@@ -206,7 +206,7 @@ fn a_gate_is_let_go_within_an_hour_or_the_stage_fails() {
     assert_eq!((world.phases(), world.tags()), (vec![StagePhase::RollingBack], vec!["v1.4.2".to_owned()]));
     let failure = world.status.promotion.as_ref().unwrap().failure.clone().unwrap();
     assert_eq!((failure.reason.as_str(), failure.server.as_deref()), ("GateTooOld", Some("ca")));
-    assert!(failure.message.contains("held back since 2026-11-22T14:59:59Z"), "{}", failure.message);
+    assert!(failure.message.contains("held back since 2026-11-22 14:59:59Z"), "{}", failure.message);
 }
 
 #[test]

@@ -313,7 +313,7 @@ fn a_target_of_another_codesync_stalls_and_names_it() {
     assert_eq!((world.writes.len(), world.condition("Stalled")), (0, "True Claimed".into()));
     assert_eq!(
         (world.condition("Ready"), world.summary()),
-        ("False Claimed".into(), "Stalled: canary: Server/canary")
+        ("False Claimed".into(), "Claimed: canary: Server/canary")
     );
     assert!(world.message("Claimed").contains("belongs to CodeSync staging"));
 }

@@ -111,24 +111,78 @@ fn a_promotion_that_goes_back_already_goes_on_so() {
     assert!(!world.observed.has_finalizer);
 }
 
-#[test]
-fn what_stays_held_back_is_named() {
+/// A person went back, and that failed half-way: the certificate authority is still held back.
+fn failed_to_go_back() -> World {
     let mut world = World::with_authority();
     world.finds("v1.5.0");
     world.settle_gating(&["ca"]);
     world.server("ca").lift();
     world.settle();
     assert_eq!(world.deployed(), "v1.5.0");
-    // A person goes back, and that fails half-way: nobody's turn comes any more.
     world.server("compile").fate = Fate::Sticks("ImagePullBackOff");
     world.observed.rollback = Some("1".into());
     world.settle_gating(&["ca"]);
     assert_eq!(world.summary(), "Failed: all ImagePullBackOff");
-    assert!(
-        world.message("Failed").contains("held back still, on the code that it runs: ca;"),
-        "{}",
-        world.message("Failed")
+    let ca = world.server("ca");
+    assert_eq!((ca.gate.is_some(), &ca.runs), (true, &Some(reference("v1.5.0"))));
+    world
+}
+
+#[test]
+fn what_is_held_back_after_a_rollback_that_failed_is_said_with_what_ends_it() {
+    let world = failed_to_go_back();
+    let said = world.message("Failed");
+    for words in [
+        "Try it again with `voxsync resume production -n puppet`",
+        "Still held back, on the code that it runs: ca; its turn comes with what is taken next",
+        "`kubectl rollout resume deployment/ca",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    // However much the pod has to say.
+    let mut world = failed_to_go_back();
+    let promotion = world.status.promotion.as_mut().unwrap();
+    promotion.failure.as_mut().unwrap().message = "x".repeat(900);
+    world.settle();
+    assert!(world.message("Failed").contains("`kubectl rollout resume deployment/ca"));
+}
+
+#[test]
+fn what_is_held_back_after_a_rollback_that_failed_gets_its_turn_when_it_is_tried_again() {
+    let mut world = failed_to_go_back();
+    world.server("compile").fate = Fate::Runs;
+    world.observed.resume = Some("again".into());
+    world.settle();
+    // The gate is of the promotion before: the reconciler lifts it as soon as the others run the code.
+    assert_eq!(
+        (world.server("compile").runs.clone(), world.deployed()),
+        (Some(reference("v1.4.2")), "v1.5.0")
     );
+    world.server("ca").lift();
+    world.settle();
+    assert_eq!(world.server("ca").runs, Some(reference("v1.4.2")));
+    assert_eq!(world.deployed(), "v1.4.2");
+    assert!(!world.observed.has_finalizer);
+}
+
+#[test]
+fn what_is_held_back_after_a_rollback_that_failed_gets_its_turn_in_the_next_promotion() {
+    let mut world = failed_to_go_back();
+    world.server("compile").fate = Fate::Runs;
+    world.pins("v1.6.0");
+    // It is not written before the gate is for this promotion.
+    world.settle_gating(&["ca"]);
+    assert_eq!(world.server("ca").runs, Some(reference("v1.5.0")));
+    world.server("ca").lift();
+    world.settle();
+    assert_eq!(world.server("ca").runs, Some(reference("v1.6.0")));
+    assert_eq!(world.deployed(), "v1.6.0");
+    assert!(!world.observed.has_finalizer);
+}
+
+#[test]
+fn what_stays_held_back_is_named() {
+    let mut world = failed_to_go_back();
     world.observed.is_leaving = true;
     world.settle();
     assert!(!world.observed.has_finalizer);

@@ -20,6 +20,7 @@ mod forecast;
 mod gates;
 mod giving_back;
 mod holds;
+mod joining;
 mod leaving;
 mod manual_rollback;
 mod many;

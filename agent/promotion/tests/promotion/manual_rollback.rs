@@ -316,9 +316,12 @@ fn gated_half_way_the_stage_goes_back_first_and_then_to_the_release() {
     assert_eq!(ended, [Outcome::Released, Outcome::Superseded, Outcome::Released]);
 }
 
-#[test]
-fn nothing_gives_back_what_is_in_quarantine() {
+#[rstest]
+#[case::with_its_digest("TagAndDigest")]
+#[case::by_its_tag_alone("Tag")]
+fn nothing_gives_back_what_is_in_quarantine(#[case] form: &str) {
     let mut world = World::with_authority();
+    world.spec.write = Some(serde_json::from_value(serde_json::json!({"form": form})).unwrap());
     for tag in ["v1.5.0", "v1.6.0"] {
         world.finds(tag);
         world.settle_gating(&["ca"]);

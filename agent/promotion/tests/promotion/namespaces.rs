@@ -17,6 +17,22 @@ fn released_with_authority() -> World {
     world
 }
 
+/// A certificate authority by itself, and the only other Server of its stage in a namespace of its own; on v1.4.2.
+fn authority_apart() -> World {
+    let targets = [
+        Target::new(TargetKind::Config, "others", Some(reference("v1.4.2")), &["compile"]),
+        Target::new(TargetKind::Server, "ca", Some(reference("v1.4.2")), &["ca"]),
+    ];
+    let stages = json!([{"name": "all", "targets": [{"kind": "Config", "name": "x"}]}]);
+    let mut world = World::new(staged(&stages), vec![targets.into()]);
+    world.server("ca").is_authority = true;
+    world.finds("v1.4.2");
+    world.settle();
+    assert_eq!(world.deployed(), "v1.4.2");
+    world.forget();
+    world
+}
+
 fn goes_back(world: &mut World) {
     world.observed.rollback = Some("1".into());
     world.settle();
@@ -70,6 +86,38 @@ fn consent_given_again_while_others_go_back_waits_for_a_promotion_of_its_own() {
     world.settle();
     assert_eq!((world.deployed(), world.tags()), ("v1.4.2", vec!["v1.4.2".to_owned(); 2]));
     assert_ne!(world.releases.last().unwrap().promotion, first);
+}
+
+/// Found by simulation: nobody else of the stage was seen, and so nobody had to run it first.
+#[test]
+fn an_authority_does_not_go_first_because_the_others_shut() {
+    let mut world = authority_apart();
+    world.stages[0][0].shut();
+    world.finds("v1.5.0");
+    world.settle();
+    assert_eq!((world.writes.len(), world.phases()), (0, vec![StagePhase::Pending]));
+    assert_eq!(world.condition("Ready"), "False NoConsent");
+
+    world.stages[0][0].problem = None;
+    world.settle_gating(&["ca"]);
+    assert_eq!(world.server("compile").runs, Some(reference("v1.5.0")));
+    world.server("ca").lift();
+    world.settle();
+    assert_eq!(world.deployed(), "v1.5.0");
+}
+
+/// What ran everywhere before needs nobody to prove it.
+#[test]
+fn a_person_goes_back_with_an_authority_whose_company_shut() {
+    let mut world = authority_apart();
+    world.finds("v1.5.0");
+    world.settle_gating(&["ca"]);
+    world.server("ca").lift();
+    world.settle();
+    assert_eq!(world.deployed(), "v1.5.0");
+    world.stages[0][0].shut();
+    goes_back(&mut world);
+    assert_eq!((world.deployed(), world.tags()), ("v1.4.2", vec!["v1.5.0".into(), "v1.4.2".into()]));
 }
 
 #[test]

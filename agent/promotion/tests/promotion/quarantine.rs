@@ -2,9 +2,9 @@
 
 use rstest::rstest;
 use serde_json::json;
-use voxsync_crds::code_sync::CodeSyncStatus;
+use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, TargetKind};
 
-use super::world::{Fate, World, digest};
+use super::world::{Fate, REPOSITORY, Target, World, canary_and_production, candidate_at, digest, reference};
 
 /// v1.5.0 failed in the canary, and is in quarantine.
 fn with_quarantine() -> World {
@@ -33,7 +33,7 @@ fn long_ago() -> World {
 
 #[rstest]
 #[case::the_source(|world: &mut World| world.finds("v1.5.0"))]
-#[case::another_tag_of_the_same_digest(|world: &mut World| world.finds_candidate(crate::world::candidate_at("v1.5.9", &digest("v1.5.0"))))]
+#[case::another_tag_of_the_same_digest(|world: &mut World| world.finds_candidate(candidate_at("v1.5.9", &digest("v1.5.0"))))]
 #[case::a_pin(|world: &mut World| world.pins("v1.5.0"))]
 fn nobody_takes_what_is_in_quarantine(#[case] wants: fn(&mut World)) {
     for mut world in [with_quarantine(), long_ago()] {
@@ -137,4 +137,63 @@ fn the_oldest_of_more_than_32_makes_room() {
     assert_eq!(world.tags(), ["v1.4.2", "v1.4.2"]);
     let size = json!(world.status.quarantine).to_string().len();
     assert!(size < 16 * 1024, "{size}");
+}
+
+/// What is written names no digest, so that v1.5.0 is what was pushed last.
+#[test]
+fn a_tag_that_was_pushed_again_and_is_deployed_is_given_back() {
+    let mut world = World::promoted();
+    world.spec.write = Some(serde_json::from_value(json!({"form": "Tag"})).unwrap());
+    world.finds("v1.5.0");
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.settle();
+    world.canary().servers[0].fate = Fate::Runs;
+    world.settle();
+    assert_eq!(world.status.quarantine[0].digest, digest("v1.5.0"));
+    let mended = candidate_at("v1.5.0", &digest("mended"));
+    world.pins("v1.5.0");
+    world.observed.pin = Some(Ok(mended.clone()));
+    world.settle();
+    world.passes(600);
+    world.settle();
+    world.unpins();
+    world.finds_candidate(mended);
+    world.settle();
+    let deployed = world.status.deployed.clone().unwrap();
+    assert_eq!((deployed.name.as_str(), deployed.digest), ("v1.5.0", Some(digest("mended"))));
+    world.finds("v1.6.0");
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.settle();
+    world.canary().servers[0].fate = Fate::Runs;
+    world.settle();
+    assert_eq!(world.releases.last().unwrap().outcome, Outcome::RolledBack);
+    assert_eq!((world.tags(), world.status.quarantine.len()), (vec!["v1.5.0".to_owned(); 2], 2));
+}
+
+/// All run the tag without a digest, as it was found; a Config that comes later cannot.
+#[test]
+fn what_was_adopted_by_its_tag_is_not_in_quarantine_because_it_failed_where_it_is_new() {
+    let live = Some(format!("{REPOSITORY}:v1.4.2"));
+    let stages = vec![
+        vec![Target::new(TargetKind::Server, "canary", live.clone(), &["canary"])],
+        vec![Target::new(TargetKind::Config, "production", live.clone(), &["compile"])],
+    ];
+    let mut world = World::new(canary_and_production(), stages);
+    world.finds("v1.4.2");
+    world.settle();
+    assert_eq!(world.status.deployed.as_ref().unwrap().reference, format!("{REPOSITORY}:v1.4.2"));
+    world.stages[1].push(Target::new(TargetKind::Server, "late", Some(reference("v1.0.0")), &["late"]));
+    world.server("late").fate = Fate::Sticks("ImagePullBackOff");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.releases.last().unwrap().outcome, Outcome::RolledBack);
+    assert_eq!(world.status.quarantine, []);
+    world.stages[1].pop();
+    world.finds("v1.5.0");
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.settle();
+    world.canary().servers[0].fate = Fate::Runs;
+    world.settle();
+    assert_eq!((world.canary().live.image.clone(), world.status.quarantine.len()), (live, 1));
 }

@@ -38,7 +38,7 @@ fn a_candidate_goes_through_the_stages_in_order() {
         ["CandidateFound", "PromotionStarted", "StageRolledOut", "StageRolledOut", "Released"],
     );
     assert!(
-        world.events[2].contains("canary runs v1.5.0: 1 of 1 pods ready after 42.0 s"),
+        world.events[2].contains("canary runs v1.5.0: 1 of 1 pods ready after 42 s"),
         "{}",
         world.events[2]
     );
@@ -266,6 +266,24 @@ fn a_newer_candidate_takes_the_place_of_one_under_way() {
     world.settle();
     assert_eq!(world.deployed(), "v1.6.0");
     assert_eq!(world.status.promotion, None);
+}
+
+#[test]
+fn what_has_just_passed_its_last_stage_is_released_before_a_newer_one_starts() {
+    let mut world = World::promoted();
+    world.production().servers[0].fate = Fate::Rolls;
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.tags(), ["v1.5.0", "v1.5.0"]);
+    // Both are seen by the same step.
+    world.production().servers[0].fate = Fate::Runs;
+    world.finds("v1.6.0");
+    world.settle();
+    let outcomes: Vec<_> = world.releases.iter().map(|release| release.outcome).collect();
+    assert!(!outcomes.contains(&Outcome::Superseded), "{outcomes:?}");
+    assert_eq!((world.deployed(), world.tags().join(" ")), ("v1.5.0", "v1.6.0 v1.5.0".into()));
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_freeze_holds_back_all_stages_and_beats_every_allow() {
         message.starts_with("stage canary does not start: window freeze lets nothing start"),
         "{message}"
     );
-    assert!(message.ends_with("(2026-11-23 10:30Z)"), "{message}");
+    assert!(message.ends_with("lets nothing start until Mon 2026-11-23 10:30 UTC"), "{message}");
     world.now = at("2026-11-23T10:30:00Z");
     world.settle();
     assert_eq!(world.phases(), [Soaking, Pending]);

@@ -12,6 +12,8 @@ use voxsync_promotion::{CheckRun, Step};
 use super::{Chance, Simulation, Snapshot};
 
 const HOURS: i64 = 2;
+/// How long a check that failed has to hold.
+const RECOVERY_SECONDS: i64 = 600;
 
 /// What turns sour, and what is known of it.
 pub(super) struct AfterRelease {
@@ -20,46 +22,21 @@ pub(super) struct AfterRelease {
     sour: BTreeSet<String>,
     /// At the end of a story, all of them fail.
     is_the_end: bool,
-    pub count: AfterReleaseCount,
-}
-
-/// How much failed, so that a quiet world proves nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AfterReleaseCount {
-    pub asked: usize,
-    pub failed: usize,
-    pub held_again: usize,
-    pub went_back: usize,
-}
-
-impl AfterReleaseCount {
-    pub(super) fn add(&mut self, other: Self) {
-        let Self { asked, failed, held_again, went_back } = other;
-        self.asked += asked;
-        self.failed += failed;
-        self.held_again += held_again;
-        self.went_back += went_back;
-    }
-
-    pub(super) fn is_enough(self) -> bool {
-        let Self { asked, failed, held_again, went_back } = self;
-        asked > 50 && failed > 10 && held_again > 2 && went_back > 5
-    }
 }
 
 impl AfterRelease {
     pub(super) fn new(seed: u64) -> Self {
-        let chance = Chance(seed.rotate_left(41) | 1);
-        Self { chance, sour: BTreeSet::new(), is_the_end: false, count: AfterReleaseCount::default() }
+        let chance = Chance::apart(seed, 41);
+        Self { chance, sour: BTreeSet::new(), is_the_end: false }
     }
 }
 
 /// What is done with checks after the release.
 pub(super) fn after_release(seed: u64) -> Option<code_sync::AfterRelease> {
-    let mut chance = Chance(seed.rotate_left(37) | 1);
-    let action = if chance.percent(60) { "Rollback" } else { "Report" };
+    let mut chance = Chance::apart(seed, 37);
+    let action = if chance.percent(75) { "Rollback" } else { "Report" };
     let wanted = json!({"duration": format!("{HOURS}h"), "action": action});
-    chance.percent(50).then(|| serde_json::from_value(wanted).unwrap())
+    chance.percent(60).then(|| serde_json::from_value(wanted).unwrap())
 }
 
 fn action(spec: &CodeSyncSpec) -> Option<AfterReleaseAction> {
@@ -103,6 +80,9 @@ impl Simulation {
                 self.is_at_rest_on(&next);
                 assert_eq!(self.world.condition("Ready"), "False CheckFailed");
                 self.rest();
+                assert_eq!(self.world.condition("Ready"), "False CheckFailed", "it may fail again");
+                self.world.passes(RECOVERY_SECONDS);
+                self.rest();
                 assert_eq!(self.world.condition("Ready"), "True Deployed");
             }
             None => self.is_at_rest_on(&next),
@@ -129,7 +109,7 @@ impl Simulation {
                 && answer.standing == CheckStanding::Failed
         });
         assert!(self.world.now < ends || fails || just_failed, "asked for ever: {run:?}");
-        self.after_release.count.asked += 1;
+        self.coverage.saw("checks asked after the release");
     }
 
     /// A release goes back only where that is asked for and a check of it failed; what failed is not taken again.
@@ -142,12 +122,12 @@ impl Simulation {
         let is_same = snapshot.status.deployed == taken.status.deployed;
         let is_under_way = taken.status.promotion.is_some() || snapshot.status.promotion.is_some();
         if is_same && !is_under_way {
-            self.after_release.count.failed += after.saturating_sub(before);
-            self.after_release.count.held_again += before.saturating_sub(after);
+            self.coverage.saw_times("checks that failed after the release", after.saturating_sub(before));
+            self.coverage.saw_times("checks that held again after the release", before.saturating_sub(after));
         }
         let failure = taken.status.rollback.as_ref().and_then(|rollback| rollback.failure.as_ref());
         let Some(failure) = failure.filter(|_| snapshot.status.rollback.is_none()) else { return };
-        self.after_release.count.went_back += 1;
+        self.coverage.saw("rolled back after the release");
         assert_eq!(action(&snapshot.spec), Some(AfterReleaseAction::Rollback), "nobody asked for it");
         let left = snapshot.status.deployed.as_ref().expect("something was released");
         let promotion = left.promotion.as_ref().unwrap();

@@ -25,63 +25,6 @@ pub(super) struct Backwards {
     asked_for: BTreeSet<String>,
     /// Digests that a person released, ever.
     released: BTreeSet<String>,
-    pub count: BackwardsCount,
-}
-
-/// How much went back, so that a quiet world proves nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct BackwardsCount {
-    /// Promotions that failed and were given back everywhere.
-    pub everywhere: usize,
-    /// Stages that were given back although they had passed.
-    pub passed_stages: usize,
-    /// Writes that gave back after Servers were held back for it.
-    pub in_order: usize,
-    /// Steps in which what was there before could not run either.
-    pub stuck: usize,
-    pub asked_for: usize,
-    pub asked_for_released: usize,
-    pub released_from_quarantine: usize,
-}
-
-impl BackwardsCount {
-    pub(super) fn add(&mut self, other: Self) {
-        let Self {
-            everywhere,
-            passed_stages,
-            in_order,
-            stuck,
-            asked_for,
-            asked_for_released,
-            released_from_quarantine,
-        } = other;
-        self.everywhere += everywhere;
-        self.passed_stages += passed_stages;
-        self.in_order += in_order;
-        self.stuck += stuck;
-        self.asked_for += asked_for;
-        self.asked_for_released += asked_for_released;
-        self.released_from_quarantine += released_from_quarantine;
-    }
-
-    pub(super) fn is_enough(self) -> bool {
-        let Self {
-            everywhere,
-            passed_stages,
-            in_order,
-            stuck,
-            asked_for,
-            asked_for_released,
-            released_from_quarantine,
-        } = self;
-        everywhere > 30
-            && passed_stages > 5
-            && in_order > 5
-            && stuck > 5
-            && asked_for > 30
-            && asked_for_released > 10
-            && released_from_quarantine > 10
-    }
 }
 
 impl Backwards {
@@ -92,13 +35,7 @@ impl Backwards {
         let deadline = chance.percent(50).then(|| DurationText("4h".into()));
         spec.rollback =
             Some(Rollback { mode, progress_deadline: deadline, after_release: after_release(seed) });
-        Self {
-            chance,
-            tokens: 0,
-            asked_for: BTreeSet::new(),
-            released: BTreeSet::new(),
-            count: BackwardsCount::default(),
-        }
+        Self { chance, tokens: 0, asked_for: BTreeSet::new(), released: BTreeSet::new() }
     }
 
     /// Whether a person asked for a promotion by going back.
@@ -155,10 +92,11 @@ impl Simulation {
         let before = &self.world.status;
         if let Some(promotion) = status.promotion.as_ref().filter(|it| it.trigger == Trigger::Rollback) {
             let is_new = self.backwards.asked_for.insert(promotion.id.clone());
-            self.backwards.count.asked_for += usize::from(is_new);
+            self.coverage.saw_times("a person goes back", usize::from(is_new));
         }
-        self.backwards.count.released_from_quarantine +=
-            usize::from(before.quarantine.len() > status.quarantine.len());
+        let (had, has) = (before.quarantine.len(), status.quarantine.len());
+        self.coverage.saw_times("digests released from quarantine by a person", usize::from(had > has));
+        self.coverage.saw_times("digests put into quarantine", has.saturating_sub(had));
     }
 
     /// What must hold of a step that gives back.
@@ -170,7 +108,7 @@ impl Simulation {
             assert!(!is_back, "a rollback is rolled back: {after:#?}");
             let was_open = before.is_some_and(|before| before.outcome.is_none());
             let is_released = after.outcome == Some(Outcome::Released) && was_open;
-            self.backwards.count.asked_for_released += usize::from(is_released);
+            self.coverage.saw_times("a person goes back, and that is released", usize::from(is_released));
         }
         if taken.status.rollback.is_some() {
             let says = taken.status.waiting.iter().any(|row| row.reason == "RolledBack");
@@ -182,7 +120,7 @@ impl Simulation {
         }
         let is_stuck =
             taken.status.waiting.iter().any(|row| row.message.contains("had before cannot run either"));
-        self.backwards.count.stuck += usize::from(is_stuck);
+        self.coverage.saw_times("stuck: what was there before cannot run either", usize::from(is_stuck));
         self.check_order_of_giving_back(snapshot, taken);
         self.check_all_given_back(snapshot, taken);
     }
@@ -200,7 +138,7 @@ impl Simulation {
             if write.applied.promotion != promotion.id || write.applied.reference != write.applied.previous {
                 continue;
             }
-            let (stage, index) = self.place(&write.target.to_string());
+            let (stage, index) = self.place(&write.target.to_string()).unwrap();
             let spec = &snapshot.spec.stages.as_ref().unwrap()[stage];
             if spec.allow_unordered {
                 continue;
@@ -233,7 +171,7 @@ impl Simulation {
             {
                 let is_ours = server.gate().is_some_and(|gate| gate.promotion == promotion.id);
                 assert!(is_ours, "{} is given back, and {} is not held back", write.target, server.name);
-                self.backwards.count.in_order += 1;
+                self.coverage.saw("writes that give back after Servers were held back");
             }
         }
     }
@@ -243,7 +181,7 @@ impl Simulation {
         let ended = taken.status.promotion.as_ref().filter(|it| it.outcome == Some(Outcome::RolledBack));
         let was_open = snapshot.status.promotion.as_ref().is_some_and(|it| it.outcome.is_none());
         let Some(ended) = ended.filter(|_| was_open && is_automatic(&snapshot.spec)) else { return };
-        self.backwards.count.everywhere += 1;
+        self.coverage.saw("rolled back, everywhere");
         let said = taken.actions.iter().find_map(|action| match action {
             Action::Event { reason: "RolledBack", message, .. } => Some(message.as_str()),
             _ => None,
@@ -258,7 +196,9 @@ impl Simulation {
         }
         for (before, after) in snapshot.status.stages.iter().zip(&taken.status.stages) {
             assert_ne!(after.promotion.as_ref(), Some(&ended.id), "it passed with what was given back");
-            self.backwards.count.passed_stages += usize::from(before.promotion.as_ref() == Some(&ended.id));
+            let had_passed = before.promotion.as_ref() == Some(&ended.id);
+            self.coverage
+                .saw_times("rolled back, stages that had passed among them", usize::from(had_passed));
         }
         let deployed = taken.status.deployed.as_ref().and_then(|deployed| deployed.digest.as_ref());
         let is_kept = taken.status.quarantine.iter().any(|it| it.digest == ended.candidate.digest);

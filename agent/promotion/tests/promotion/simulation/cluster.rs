@@ -8,7 +8,7 @@ use voxsync_rollout::{
     state::{Progress, RolloutState, Stuck, StuckImage},
 };
 
-use super::{Simulation, is_bad};
+use super::{Simulation, foreign::OUTSIDE, is_bad};
 use crate::world::Fate;
 
 /// What the pod of the newest code does.
@@ -39,6 +39,8 @@ pub(super) struct Deployment {
     pub is_excused: bool,
     /// It did not run well what it was to give back, so that it was not held back for that.
     pub went_back_at_once: bool,
+    /// It joined a stage that was not worked on: nothing is held back for a part of a stage.
+    pub is_joiner: bool,
     /// What its template still has from then: the leader wrote other code, which is not in there yet.
     pub excused_template: Option<String>,
 }
@@ -69,6 +71,7 @@ impl Deployment {
         self.excused_template = template.filter(|_| was_excused);
         self.is_excused = is_excused;
         self.went_back_at_once = false;
+        self.is_joiner = false;
     }
 
     pub(super) fn is_gated(&self) -> bool {
@@ -88,7 +91,7 @@ impl Simulation {
     /// Each Server has a Deployment that runs what its target says.
     pub(super) fn deploy(&mut self) {
         for place in self.places() {
-            let target = &self.world.stages[place.stage][place.target];
+            let target = &self.targets(place.stage)[place.target];
             let live = target.live.image.clone();
             let server = &target.servers[place.server];
             let name = server.name.clone();
@@ -107,8 +110,8 @@ impl Simulation {
 
     pub(super) fn places(&self) -> Vec<Place> {
         let mut places = Vec::new();
-        for (stage, targets) in self.world.stages.iter().enumerate() {
-            for (target, one) in targets.iter().enumerate() {
+        for stage in 0..=OUTSIDE {
+            for (target, one) in self.targets(stage).iter().enumerate() {
                 places.extend((0..one.servers.len()).map(|server| Place { stage, target, server }));
             }
         }
@@ -116,15 +119,15 @@ impl Simulation {
     }
 
     pub(super) fn name(&self, place: Place) -> String {
-        self.world.stages[place.stage][place.target].servers[place.server].name.clone()
+        self.targets(place.stage)[place.target].servers[place.server].name.clone()
     }
 
     pub(super) fn live(&self, place: Place) -> Option<String> {
-        self.world.stages[place.stage][place.target].live.image.clone()
+        self.targets(place.stage)[place.target].live.image.clone()
     }
 
     pub(super) fn is_authority(&self, place: Place) -> bool {
-        self.world.stages[place.stage][place.target].servers[place.server].is_authority
+        self.targets(place.stage)[place.target].servers[place.server].is_authority
     }
 
     pub(super) fn deployment(&mut self, name: &str) -> &mut Deployment {
@@ -133,7 +136,7 @@ impl Simulation {
 
     /// Lets the model world see the Deployments as they are.
     pub(super) fn show(&mut self) {
-        for target in self.world.stages.iter_mut().flatten() {
+        for target in self.world.stages.iter_mut().flatten().chain(&mut self.foreign.outside) {
             let live = target.live.image.clone();
             for server in &mut target.servers {
                 let deployment = &self.deployments[&server.name];

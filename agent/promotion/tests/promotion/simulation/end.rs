@@ -13,6 +13,8 @@ impl Simulation {
     /// All is mended, and time passes: everything must come to rest on the newest tag.
     pub(super) fn ends_well(&mut self) {
         self.tell("all is mended");
+        self.others_stop();
+        self.rival_goes();
         self.mend();
         self.world.unpins();
         self.late.clear();

@@ -6,7 +6,7 @@ use voxsync_promotion::TargetProblem;
 use super::{Simulation, Touched, tag, target};
 use crate::world::REPOSITORY;
 
-const MOST_TARGETS_A_STAGE: usize = 4;
+pub(super) const MOST_TARGETS_A_STAGE: usize = 4;
 
 impl Simulation {
     pub(super) fn person(&mut self) {
@@ -73,10 +73,8 @@ impl Simulation {
         self.resume();
     }
 
-    fn edit(&mut self, stage: usize, index: usize) {
-        // Managed fields know whole seconds: two changes of one second are one to everybody.
-        self.world.passes(1);
-        let record = self.world.stages[stage][index].applied.clone();
+    pub(super) fn edit(&mut self, stage: usize, index: usize) {
+        let record = self.targets(stage)[index].applied.clone();
         let version = 1 + self.chance.below(self.newest);
         let image = match self.chance.below(5) {
             0 => record.as_ref().and_then(|record| record.reference.clone()),
@@ -85,19 +83,27 @@ impl Simulation {
             3 => Some("not a ref!!".to_owned()),
             _ => Some(format!("{REPOSITORY}:{}@{}", tag(version), self.pushed(version))),
         };
+        self.changes((stage, index), "kubectl-edit", image.as_deref());
+    }
+
+    /// Somebody else writes the code of an object.
+    pub(super) fn changes(&mut self, place: (usize, usize), manager: &str, image: Option<&str>) {
+        // Managed fields know whole seconds: two changes of one second are one to everybody.
+        self.world.passes(1);
         let now = self.world.now;
-        let target = &mut self.world.stages[stage][index];
-        if target.live.image == image {
+        let target = self.target_mut(place);
+        let record = target.applied.clone();
+        if target.live.image.as_deref() == image {
             return;
         }
-        target.changed_by("kubectl-edit", image.as_deref(), now);
+        target.changed_by(manager, image, now);
         let key = target.key.to_string();
         let names: Vec<String> = target.servers.iter().map(|server| server.name.clone()).collect();
         for name in names {
             self.deployment(&name).is_excused = true;
         }
         let record = record.filter(|record| record.code_sync == self.world.observed.uid);
-        let as_recorded = record.as_ref().is_some_and(|record| match (&image, &record.reference) {
+        let as_recorded = record.as_ref().is_some_and(|record| match (image, record.reference.as_deref()) {
             (Some(image), Some(reference)) => is_same_code(image, reference),
             (image, reference) => image == reference,
         });
@@ -106,7 +112,7 @@ impl Simulation {
             key.clone(),
             Touched { changed: record.is_some() && !as_recorded, told: token_is_open, at_all: !as_recorded },
         );
-        self.tell(format!("a person writes {key}={image:?}"));
+        self.tell(format!("{manager} writes {key}={image:?}"));
         self.show();
     }
 
@@ -132,17 +138,15 @@ impl Simulation {
         if count == MOST_TARGETS_A_STAGE {
             return;
         }
-        let name = format!("joined-{stage}-{count}");
+        self.joined += 1;
+        let name = format!("joined-{stage}-{}", self.joined);
         let kind = self.world.stages[stage][0].key.kind;
         let mut joined = target(&mut self.chance, &name, kind);
         joined.created = Some(self.world.now);
+        self.is_where_its_stage_is(stage, &mut joined);
         self.world.stages[stage].push(joined);
         self.deploy();
-        // An order that was right without it may be wrong with it.
-        for place in self.places().into_iter().filter(|place| place.stage == stage) {
-            let name = self.name(place);
-            self.deployment(&name).is_excused = true;
-        }
+        self.another_order(stage);
         self.tell(format!("{name} joins"));
     }
 
@@ -172,6 +176,7 @@ impl Simulation {
         self.world.observed.pin = None;
         self.version += 1;
         self.snapshots.clear();
+        self.rival.is_older_now();
         self.late.clear();
         self.touched.clear();
         self.first_digests.clear();

@@ -1,9 +1,12 @@
 //! The agent: it looks, decides, and does some of it; it crashes, loses answers, and does not know that it is old.
 
-use voxsync_crds::{code_sync::Outcome, reference::is_same_code};
+use voxsync_crds::{
+    code_sync::{Hold, Outcome},
+    reference::is_same_code,
+};
 use voxsync_promotion::{Action, Step, TargetWrite, step};
 
-use super::{Simulation, Snapshot, Touched, cluster::Pod};
+use super::{Simulation, Snapshot, Touched, cluster::Pod, foreign::OUTSIDE};
 
 impl Simulation {
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -11,7 +14,7 @@ impl Simulation {
             spec: self.world.spec.clone(),
             status: self.world.status.clone(),
             version: self.version,
-            observed: self.world.observe(),
+            observed: self.observe(),
         }
     }
 
@@ -23,6 +26,7 @@ impl Simulation {
             self.snapshots.push(snapshot.clone());
         }
         let taken = step(&snapshot.spec, &snapshot.status, &snapshot.observed, self.world.now);
+        self.note_sight(&snapshot, &taken);
         self.check_step(&snapshot, &taken);
         self.check_patience(&snapshot, &taken);
         self.check_waits(&snapshot, &taken);
@@ -43,6 +47,9 @@ impl Simulation {
         let snapshot = self.snapshots.swap_remove(index);
         let taken = step(&snapshot.spec, &snapshot.status, &snapshot.observed, self.world.now);
         self.tell("an old leader acts");
+        // What it saw healthy may have soaked by now.
+        self.note_proofs();
+        self.coverage.saw("steps that an old leader decided");
         self.act(&snapshot, taken, false, false);
     }
 
@@ -68,14 +75,21 @@ impl Simulation {
         while !actions.is_empty() {
             let action = actions.swap_remove(self.chance.below(actions.len()));
             match self.chance.below(20) {
-                0 if !reliably => return self.tell("crash between two actions"),
-                1 if !reliably => self.tell("an action is lost"),
+                0 if !reliably => {
+                    self.coverage.saw(crash_before(&action));
+                    return self.tell("crash between two actions");
+                }
+                1 if !reliably => {
+                    self.coverage.saw(loss_of(&action));
+                    self.tell("an action is lost");
+                }
                 2 if !reliably => {
                     if let Action::Write(write) = action {
                         self.late.push(*write);
                     }
                 }
                 3 => {
+                    self.coverage.saw("answers lost, and the action done twice");
                     self.carry_out(action.clone(), version, is_leader);
                     self.carry_out(action, version, is_leader);
                 }
@@ -84,14 +98,30 @@ impl Simulation {
         }
     }
 
+    /// Takes note of what a leader saw and decided.
+    fn note_sight(&mut self, snapshot: &Snapshot, taken: &Step) {
+        self.coverage.saw("steps that the leader decided");
+        let targets = snapshot.observed.stages.iter().flatten();
+        let claimed = targets.filter(|target| target.claims.is_some()).count();
+        self.coverage.saw_times("targets that another CodeSync has", claimed);
+        let is_new = |hold: &&Hold| snapshot.status.holds.iter().all(|known| known.target != hold.target);
+        self.coverage.saw_times("held targets", taken.status.holds.iter().filter(is_new).count());
+    }
+
     fn note_end(&mut self, taken: &Step) {
         let ended = taken.status.promotion.as_ref().and_then(|promotion| promotion.outcome);
         let before = self.world.status.promotion.as_ref().and_then(|promotion| promotion.outcome);
         if before.is_none() {
-            self.count.rolled_back += usize::from(ended == Some(Outcome::RolledBack));
-            self.count.own_turn += usize::from(self.fell_on_its_turn(taken));
+            self.coverage.saw_times(
+                "rolled back, failed by an authority on its turn",
+                usize::from(self.fell_on_its_turn(taken)),
+            );
+            if let Some(ended) = ended {
+                self.coverage.saw(end_as(ended));
+            }
             let was_ending = self.world.status.promotion.as_ref().is_some_and(|it| it.ending.is_some());
-            self.count.deleted_half_way += usize::from(ended == Some(Outcome::Abandoned) && was_ending);
+            let is_deleted = ended == Some(Outcome::Abandoned) && was_ending;
+            self.coverage.saw_times("CodeSyncs deleted half-way", usize::from(is_deleted));
         }
     }
 
@@ -131,6 +161,7 @@ impl Simulation {
 
     pub(super) fn crash(&mut self) {
         self.tell("the process starts again");
+        self.coverage.saw("the process starts again");
         self.world.observed.source.looked = false;
         self.world.observed.source.candidate = None;
         self.world.observed.source.next_best.clear();
@@ -145,11 +176,11 @@ impl Simulation {
 
     fn write(&mut self, write: &TargetWrite, is_leader: bool) {
         let now = self.world.now;
-        let place = self.place(&write.target.to_string());
-        let target = &mut self.world.stages[place.0][place.1];
+        let place = self.place(&write.target.to_string()).expect("the object is somewhere");
+        let target = self.target_mut(place);
         let before = target.clone();
         if target.problem.is_some() || !target.accept(write, now) {
-            return;
+            return self.coverage.saw("writes that were refused: somebody was faster");
         }
         let names: Vec<String> = target.servers.iter().map(|server| server.name.clone()).collect();
         let code = write.applied.reference.as_deref();
@@ -159,10 +190,14 @@ impl Simulation {
         };
         let record = before.applied.as_ref().filter(|record| record.code_sync == write.applied.code_sync);
         let is_back = record.is_some_and(|record| {
-            record.promotion == write.applied.promotion && record.previous.as_deref() == code
+            let is_given_back = write.applied.previous.as_deref() == code;
+            record.previous.as_deref() == code
+                && (is_given_back || record.promotion == write.applied.promotion)
         });
         // What nobody of the stage ever ran was written by a person, and is given back.
         let has_run = self.ran.iter().any(|(stage, ran)| *stage == place.0 && Some(ran.as_str()) == code);
+        let under_way = self.world.status.promotion.as_ref().filter(|it| it.outcome.is_none());
+        let is_joiner = under_way.is_none_or(|it| it.id != write.applied.promotion);
         for name in names {
             // Where somebody meddled before, and the Server may still go over to what it was given then.
             let deployment = self.deployment(&name);
@@ -171,16 +206,20 @@ impl Simulation {
             let goes_at_once = is_back && !deployment.is_gated() && !ran_well;
             deployment.is_written(code, !is_leader || was_meddled_with);
             deployment.went_back_at_once = goes_at_once;
+            deployment.is_joiner = is_joiner;
         }
         self.show();
-        self.count.writes += 1;
+        self.coverage.saw("writes");
+        if !is_leader {
+            self.coverage.saw("writes of an old leader, or late ones, that were taken");
+        }
         self.tell(format!("write {}={code:?}", write.target));
         let key = write.target.to_string();
         let touched = self.touched.insert(key.clone(), Touched::default()).unwrap_or_default();
         assert!(!touched.changed || touched.told || same, "{key} is held and was written: {before:#?}");
         assert_eq!(before.live.claim, None, "a claim was replaced");
         if is_back {
-            self.count.given_back += 1;
+            self.coverage.saw("writes that give back");
             return;
         }
         let code = code.expect("code is only taken away to give back that there was none");
@@ -188,17 +227,50 @@ impl Simulation {
             // A person chose it, and it ran everywhere before.
             return;
         }
-        if !self.was_urgent(code) {
+        let is_elsewhere = self.foreign.was_moved(&key) || place.0 == OUTSIDE;
+        if !self.was_urgent(code) && (is_leader || !is_elsewhere) {
             self.check_order(place.0, code);
         }
         self.check_backwards(&before, code);
         self.check_digest(code);
     }
 
-    pub(super) fn place(&self, key: &str) -> (usize, usize) {
-        let mut places = self.world.stages.iter().enumerate().flat_map(|(stage, targets)| {
-            targets.iter().enumerate().map(move |(index, target)| ((stage, index), target.key.to_string()))
+    /// Where an object is: its stage, or behind all of them, and its place there.
+    pub(super) fn place(&self, key: &str) -> Option<(usize, usize)> {
+        let mut places = (0..=OUTSIDE).flat_map(|stage| {
+            self.targets(stage)
+                .iter()
+                .enumerate()
+                .map(move |(index, target)| ((stage, index), target.key.to_string()))
         });
-        places.find(|(_, name)| name == key).unwrap().0
+        places.find(|(_, name)| name == key).map(|(place, _)| place)
+    }
+}
+
+fn crash_before(action: &Action) -> &'static str {
+    match action {
+        Action::Write(_) => "crashes before a Write",
+        Action::Finalizer(_) => "crashes before a Finalizer",
+        Action::Record(_) => "crashes before a Record",
+        Action::Event { .. } => "crashes before an Event",
+    }
+}
+
+fn loss_of(action: &Action) -> &'static str {
+    match action {
+        Action::Write(_) => "actions lost: Write",
+        Action::Finalizer(_) => "actions lost: Finalizer",
+        Action::Record(_) => "actions lost: Record",
+        Action::Event { .. } => "actions lost: Event",
+    }
+}
+
+fn end_as(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Released => "promotions that ended Released",
+        Outcome::RolledBack => "promotions that ended RolledBack",
+        Outcome::Failed => "promotions that ended Failed",
+        Outcome::Superseded => "promotions that ended Superseded",
+        Outcome::Abandoned => "promotions that ended Abandoned",
     }
 }

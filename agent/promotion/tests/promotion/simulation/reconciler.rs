@@ -52,7 +52,7 @@ impl Simulation {
 
     fn write_template(&mut self, place: Place, name: &str) -> bool {
         let live = self.live(place);
-        let is_paused = self.world.stages[place.stage][place.target].paused;
+        let is_paused = self.targets(place.stage)[place.target].paused;
         let deployment = self.deployment(name);
         // A person's pause is the operator's and ours.
         let is_other = deployment.template != live && !is_paused;
@@ -81,6 +81,11 @@ impl Simulation {
         Some(Work { stage, promotion, heading, status: &seen.status })
     }
 
+    /// Whether a Server is of the stage, and within reach.
+    fn is_of(&self, work: &Work<'_>, place: Place) -> bool {
+        place.stage == work.stage && !self.is_out_of_reach(place)
+    }
+
     /// Whether a Server's target says what the stage goes to.
     fn is_given(&self, work: &Work<'_>, place: Place) -> bool {
         let target = &self.world.stages[place.stage][place.target];
@@ -100,7 +105,7 @@ impl Simulation {
 
     /// The members of a stage, as the reconciler sees them.
     fn members<'n>(&self, work: &Work<'_>, names: &'n [(Place, String)]) -> Vec<Member<'n>> {
-        let of_stage = names.iter().filter(|(place, _)| place.stage == work.stage);
+        let of_stage = names.iter().filter(|(place, _)| self.is_of(work, *place));
         let member = |(place, name): &'n (Place, String)| {
             let live = self.live(*place);
             let way = match self.way(name, live.as_deref()) {
@@ -136,7 +141,7 @@ impl Simulation {
                 }
                 _ if deployment.is_paused || is_between => {}
                 _ => {
-                    self.count.gates += 1;
+                    self.coverage.saw("gates placed");
                     let deployment = self.deployment(name);
                     (deployment.gate, deployment.is_paused) = (Some(gate), true);
                     self.tell(format!("{name} is held back"));
@@ -162,6 +167,7 @@ impl Simulation {
             let strands = self.is_authority(place) && self.chance.percent(self.strands_percent);
             self.deployment(name).is_stranded |= strands;
             self.tell(format!("{name} is let go"));
+            self.coverage.saw("gates lifted");
             let deployment = self.deployment(name);
             (deployment.gate, deployment.is_paused) = (None, false);
         }
@@ -187,7 +193,7 @@ impl Simulation {
             && (!seen.spec.suspend || seen.observed.is_leaving)
             && !spec.allow_unordered;
         let mut members = self.members(&work, names);
-        let of_stage = names.iter().filter(|(place, _)| place.stage == stage);
+        let of_stage = names.iter().filter(|(place, _)| self.is_of(&work, *place));
         for (member, (place, name)) in members.iter_mut().zip(of_stage) {
             let deployment = &self.deployments[name];
             let is_well = matches!(deployment.state(self.live(*place).as_deref()), RolloutState::Complete(_));
@@ -199,7 +205,7 @@ impl Simulation {
             }
         }
         let is_meant = places
-            && place.stage == stage
+            && self.is_of(&work, place)
             && !self.is_given(&work, place)
             && to_gate(&members, self.most(stage)).contains(name);
         is_meant.then(|| Gate {
@@ -224,7 +230,7 @@ impl Simulation {
         }
         let is_holder = seen.observed.uid == gate.code_sync;
         let work = Self::work(seen)
-            .filter(|work| is_holder && work.promotion.id == gate.promotion && work.stage == place.stage);
+            .filter(|work| is_holder && work.promotion.id == gate.promotion && self.is_of(work, place));
         if let Some(work) = work {
             let is_given = self.is_given(&work, place);
             if work.heading == Heading::Forth

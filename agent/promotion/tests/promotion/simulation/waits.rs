@@ -15,7 +15,7 @@ use voxsync_crds::{
 };
 use voxsync_promotion::{CheckAnswer, CheckRun, ObservedTarget, Step};
 
-use super::{Chance, Simulation, Snapshot, version_of};
+use super::{Chance, Simulation, Snapshot, after_release::after_release, version_of};
 
 /// The second stage starts in the first quarter of each half hour, where it keeps to that.
 const QUARTER_MINUTES: i8 = 15;
@@ -31,35 +31,6 @@ pub(super) struct Waits {
     begun: BTreeSet<(String, String)>,
     /// What was ever promoted in an emergency: it skipped its soak times.
     urgent: BTreeSet<String>,
-    pub count: WaitsCount,
-}
-
-/// How much was waited for, so that a quiet world proves nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WaitsCount {
-    pub windows: usize,
-    pub approvals: usize,
-    pub begun: usize,
-    pub passed: usize,
-    pub failed: usize,
-    pub urgent: usize,
-}
-
-impl WaitsCount {
-    pub(super) fn add(&mut self, other: Self) {
-        let Self { windows, approvals, begun, passed, failed, urgent } = other;
-        self.windows += windows;
-        self.approvals += approvals;
-        self.begun += begun;
-        self.passed += passed;
-        self.failed += failed;
-        self.urgent += urgent;
-    }
-
-    pub(super) fn is_enough(self) -> bool {
-        let Self { windows, approvals, begun, passed, failed, urgent } = self;
-        windows > 100 && approvals > 100 && begun > 300 && passed > 50 && failed > 10 && urgent > 10
-    }
 }
 
 impl Waits {
@@ -68,6 +39,7 @@ impl Waits {
         let mut chance = Chance(seed.rotate_left(17) | 1);
         let quarters = json!({"name": "quarters", "allow": {"cron": "*/30 * * * *", "duration": "15m"}});
         let pause = json!({"name": "break", "deny": {"cron": "10 * * * *", "duration": "3m"}});
+        let is_watched = after_release(seed).is_some();
         let stages = spec.stages.as_mut().unwrap();
         for (window, percent) in [(quarters, 40), (pause, 20)] {
             if chance.percent(percent) {
@@ -78,17 +50,15 @@ impl Waits {
         }
         for stage in stages.iter_mut() {
             stage.approval = chance.percent(20).then_some(Approval::Manual);
-            let count = if chance.percent(35) { 1 + chance.below(2) } else { 0 };
+            let count = if chance.percent(35) || (is_watched && stage.name == "canary") {
+                1 + chance.below(2)
+            } else {
+                0
+            };
             let check = |number: usize| json!({"name": format!("check-{number}"), "failureLimit": 1 + number, "http": {"url": "http://x.example"}});
             stage.checks = (0..count).map(|number| serde_json::from_value(check(number)).unwrap()).collect();
         }
-        Self {
-            chance,
-            runs: Vec::new(),
-            begun: BTreeSet::new(),
-            urgent: BTreeSet::new(),
-            count: WaitsCount::default(),
-        }
+        Self { chance, runs: Vec::new(), begun: BTreeSet::new(), urgent: BTreeSet::new() }
     }
 }
 
@@ -206,7 +176,7 @@ impl Simulation {
                     let mut said = of_stage().filter(|answer| answer.check == check.name);
                     let holds = said.any(|answer| answer.standing == CheckStanding::Passed);
                     assert!(holds, "stage {} passed, and check {} does not hold", stage.name, check.name);
-                    self.waits.count.passed += 1;
+                    self.coverage.saw("checks that held");
                 }
             }
             let is_frozen =
@@ -229,11 +199,11 @@ impl Simulation {
         if let Some(check) = failure.and_then(|failure| failure.check.as_ref()) {
             let mut failed = answers.iter().filter(|answer| answer.check == *check);
             assert!(failed.any(|answer| answer.standing == CheckStanding::Failed), "{failure:?}");
-            self.waits.count.failed += 1;
+            self.coverage.saw("checks that failed");
         }
         let waits = |reason: &str| usize::from(taken.status.waiting.iter().any(|row| row.reason == reason));
-        self.waits.count.windows += waits("Window");
-        self.waits.count.approvals += waits("Approval");
+        self.coverage.saw_times("waits for a window", waits("Window"));
+        self.coverage.saw_times("waits for an approval", waits("Approval"));
     }
 
     /// No stage begins before its window and its approval, whoever decided it.
@@ -245,7 +215,7 @@ impl Simulation {
         };
         if promotion.emergency {
             let is_new = self.waits.urgent.insert(promotion.candidate.reference.clone());
-            self.waits.count.urgent += usize::from(is_new);
+            self.coverage.saw_times("promotions in an emergency", usize::from(is_new));
         }
         let has_passed = |stage: &&StageStatus| stage.promotion.as_ref() == Some(&promotion.id);
         let Some(stage) = status.stages.iter().find(|stage| !has_passed(stage)) else { return };
@@ -259,7 +229,7 @@ impl Simulation {
         if !begins || !self.waits.begun.insert((promotion.id.clone(), stage.name.clone())) {
             return;
         }
-        self.waits.count.begun += 1;
+        self.coverage.saw("stages begun");
         if is_hurried(promotion) {
             return;
         }
