@@ -2,6 +2,8 @@
 
 use std::{future::Future, time::Duration};
 
+use voxsync_crds::duration::spoken;
+
 /// How long the API server may take for an answer.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
 
@@ -12,7 +14,7 @@ pub(crate) async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> ku
 
 async fn within<T>(limit: Duration, answer: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        let message = format!("the API server did not answer in {limit:?}");
+        let message = format!("the API server did not answer in {}", spoken(limit));
         Err(kube::Error::Service(message.into()))
     })
 }
@@ -24,7 +26,7 @@ mod tests {
     #[tokio::test]
     async fn no_answer_is_an_error() {
         let never = std::future::pending::<kube::Result<()>>();
-        let error = within(Duration::from_millis(1), never).await.unwrap_err();
-        assert!(error.to_string().contains("did not answer in 1ms"), "{error}");
+        let error = within(Duration::from_millis(100), never).await.unwrap_err();
+        assert!(error.to_string().contains("did not answer in 0.1 s"), "{error}");
     }
 }

@@ -232,6 +232,9 @@ fn failed_before(failure: &PromotionFailure) -> String {
     let culprit = failure.culprit();
     match &failure.check {
         Some(_) => format!("{culprit} of stage {stage} failed with it"),
+        None if reason == PromotionFailure::GATE => {
+            format!("{culprit} of stage {stage} did not get its turn with it: {reason}")
+        }
         None => format!("{culprit} of stage {stage} could not run it: {reason}"),
     }
 }

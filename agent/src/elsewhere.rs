@@ -23,20 +23,8 @@ pub(crate) fn check(snapshot: &Snapshot, namespace: &str, spec: &CodeSyncSpec) -
     if snapshot.cross_namespace() == CrossNamespace::Allowed {
         return Ok(());
     }
-    let followed = followed(namespace, spec).map(|followed| followed.namespace);
-    let of_source = followed.map(|place| ("source.codeSync.namespace".to_owned(), place));
-    let stages = spec.ordered_stages();
-    let of_stages = stages.iter().flat_map(|stage| {
-        let field = match spec.target {
-            Some(_) => "target.namespace".to_owned(),
-            None => format!("stages[{}].targets.namespace", stage.name),
-        };
-        let places = stage.targets.iter().filter_map(|target| target.namespace.clone());
-        places.map(move |place| (field.clone(), place))
-    });
-    let mut all = of_source.into_iter().chain(of_stages);
-    match all.find(|(_, place)| place != namespace) {
-        Some((field, place)) => Err(format!("{field}: {}", goes_nowhere_else(&place))),
+    match spec.other_namespaces(namespace).next() {
+        Some((field, place)) => Err(format!("{field}: {}", goes_nowhere_else(place))),
         None => Ok(()),
     }
 }

@@ -6,9 +6,11 @@ use kube::ResourceExt as _;
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{CandidateStatus, CheckStatus, CodeSyncSpec, StageStatus},
+    code_sync::{CandidateStatus, CheckStatus, CodeSyncSpec, CodeSyncStatus, ConditionStatus, StageStatus},
 };
-use voxsync_promotion::{CheckAnswer, Forecast, Gatekeeper, LastGood, NoLastGood, ObservedSource};
+use voxsync_promotion::{
+    CheckAnswer, Forecast, Gatekeeper, LastGood, NoLastGood, ObservedSource, SourceProblem,
+};
 
 use crate::{
     elsewhere,
@@ -16,6 +18,9 @@ use crate::{
     observe::{Sight, all_released, first_target, observe, pull_secret},
     upstream::upstream,
 };
+
+/// The reason of the row that says that it does not.
+const NO_GATES: &str = "NoGates";
 
 /// What would happen to a `CodeSync` now, by what the cluster says. `spec` is its own, or the one that it is to have.
 pub fn forecast(snapshot: &Snapshot, code_sync: &CodeSync, spec: &CodeSyncSpec, now: Timestamp) -> Forecast {
@@ -30,7 +35,7 @@ pub fn forecast(snapshot: &Snapshot, code_sync: &CodeSync, spec: &CodeSyncSpec, 
     let secret = target.and_then(|target| pull_secret(snapshot, &namespace, &target));
     let goes = elsewhere::check(snapshot, &namespace, spec);
     let invalid = goes.and_then(|()| plan(spec, &namespace, secret, upstream.as_ref()).map(drop)).err();
-    let sight = Sight { invalid, gatekeeper: Gatekeeper::Present, ..Sight::default() };
+    let sight = Sight { invalid, gatekeeper: last_gatekeeper(&code_sync), ..Sight::default() };
     let (mut observed, _) = observe(snapshot, &code_sync, sight, |_| None);
     let status = code_sync.status.clone().unwrap_or_default();
     observed.requested_at.clone_from(&status.last_handled_reconcile_at);
@@ -60,8 +65,25 @@ fn last_look(code_sync: &CodeSync) -> ObservedSource {
         revision: status.source.as_ref().and_then(|source| source.revision.clone()),
         tag_count: status.source.as_ref().and_then(|source| source.tag_count),
         looked: status.source.is_some(),
+        problem: last_problem(status),
         ..ObservedSource::default()
     }
+}
+
+/// Whether the reconciler holds Deployments back, as far as the agent said it.
+fn last_gatekeeper(code_sync: &CodeSync) -> Gatekeeper {
+    let mut rows = code_sync.status.iter().flat_map(|status| &status.waiting);
+    if rows.any(|row| row.reason == NO_GATES) { Gatekeeper::Absent } else { Gatekeeper::Present }
+}
+
+/// What kept the agent from taking what its source has.
+fn last_problem(status: &CodeSyncStatus) -> Option<SourceProblem> {
+    let condition = status.condition_that_is("SourceReady", ConditionStatus::False)?;
+    Some(SourceProblem {
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+        unreachable: status.source.as_ref().is_some_and(|source| source.unreachable_since.is_some()),
+    })
 }
 
 /// What checks said last, as far as the status keeps it. How often they failed in a row it does not say.

@@ -57,7 +57,7 @@ pub use state::register_state;
 pub use tags::{NoAnswer, RepositoryTags, digest_of, tags};
 pub use voxsync_promotion::{
     Change, Forecast, Gatekeeper, LastGood, Left, NoLastGood, ObservedTarget, StageForecast, WindowForecast,
-    idle_windows, ripe_at,
+    idle_windows, is_bad_pin, ripe_at,
 };
 pub use voxsync_source::{pause, proxy_address};
 

@@ -1,4 +1,5 @@
-//! Durations as people write them in a spec: `30s`, `10m`, `1h30m`; and as Go has them, of which those are a part.
+//! Durations as people write them in a spec: `30s`, `10m`, `1h30m`; as Go has them, of which those are a part; and as
+//! people are told of them: `16 h 1 m`.
 
 use std::time::Duration;
 
@@ -109,6 +110,27 @@ fn nanoseconds(text: &str) -> Option<u64> {
     }
 }
 
+/// A duration as people are told of it: its two largest units, of which the smaller is left out where there is none of it,
+/// for instance `0.6 s`, `45 s`, `12 m 5 s`, `16 h 1 m`, `3 d 4 h`. What is less than that is cut off.
+pub fn spoken(duration: Duration) -> String {
+    const TENTHS_LIMIT_SECONDS: u64 = 10;
+    let (seconds, tenths) = (duration.as_secs(), duration.subsec_millis() / 100);
+    if seconds < TENTHS_LIMIT_SECONDS && tenths > 0 {
+        return format!("{seconds}.{tenths} s");
+    }
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    let (large, small) = match seconds {
+        0..60 => ((seconds, "s"), (0, "")),
+        60..3_600 => ((minutes, "m"), (seconds % 60, "s")),
+        3_600..86_400 => ((hours, "h"), (minutes % 60, "m")),
+        _ => ((hours / 24, "d"), (hours % 24, "h")),
+    };
+    match (large, small) {
+        ((count, unit), (0, _)) => format!("{count} {unit}"),
+        ((count, unit), (rest, smaller)) => format!("{count} {unit} {rest} {smaller}"),
+    }
+}
+
 /// The digits at the beginning, and the rest.
 fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())
@@ -152,6 +174,21 @@ mod tests {
     #[case("5 minutes")]
     fn refuses(#[case] text: &str) {
         assert!(DurationText::from(text).to_duration().is_err());
+    }
+
+    #[rstest]
+    #[case(0, "0 s")]
+    #[case(640, "0.6 s")]
+    #[case(9_050, "9 s")]
+    #[case(45_900, "45 s")]
+    #[case(120_000, "2 m")]
+    #[case(725_000, "12 m 5 s")]
+    #[case(57_680_000, "16 h 1 m")]
+    #[case(86_399_999, "23 h 59 m")]
+    #[case(86_400_000, "1 d")]
+    #[case(273_600_000, "3 d 4 h")]
+    fn tells_people(#[case] milliseconds: u64, #[case] wanted: &str) {
+        assert_eq!(spoken(Duration::from_millis(milliseconds)), wanted);
     }
 
     /// What the documentation and the tests of Go's `time.ParseDuration` take.

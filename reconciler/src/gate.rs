@@ -63,7 +63,7 @@ pub(crate) enum Holder {
     Waits,
     /// It is given up: the agent gives the Server back the code that it ran.
     RollsBack,
-    /// It is over, or gone.
+    /// It is over, or gone, or the Server is no part of it any more.
     Nobody {
         /// Whether all others that take the same code run it well, and it is the Server's turn after them.
         is_proven: bool,
@@ -96,7 +96,7 @@ pub(crate) enum GateStep {
 }
 
 impl GateStep {
-    /// Whether it rests on a promotion that is over, of which others may know more.
+    /// Whether it rests on a promotion that is over for the Server, of which others may know more.
     pub(crate) fn looks_orphaned(&self) -> bool {
         matches!(self, Self::Lift { because: Because::RolledOut | Because::Proven, .. })
     }
@@ -120,7 +120,8 @@ impl fmt::Display for Because {
             Self::RolledOut => {
                 "nothing has to be held back any more: its pods run the code that they must run"
             }
-            Self::Proven => "the promotion is over, and the other Servers run the code",
+            // It may go on in other stages: this one may have withdrawn its consent.
+            Self::Proven => "no promotion holds it back any more, and the other Servers run the code",
         })
     }
 }

@@ -137,8 +137,9 @@ fn writes_the_pause_and_its_annotation_and_no_more(
     assert!(json_patch::patch(&mut after, &patch).is_err(), "another version is not patched");
 }
 
-/// What is read off a cluster in which promotion p1 gave `a:2` to all of a stage, and holds a Server with this code back.
-fn holder_with(runs: &str) -> Holder {
+/// What is read off a cluster in which promotion p1 gave `a:2` to all of a stage, and in which a promotion holds a Server with
+/// this code back.
+fn holder_with(runs: &str, gate: &str) -> Holder {
     let server =
         json!({"metadata": {"name": "ca", "namespace": "n", "uid": "u"}, "spec": {"configRef": "all"}});
     let server: Server = from_value(server).unwrap();
@@ -164,7 +165,7 @@ fn holder_with(runs: &str) -> Holder {
         "volumes": [{"name": "code", "image": {"reference": runs, "pullPolicy": "IfNotPresent"}}],
     });
     let of_pods = json!({"annotations": {"openvox.voxpupuli.org/code-image": runs}});
-    let gate = json!(gate_of("p1")).to_string();
+    let gate = json!(gate_of(gate)).to_string();
     let deployment = json!({
         "metadata": {"name": "ca", "namespace": "n", "annotations": {GATE: gate}},
         "spec": {
@@ -182,6 +183,11 @@ fn holder_with(runs: &str) -> Holder {
 
 #[test]
 fn whose_turn_it_is_is_only_asked_for_who_could_go() {
-    assert_eq!(holder_with("a:2"), TURN);
-    assert_eq!(holder_with("a:1"), WORKS);
+    assert_eq!(holder_with("a:2", "p1"), TURN);
+    assert_eq!(holder_with("a:1", "p1"), WORKS);
+}
+
+#[test]
+fn a_gate_of_an_earlier_promotion_waits_for_proof_even_where_another_works_on_the_stage() {
+    assert_eq!(holder_with("a:2", "p0"), GONE);
 }

@@ -35,12 +35,13 @@ pub(crate) fn adoption<'a>(
         return None;
     }
     let servers = || view.observed.stages.iter().flatten().flat_map(|target| &target.servers);
-    let open = || {
-        servers().filter(|server| server.serves_code && !matches!(server.state, RolloutState::Complete(_)))
-    };
+    let is_open =
+        |server: &&ServerRollout| server.serves_code && !matches!(server.state, RolloutState::Complete(_));
+    let namespace = &view.observed.namespace;
+    let open = || servers().filter(is_open).map(|server| Open { server, namespace });
     // What goes on by itself is not the news where another one does not.
-    let told = open().find(|server| why_not(server).is_some()).or_else(|| open().next());
-    Some(told.map_or(Adoption::Complete, |server| Adoption::Rolling { server: Open(server) }))
+    let told = open().find(Open::is_stopped).or_else(|| open().next());
+    Some(told.map_or(Adoption::Complete, |server| Adoption::Rolling { server }))
 }
 
 /// Whether nothing was ever deployed by us.
@@ -73,24 +74,28 @@ pub(crate) enum Adoption<'a> {
 }
 
 /// A Server that does not run what it should; it is shown with the reason, where it has one.
-pub(crate) struct Open<'a>(&'a ServerRollout);
+pub(crate) struct Open<'a> {
+    server: &'a ServerRollout,
+    /// That of the `CodeSync`.
+    namespace: &'a str,
+}
 
 impl Open<'_> {
     /// Whether it does not get further by itself.
     pub(crate) fn is_stopped(&self) -> bool {
-        why_not(self.0).is_some()
+        why_not(self.server, self.namespace).is_some()
     }
 }
 
 impl fmt::Display for Open<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&cut(&self.0.name, NAME_LIMIT_BYTES))?;
-        why_not(self.0).map_or(Ok(()), |why| write!(formatter, " ({why})"))
+        formatter.write_str(&cut(&self.server.name, NAME_LIMIT_BYTES))?;
+        why_not(self.server, self.namespace).map_or(Ok(()), |why| write!(formatter, " ({why})"))
     }
 }
 
 /// Why a Server does not get further by itself.
-fn why_not(server: &ServerRollout) -> Option<String> {
+fn why_not(server: &ServerRollout, namespace: &str) -> Option<String> {
     match &server.state {
         RolloutState::Stuck(Stuck { reason, pod, message, .. }) => {
             Some(format!("{reason}: pod {pod}: {message}"))
@@ -99,7 +104,7 @@ fn why_not(server: &ServerRollout) -> Option<String> {
         RolloutState::Impossible { reason, message } => Some(format!("{reason}: {message}")),
         RolloutState::PausedByPerson => Some(format!(
             "PausedByPerson: its Deployment is paused by a person: `kubectl rollout resume {}`",
-            server.deployment()
+            server.deployment(namespace)
         )),
         RolloutState::Pending
         | RolloutState::Gated(_)

@@ -2,8 +2,11 @@
 //! is said of one that fails, and that a release goes back because of it.
 //!
 //! Only a release whose checks held is asked about: what an emergency, a rollback or nobody brought here never is, so that
-//! a rollback cannot lead to another one. And only by the checks that held: once they are changed, none is asked. As long as all hold, nothing is stored. One that cannot be asked, or cannot tell,
-//! says nothing: what it said before stays.
+//! a rollback cannot lead to another one. And only by the checks that held: once they are changed, none is asked. As long as
+//! all hold, nothing is stored. One that cannot be asked, or cannot tell, says nothing: what it said before stays.
+//!
+//! One that failed is called well again only when it held for a while, without a single failure: one that fails now and
+//! then is told once.
 
 use std::time::Duration;
 
@@ -17,18 +20,21 @@ use voxsync_crds::{
 };
 
 use crate::{
-    checks::{failure, has_failed, is_of, status},
+    checks::{MESSAGE_LIMIT_BYTES, failure, has_failed, is_of, status},
     commands,
     last_good::last_good,
     lifecycle::is_hurried,
     manual_rollback,
     observed::EventKind,
     rows::{CHECK_FAILED, Row, Weight},
-    text::{clock, fingerprint, later},
+    text::{clock, cut, fingerprint, later},
     view::View,
     visit::{Position, Visit},
     walk::Walk,
 };
+
+/// How long a check that failed after the release has to hold before it is called well again.
+const RECOVERY: Duration = Duration::from_mins(10);
 
 /// What is to be done with checks after a release, if anything.
 pub(crate) fn of(spec: &CodeSyncSpec) -> Option<&AfterRelease> {
@@ -142,12 +148,18 @@ impl Visit<'_, '_> {
             let answer = answers.find(|answer| is_of(answer, &self.stage.name, check, code.0));
             let known = last.checks.iter().find(|known| known.name == check.name).cloned();
             let says = match answer {
-                Some(answer) if is_good(answer.standing) => None,
-                Some(answer) if has_failed(answer, check) => {
-                    known.or_else(|| Some(status(check, answer, self.view.now)))
+                Some(answer) if is_good(answer.standing) => known.and_then(|known| self.recovering(known)),
+                Some(answer) if answer.standing == CheckStanding::Failed => {
+                    let counts = known.is_some() || has_failed(answer, check);
+                    let fails_already = known.filter(|known| !is_good(known.standing));
+                    fails_already.or_else(|| counts.then(|| status(check, answer, self.view.now)))
                 }
                 _ => known,
             };
+            let ends = says.as_ref().and_then(recovery_ends).filter(|ends| self.view.now < *ends);
+            if let Some(ends) = ends {
+                walk.wake_by(ends);
+            }
             if !is_over {
                 walk.wake_by(until);
             }
@@ -159,13 +171,39 @@ impl Visit<'_, '_> {
         failed
     }
 
+    /// A check that failed, and holds: none once it held for long enough.
+    fn recovering(&self, known: CheckStatus) -> Option<CheckStatus> {
+        match recovery_ends(&known) {
+            None => {
+                let message = cut(&format!("failed before: {}", known.message), MESSAGE_LIMIT_BYTES);
+                let (standing, since) = (CheckStanding::Passed, self.view.now);
+                Some(CheckStatus { standing, since, message, ..known })
+            }
+            Some(ends) => (self.view.now < ends).then_some(known),
+        }
+    }
+
     fn release_row(&self, deployed: &DeployedStatus, failed: &[CheckStatus]) -> Option<Row> {
         let first = failed.first()?;
         let (name, now) = (&self.stage.name, self.view.now);
         let said = failed.iter().map(|check| {
             let since = clock(check.since, deployed.since.unwrap_or(now));
-            format!("check {} fails since {since}: {}", check.name, check.message)
+            match recovery_ends(check) {
+                None => format!("check {} fails since {since}: {}", check.name, check.message),
+                Some(ends) => format!(
+                    "check {} holds since {since}, and is called well again at {} if it still does; it {}",
+                    check.name,
+                    clock(ends, check.since),
+                    check.message
+                ),
+            }
         });
+        let said = said.collect::<Vec<_>>().join("; ");
+        let brief = failure(name, &first.name, "").brief();
+        if failed.iter().all(|check| recovery_ends(check).is_some()) {
+            let message = format!("stage {name} runs {}, which is released: {said}", deployed.name);
+            return Some(self.row(Weight::Blocks, CHECK_FAILED, message, brief));
+        }
         let has_last_good = || last_good(self.after, &self.view.observed.released).is_ok();
         let what = if is_rolled_back(self.view.spec) && has_last_good() {
             // Nothing else starts before it is recorded.
@@ -179,13 +217,16 @@ impl Visit<'_, '_> {
             format!("go back with {}", commands::rollback(self.view))
         };
         let message = format!(
-            "stage {name} runs {}, which is released, and does not do well any more: {}; {what}",
+            "stage {name} runs {}, which is released, and does not do well any more: {said}; {what}",
             deployed.name,
-            said.collect::<Vec<_>>().join("; "),
         );
-        let brief = failure(name, &first.name, "").brief();
         Some(self.row(Weight::Blocks, CHECK_FAILED, message, brief))
     }
+}
+
+/// When a check is called well again that failed, where it holds.
+fn recovery_ends(check: &CheckStatus) -> Option<Time> {
+    is_good(check.standing).then(|| later(check.since, RECOVERY))
 }
 
 /// What cannot be read was refused before.

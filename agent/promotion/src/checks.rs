@@ -25,7 +25,7 @@ use crate::{
 /// How long a check may be out of reach before somebody should have a look.
 const UNREACHABLE_PATIENCE_SECONDS: u64 = 900;
 /// The longest message of a check in the status, in bytes of JSON.
-const MESSAGE_LIMIT_BYTES: usize = 256;
+pub(crate) const MESSAGE_LIMIT_BYTES: usize = 256;
 
 /// A check, its last answer to this promotion, and what the status says of it.
 struct Asked<'a> {

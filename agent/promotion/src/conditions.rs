@@ -63,7 +63,7 @@ fn readiness(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> (Vec<Says>
                 Says::new("Ready", false, &row.reason, message.clone()),
                 Says::new("Stalled", true, &row.reason, message),
             ],
-            format!("Stalled: {}", row.brief),
+            format!("{}: {}", row.reason, row.brief),
         ),
         Weight::Blocks => {
             (vec![Says::new("Ready", false, &row.reason, message)], format!("{}: {}", row.reason, row.brief))

@@ -76,7 +76,7 @@ impl<'a> Events<'a> {
         if goes(self.before) || !goes(self.after) {
             return;
         }
-        if let Some(held) = still_held(view, view.observed.stages.iter().flatten()) {
+        if let Some(held) = still_held(view, view.observed.stages.iter().flatten(), "") {
             self.say(EventKind::Warning, "StillHeldBack", held);
         }
     }

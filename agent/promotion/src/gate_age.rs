@@ -11,7 +11,7 @@ use voxsync_rollout::state::RolloutState;
 use crate::{
     gates::held,
     observed::{ObservedTarget, ServerRollout},
-    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, later, names},
+    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, later, moment, names},
     view::View,
     visit::{Position, Visit},
     walk::Walk,
@@ -72,7 +72,7 @@ impl Visit<'_, '_> {
         let held = held(self.view, self.targets);
         let message = format!(
             "held back since {} without a change: {}; what the stage waited for: {}",
-            since,
+            moment(since),
             names(held.iter().copied()),
             self.last.and_then(|last| last.message.as_deref()).unwrap_or("nothing that it said")
         );
@@ -80,7 +80,7 @@ impl Visit<'_, '_> {
             stage: self.stage.name.clone(),
             server: held.first().map(|server| cut(server, NAME_LIMIT_BYTES)),
             check: None,
-            reason: "GateTooOld".to_owned(),
+            reason: PromotionFailure::GATE.to_owned(),
             message: cut(&message, SENTENCE_LIMIT_BYTES),
         })
     }

@@ -18,7 +18,7 @@ use crate::{
     rollback::carries,
     rows::{GATED, GATING, Row, Weight},
     standings::Standings,
-    text::{NAME_LIMIT_BYTES, clock, cut, later, names},
+    text::{NAME_LIMIT_BYTES, clock, cut, later, moment, names},
     view::View,
     visit::{Position, Visit},
     walk::Walk,
@@ -60,17 +60,22 @@ pub(crate) fn held<'t>(
     servers.filter(is_ours).map(|server| server.name.as_str()).collect()
 }
 
-/// Says what stays held back where nobody's turn comes any more.
+/// Says what stays held back by a promotion that is over; `or_else` is what else brings its turn. To let it go by hand is the
+/// last that is named: it would roll onto code that perhaps no other Server can run.
 pub(crate) fn still_held<'t>(
     view: &View<'_>,
     targets: impl IntoIterator<Item = &'t ObservedTarget>,
+    or_else: &str,
 ) -> Option<String> {
     let held = held(view, targets);
     (!held.is_empty()).then(|| {
-        let lets_go: Vec<_> =
-            held.iter().map(|name| format!("`kubectl rollout resume {}`", deployment_of(name))).collect();
+        let lets_go: Vec<_> = held
+            .iter()
+            .map(|name| format!("`kubectl rollout resume {}`", deployment_of(name, &view.observed.namespace)))
+            .collect();
         format!(
-            "held back still, on the code that it runs: {}; let go with {}",
+            "Still held back, on the code that it runs: {}; its turn comes {or_else}once the other Servers run what its \
+             Deployment has. By hand, and whether that can run or not, it is let go with {}",
             names(held.iter().copied()),
             names(lets_go.iter().map(String::as_str))
         )
@@ -155,7 +160,12 @@ impl<'a> Visit<'a, '_> {
             }
         }
         let all: Vec<Member<'_>> = members.values().map(|(member, _)| *member).collect();
-        let needed = to_gate(&all, self.stage.max_concurrent.and_then(NonZeroU32::new));
+        let mut needed = to_gate(&all, self.stage.max_concurrent.and_then(NonZeroU32::new));
+        if !is_back && !self.goes_back_by_hand() && self.targets.iter().any(ObservedTarget::is_shut) {
+            // Whether an authority has company cannot be seen: it does not go first for that.
+            let authorities = all.iter().filter(|member| member.is_authority && member.way == Way::Before);
+            needed.extend(authorities.map(|member| member.name));
+        }
         let servers = members.into_iter().filter(|(name, _)| needed.contains(name));
         let missing = servers.filter(|(_, (member, _))| !member.is_gated).map(|(_, (_, server))| server);
         Order { needed: needed.len(), missing: missing.collect() }
@@ -212,7 +222,7 @@ impl<'a> Visit<'a, '_> {
                 let message = format!(
                     "the Deployment of Server {server_name} is paused by a person, so that its turn cannot come; nothing \
                      of stage {name} is written before: `kubectl rollout resume {}`",
-                    server.deployment()
+                    server.deployment(&self.view.observed.namespace)
                 );
                 Some(self.row(Weight::Waits, "PausedByPerson", message, brief))
             }
@@ -221,7 +231,7 @@ impl<'a> Visit<'a, '_> {
                     "the Deployment of Server {server_name} is still held back for another CodeSync (uid {}), since {}; \
                      nothing of stage {name} is written before: the events of the Server say what it waits for",
                     cut(&gate.code_sync, NAME_LIMIT_BYTES),
-                    gate.since
+                    moment(gate.since)
                 );
                 Some(self.row(Weight::Blocks, GATED, message, brief))
             }

@@ -24,6 +24,7 @@ mod forecast;
 mod gate_age;
 mod gates;
 mod higher;
+mod joining;
 mod last_good;
 mod lifecycle;
 mod manual_rollback;
@@ -61,6 +62,7 @@ pub use observed::{
     Observed, ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout,
     SourceProblem, Step, TargetProblem, TargetWrite, Unverified,
 };
+pub use overview::is_bad_pin;
 pub use readiness::{check_windows, idle_windows};
 pub use ripening::ripe_at;
 pub use verified::verify_rules;

@@ -15,11 +15,12 @@ use crate::{
     gates::{is_half_way, is_held_back},
     manual_rollback, quarantine,
     rollback::is_automatic,
+    rows::Rows,
     target::changes_ours,
     text::{NAME_LIMIT_BYTES, cut, fingerprint},
     verified::trusted,
     view::View,
-    walk::{Planned, Walk, WayBack, is_settled, plan},
+    walk::{Planned, Walk, WayBack, is_settled, plan, through_stages},
 };
 
 /// How many releases the status keeps in short.
@@ -212,11 +213,16 @@ fn hurry(wanted: Option<&Wanted>, after: &mut CodeSyncStatus) {
 }
 
 /// Another candidate takes the place of the one that is promoted. Half-way through the order of a stage, the source's
-/// waits until the stage is through; a person's does not: the stage goes back first.
+/// waits until the stage is through; a person's does not: the stage goes back first. What passes its last stage at this
+/// moment has nobody to make way for.
 fn supersede(view: &View<'_>, after: &mut CodeSyncStatus, newer: &CandidateStatus) {
     let Some(promotion) = after.promotion.as_ref().filter(|promotion| promotion.ending.is_none()) else {
         return;
     };
+    // It runs everywhere: it is released in this step, and a rollback knows it.
+    if through_stages(view, after, Rows::default(), false).passed_all {
+        return;
+    }
     if !is_half_way(view, after, promotion) {
         end(view, after, Outcome::Superseded, None);
     } else if is_pinned(newer) || is_pinned(&promotion.candidate) {

@@ -22,7 +22,7 @@ use crate::{
     quarantine,
     ripening::while_pinned,
     rows::{NO_EARLIER_RELEASE, ROLLED_BACK, Row, Weight},
-    text::{NAME_LIMIT_BYTES, cut, fingerprint},
+    text::{NAME_LIMIT_BYTES, cut, fingerprint, moment},
     view::View,
 };
 
@@ -185,7 +185,7 @@ fn is_refused(view: &View<'_>, after: &CodeSyncStatus) -> bool {
 
 fn said(rollback: &RollbackStatus) -> String {
     let RollbackStatus { candidate, from_name, reason, at, from: _, pin: _, failure } = rollback;
-    let name = &candidate.name;
+    let (name, at) = (&candidate.name, moment(*at));
     if let Some(failure) = failure {
         let clause = failure.clause();
         return format!("after the release of {from_name}, {clause}; it goes back to {name} since {at}");

@@ -346,9 +346,9 @@ impl ServerRollout {
         place_and_name(&self.name).1
     }
 
-    /// Its Deployment, as kubectl wants it behind a verb.
-    pub(crate) fn deployment(&self) -> String {
-        deployment_of(&self.name)
+    /// Its Deployment, as kubectl wants it behind a verb; `namespace` is that of the `CodeSync`.
+    pub(crate) fn deployment(&self, namespace: &str) -> String {
+        deployment_of(&self.name, namespace)
     }
 
     /// For whom its Deployment is held back, if it is.
@@ -360,12 +360,10 @@ impl ServerRollout {
     }
 }
 
-/// The Deployment of a Server, as kubectl wants it behind a verb.
-pub(crate) fn deployment_of(server: &str) -> String {
-    match place_and_name(server) {
-        (Some(namespace), name) => format!("deployment/{name} -n {namespace}"),
-        (None, name) => format!("deployment/{name}"),
-    }
+/// The Deployment of a Server, as kubectl wants it behind a verb; `namespace` is that of the `CodeSync`.
+pub(crate) fn deployment_of(server: &str, namespace: &str) -> String {
+    let (place, name) = place_and_name(server);
+    format!("deployment/{name} -n {}", place.unwrap_or(namespace))
 }
 
 /// What a step decided.

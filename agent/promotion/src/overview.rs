@@ -15,7 +15,7 @@ use crate::{
     quarantine, readiness,
     rows::{DELETING, DOWNGRADE, PINNED, Row, Rows, Weight},
     source::is_image_built,
-    text::{NAME_LIMIT_BYTES, cut, short_code, with_tail},
+    text::{NAME_LIMIT_BYTES, cut, moment, short_code, with_tail},
     verified,
     view::View,
     walk::{is_settled, plan},
@@ -141,7 +141,7 @@ fn choice(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus, rows: &mut Row
                 let comes_by_itself = [Unverified::MISSING, SourceProblem::NOTHING_RELEASED];
                 let (weight, brief) = match comes_by_itself.contains(&problem.reason.as_str()) {
                     _ if is_image_built(view) => (Weight::Moves, built_image(view)),
-                    true => (Weight::Waits, "no candidate".to_owned()),
+                    true => (Weight::Waits, awaited_first(view)),
                     false => (Weight::Blocks, "no candidate".to_owned()),
                 };
                 rows.push(row(weight, &problem.reason, problem.message.clone(), &brief));
@@ -167,7 +167,7 @@ fn bad_pin(why: &str, resume: &str) -> String {
 }
 
 /// Whether a row says that the pin cannot be taken.
-pub(crate) fn is_bad_pin(row: &Waiting) -> bool {
+pub fn is_bad_pin(row: &Waiting) -> bool {
     row.stage.is_none() && row.message.contains(BAD_PIN)
 }
 
@@ -218,7 +218,7 @@ fn source_problem(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
     };
     let since =
         after.source.as_ref().and_then(|source| source.changed_at).filter(|_| weight == Weight::Waits);
-    let since = since.map(|since| format!(" (it waits since {since})")).unwrap_or_default();
+    let since = since.map(|since| format!(" (it waits since {})", moment(since))).unwrap_or_default();
     Some(row(weight, &problem.reason, format!("{}{since}", problem.message), &brief))
 }
 
@@ -227,6 +227,13 @@ fn built_image(view: &View<'_>) -> String {
     let revision = view.observed.source.revision.as_deref().unwrap_or("the newest commit");
     let kind = if is_commit_id(revision) { "commit " } else { "" };
     format!("image of {kind}{}", cut(short_commit(revision), NAME_LIMIT_BYTES))
+}
+
+/// What comes first from a source that has nothing to take yet.
+fn awaited_first(view: &View<'_>) -> String {
+    let followed = view.spec.source.code_sync.as_ref();
+    followed
+        .map_or_else(|| "no candidate".to_owned(), |followed| format!("first release of {}", followed.name))
 }
 
 /// What runs is known, or what is under way: nothing waits for a look.

@@ -12,7 +12,7 @@ use voxsync_rollout::state::{Progress, RolloutState};
 use crate::{
     observed::ServerRollout,
     standings::Standings,
-    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, later},
+    text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, cut, later, moment},
     visit::{Position, Visit},
     walk::Walk,
 };
@@ -66,9 +66,10 @@ impl Visit<'_, '_> {
             return None;
         }
         let message = format!(
-            "{} of its pods, and no pod of stage {} became ready since {since}{}",
+            "{} of its pods, and no pod of stage {} became ready since {}{}",
             late.progress,
             self.stage.name,
+            moment(since),
             match &late.state {
                 RolloutState::Stuck(stuck) =>
                     format!("; pod {}: {}: {}", stuck.pod, stuck.reason, stuck.message),

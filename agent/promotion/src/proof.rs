@@ -45,7 +45,7 @@ pub(crate) fn prove(namespace: &str, stage: &Stage, targets: &[&ObservedTarget])
     if let Some(failure) = servers().find_map(|server| failure_of(stage, server)) {
         return Proof::Failed(failure);
     }
-    if let Some(waits) = servers().find_map(waits_for) {
+    if let Some(waits) = servers().find_map(|server| waits_for(namespace, server)) {
         return waits;
     }
     if !servers().all(|server| matches!(server.state, RolloutState::Complete(_))) {
@@ -97,7 +97,7 @@ fn rolls_later(server: &ServerRollout) -> Option<(String, String)> {
     }
 }
 
-fn waits_for(server: &ServerRollout) -> Option<Proof> {
+fn waits_for(namespace: &str, server: &ServerRollout) -> Option<Proof> {
     match &server.state {
         RolloutState::Impossible { reason, message } => Some(Proof::Waits {
             reason: (*reason).to_owned(),
@@ -109,7 +109,7 @@ fn waits_for(server: &ServerRollout) -> Option<Proof> {
             message: format!(
                 "the Deployment of Server {} is paused by a person: `kubectl rollout resume {}`",
                 server.name,
-                server.deployment()
+                server.deployment(namespace)
             ),
             paused: true,
         }),

@@ -4,18 +4,18 @@
 //! Nothing lower is taken in its place: nobody chose that.
 
 use voxsync_crds::{
-    code_sync::{CandidateStatus, CodeSyncStatus, PromotionStatus, Quarantined},
+    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, PromotionStatus, Quarantined},
     reference::short_digest,
 };
 
 use crate::{
     approvals,
-    candidate::Sight,
+    candidate::{Sight, is_deployed},
     commands,
     observed::{EventKind, TargetWrite},
     rows::{QUARANTINED, Row, Weight},
     target::{Blocker, BlockerKind},
-    text::{NAME_LIMIT_BYTES, cut, short_code},
+    text::{NAME_LIMIT_BYTES, cut, moment, short_code},
     view::View,
 };
 
@@ -31,13 +31,15 @@ pub(crate) fn entry<'s>(status: &'s CodeSyncStatus, digest: &str) -> Option<&'s 
     status.quarantine.iter().find(|quarantined| quarantined.digest == digest)
 }
 
-/// What is known of a candidate, where it is in quarantine: by its digest, or by its reference or name where one of both has
-/// no digest.
+/// What is known of a candidate, where it is in quarantine: by its digest, or by its reference, tag or name where one of both
+/// has no digest.
 pub(crate) fn of<'s>(status: &'s CodeSyncStatus, candidate: &CandidateStatus) -> Option<&'s Quarantined> {
-    let is_named = |it: &&Quarantined| {
-        it.bans(&candidate.reference) || (candidate.digest.is_empty() && it.name == candidate.name)
-    };
-    let named = || status.quarantine.iter().find(is_named);
+    if candidate.digest.is_empty() {
+        let has_its_name = |it: &&Quarantined| it.name == candidate.name;
+        let named = || status.quarantine.iter().find(has_its_name);
+        return status.banned_as(&candidate.reference).or_else(named);
+    }
+    let named = || status.quarantine.iter().find(|it| it.bans(&candidate.reference));
     entry(status, &candidate.digest).or_else(named)
 }
 
@@ -49,14 +51,13 @@ pub(crate) fn lets_through(after: &CodeSyncStatus, write: &TargetWrite) -> bool 
 /// Why a target is not given what is in quarantine.
 pub(crate) fn blocker(view: &View<'_>, after: &CodeSyncStatus, write: &TargetWrite) -> Blocker {
     let reference = write.applied.reference.as_deref();
-    let quarantined =
-        after.quarantine.iter().find(|it| reference.is_some_and(|reference| it.bans(reference)));
+    let quarantined = reference.and_then(|reference| after.banned_as(reference));
     let release = commands::release_quarantine(view, quarantined.map_or("DIGEST", |it| &it.digest));
     let message = format!(
         "{} is not given {}, which is in quarantine{}: {release} lets it run again",
         write.target,
         short_code(reference),
-        quarantined.map_or_else(String::new, |it| format!(" since {} ({})", it.since, it.reason)),
+        quarantined.map_or_else(String::new, |it| format!(" since {} ({})", moment(it.since), it.reason)),
     );
     Blocker { reason: QUARANTINED, message, kind: BlockerKind::Cluster }
 }
@@ -80,11 +81,18 @@ pub(crate) fn add(view: &View<'_>, after: &mut CodeSyncStatus, (digest, name): (
 /// What failed and goes back is not taken again; but for what is deployed, which runs elsewhere.
 pub(crate) fn add_failed(view: &View<'_>, after: &mut CodeSyncStatus, failed: &PromotionStatus) {
     let candidate = &failed.candidate;
-    let deployed = after.deployed.as_ref().and_then(|deployed| deployed.digest.as_ref());
-    if deployed != Some(&candidate.digest) {
+    if !after.deployed.as_ref().is_some_and(|deployed| runs_elsewhere(view, candidate, deployed)) {
         let why =
             failed.failure.as_ref().map(|failure| format!("stage {}: {}", failure.stage, failure.cause()));
         add(view, after, (&candidate.digest, &candidate.name), &why.unwrap_or_default());
+    }
+}
+
+/// Whether a candidate is what all stages run. A tag may have been pushed again: it tells only where no digest does.
+fn runs_elsewhere(view: &View<'_>, candidate: &CandidateStatus, deployed: &DeployedStatus) -> bool {
+    match &deployed.digest {
+        Some(digest) => *digest == candidate.digest,
+        None => is_deployed(view, candidate, deployed),
     }
 }
 
@@ -141,7 +149,7 @@ pub(crate) fn row(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
     let message = format!(
         "{name} ({}) is in quarantine since {}: {}. {onward}",
         short_digest(&candidate.digest),
-        quarantined.since,
+        moment(quarantined.since),
         quarantined.reason,
     );
     Some(Row {

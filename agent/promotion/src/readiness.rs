@@ -143,7 +143,10 @@ impl Visit<'_, '_> {
             return self.row(Weight::Blocks, WINDOW, message, brief);
         };
         let since = self.since(StagePhase::Pending).unwrap_or(self.view.now);
-        let message = format!("stage {name} does not start: {closed} ({})", opens.strftime("%F %H:%MZ"));
+        let closed = closed.to_string();
+        // In another time zone, all times besides are in UTC.
+        let in_utc = (!closed.ends_with(" UTC")).then(|| format!(" ({})", opens.strftime("%F %H:%MZ")));
+        let message = format!("stage {name} does not start: {closed}{}", in_utc.unwrap_or_default());
         let brief = format!("window {window}, opens {}", clock(opens.into(), since));
         Row { until: Some(opens.into()), ..self.row(Weight::Waits, WINDOW, message, brief) }
     }

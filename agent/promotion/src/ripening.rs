@@ -24,7 +24,7 @@ use crate::{
     candidate::{digest_seen_first, finished, is_deployed, is_pinned, is_same, known},
     commands, quarantine,
     rows::{MINIMUM_AGE, Row, Weight},
-    text::{clock, later},
+    text::{clock, later, moment},
     thinning::thin_out,
     view::View,
 };
@@ -143,13 +143,12 @@ impl Ripening {
     /// Says what is waited for, and until when.
     pub(crate) fn row(&self, view: &View<'_>) -> Option<Row> {
         let age = &view.spec.minimum_age.as_ref()?.0;
-        let at = |time: Time| time.timestamp().strftime("%F %H:%M:%SZ").to_string();
         if let Some((candidate, since)) = &self.doubted {
             let name = &candidate.name;
             let message = format!(
                 "{name} is old enough since {}: minimumAge is {age}. Its tag is asked for once more, and it is taken if that \
                  was not pushed again meanwhile",
-                at(*since)
+                moment(*since)
             );
             let brief = format!("tag {name} is asked for once more");
             let reason = MINIMUM_AGE.to_owned();
@@ -160,11 +159,11 @@ impl Ripening {
         let first_seen = candidate.first_seen.unwrap_or(view.now);
         let made_later = candidate.created.filter(|created| *created > first_seen);
         let since = made_later.map_or_else(
-            || format!("it was first seen at {}", at(first_seen)),
+            || format!("it was first seen at {}", moment(first_seen)),
             |created| {
                 format!(
                     "its image says that it was made at {}, which is after it was first seen",
-                    at(created)
+                    moment(created)
                 )
             },
         );
@@ -182,7 +181,7 @@ impl Ripening {
         };
         let message = format!(
             "{name} is old enough at {}: minimumAge is {age}, and {since}{others}; {sooner}",
-            at(*until),
+            moment(*until),
         );
         Some(Row {
             weight: Weight::Waits,

@@ -163,7 +163,7 @@ impl<'t> GivingBack<'t> {
 }
 
 /// Whether a Server is still on its way. What a person paused, or what cannot be told, is not waited for.
-fn is_settling(server: &ServerRollout) -> bool {
+pub(crate) fn is_settling(server: &ServerRollout) -> bool {
     use RolloutState::{Complete, Impossible, PausedByPerson};
     server.serves_code && !matches!(server.state, Complete(_) | PausedByPerson | Impossible { .. })
 }

@@ -1,8 +1,10 @@
 //! The rows of `status.waiting`, with what they mean for the conditions.
 
+use std::mem;
+
 use voxsync_crds::{code_sync::Waiting, time::Time};
 
-use crate::text::{SENTENCE_LIMIT_BYTES, cut};
+use crate::text::{SENTENCE_LIMIT_BYTES, cut, size_bytes};
 
 /// The reason of the row that says that the source names a lower version than what runs.
 pub(crate) const DOWNGRADE: &str = "Downgrade";
@@ -28,6 +30,9 @@ pub(crate) const NO_EARLIER_RELEASE: &str = "NoEarlierRelease";
 pub(crate) const HELD: &str = "Held";
 /// The reason of the row that says that a person chose the reference.
 pub(crate) const PINNED: &str = "Pinned";
+
+/// The reason of the row that says that targets of a stage that is not worked on wait for what it runs.
+pub(crate) const JOINING: &str = "Joining";
 
 /// The reason of the row that says that candidates are younger than they must be.
 pub(crate) const MINIMUM_AGE: &str = "MinimumAge";
@@ -58,10 +63,23 @@ pub(crate) struct Row {
     pub until: Option<Time>,
 }
 
+/// How many rows of one stage and reason are kept with their message.
+const KEPT_LIMIT: usize = 8;
+
 /// All rows, one a stage and reason.
 #[derive(Default)]
 pub(crate) struct Rows {
-    rows: Vec<(Row, usize)>,
+    rows: Vec<Same>,
+}
+
+/// Rows of the same stage and reason.
+struct Same {
+    /// The first of the worst.
+    row: Row,
+    /// What others say, as far as it is kept.
+    others: Vec<String>,
+    /// How many others there are.
+    count: usize,
 }
 
 impl Rows {
@@ -70,10 +88,10 @@ impl Rows {
     }
 
     pub(crate) fn push(&mut self, row: Row) {
-        let same = |(other, _): &&mut (Row, usize)| other.stage == row.stage && other.reason == row.reason;
-        match self.rows.iter_mut().find(same) {
-            Some((_, more)) => *more += 1,
-            None => self.rows.push((row, 0)),
+        let is_same = |same: &&mut Same| same.row.stage == row.stage && same.row.reason == row.reason;
+        match self.rows.iter_mut().find(is_same) {
+            Some(same) => same.push(row),
+            None => self.rows.push(Same { row, others: Vec::new(), count: 0 }),
         }
     }
 
@@ -84,41 +102,100 @@ impl Rows {
 
     /// The first of the worst rows that are meant, with its whole message.
     pub(crate) fn worst_of(&self, is_meant: impl Fn(&Row) -> bool) -> Option<(&Row, String)> {
-        let meant = self.rows.iter().filter(|(row, _)| is_meant(row));
-        let (row, more) = meant.min_by_key(|(row, _)| row.weight)?;
-        Some((row, message(row, *more)))
+        let meant = self.rows.iter().filter(|same| is_meant(&same.row));
+        let same = meant.min_by_key(|same| same.row.weight)?;
+        Some((&same.row, same.message()))
     }
 
     /// The message of the worst row of a stage.
     pub(crate) fn of_stage(&self, stage: &str) -> Option<&str> {
-        let rows = self.rows.iter().filter(|(row, _)| row.stage.as_deref() == Some(stage));
-        rows.min_by_key(|(row, _)| row.weight).map(|(row, _)| row.message.as_str())
+        let rows = self.rows.iter().map(|same| &same.row).filter(|row| row.stage.as_deref() == Some(stage));
+        rows.min_by_key(|row| row.weight).map(|row| row.message.as_str())
     }
 
     /// As they are in the status.
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
-        let waiting = |(row, more): &(Row, usize)| Waiting {
-            stage: row.stage.clone(),
-            reason: row.reason.clone(),
-            message: message(row, *more),
-            until: row.until,
+        let waiting = |same: &Same| Waiting {
+            stage: same.row.stage.clone(),
+            reason: same.row.reason.clone(),
+            message: same.message(),
+            until: same.row.until,
         };
         self.rows.iter().map(waiting).collect()
     }
 
     /// The next time at which one of them ends.
     pub(crate) fn next_end(&self) -> Option<Time> {
-        self.rows.iter().filter_map(|(row, _)| row.until).min()
+        self.rows.iter().filter_map(|same| same.row.until).min()
     }
 }
 
-fn message(row: &Row, more: usize) -> String {
-    let message = cut(&row.message, SENTENCE_LIMIT_BYTES);
-    match more {
-        0 => message,
-        more => {
-            let tail = format!(" (and {more} more)");
-            cut(&message, SENTENCE_LIMIT_BYTES - tail.len()) + &tail
+impl Same {
+    fn push(&mut self, row: Row) {
+        let is_said = row.message == self.row.message || self.others.contains(&row.message);
+        let other = if row.weight < self.row.weight { mem::replace(&mut self.row, row) } else { row };
+        if is_said {
+            return;
         }
+        self.count += 1;
+        if self.others.len() < KEPT_LIMIT {
+            self.others.push(other.message);
+        }
+    }
+
+    /// What all of them say, as far as it fits, and how many more there are.
+    fn message(&self) -> String {
+        let mut message = cut(&self.row.message, SENTENCE_LIMIT_BYTES);
+        let tail = |left: usize| if left == 0 { String::new() } else { format!(" (and {left} more)") };
+        let mut left = self.count;
+        for other in &self.others {
+            let longer = format!("{message}; {other}");
+            if size_bytes(&longer) + tail(left - 1).len() > SENTENCE_LIMIT_BYTES {
+                break;
+            }
+            (message, left) = (longer, left - 1);
+        }
+        let tail = tail(left);
+        cut(&message, SENTENCE_LIMIT_BYTES - tail.len()) + &tail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(weight: Weight, message: &str) -> Row {
+        let reason = "NotVerified".to_owned();
+        Row { weight, stage: None, reason, message: message.to_owned(), brief: String::new(), until: None }
+    }
+
+    fn said(rows: impl IntoIterator<Item = Row>) -> (Weight, String) {
+        let mut all = Rows::default();
+        all.extend(rows);
+        let (row, message) = all.worst().unwrap();
+        assert_eq!(all.waiting().len(), 1);
+        (row.weight, message)
+    }
+
+    #[test]
+    fn what_has_the_same_reason_is_said_in_one_row() {
+        use Weight::{Blocks, Waits};
+        let both = said([row(Blocks, "v1.5.0 has no signature"), row(Blocks, "v1.6.0 has no signature")]);
+        assert_eq!(both, (Blocks, "v1.5.0 has no signature; v1.6.0 has no signature".to_owned()));
+        let once = said([row(Blocks, "no signature"), row(Blocks, "no signature")]);
+        assert_eq!(once.1, "no signature");
+        assert_eq!(said([row(Waits, "one"), row(Blocks, "two")]), (Blocks, "two; one".to_owned()));
+        assert_eq!(said([row(Waits, "same"), row(Blocks, "same")]), (Blocks, "same".to_owned()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let long = |number: usize| row(Weight::Blocks, &format!("{number} {}", "x".repeat(400)));
+        let (_, message) = said((0..20).map(long));
+        assert!(message.contains("; 1 x") && message.ends_with("x (and 18 more)"), "{message}");
+        let (_, message) = said([row(Weight::Blocks, &"y".repeat(2000)), long(1)]);
+        assert!(message.ends_with("y… (and 1 more)") && message.len() <= SENTENCE_LIMIT_BYTES, "{message}");
+        let (_, message) = said((0..20).map(|number| row(Weight::Blocks, &number.to_string())));
+        assert_eq!(message, "0; 1; 2; 3; 4; 5; 6; 7; 8 (and 11 more)");
     }
 }

@@ -22,13 +22,8 @@ impl Visit<'_, '_> {
 
     /// What is said of a stage that has failed, for good; `promotion` is the one that did, once it is over.
     pub(crate) fn failed_row(&self, failure: &PromotionFailure, promotion: Option<&PromotionStatus>) -> Row {
-        let mut row = self.failure_row(failure, promotion);
-        let held = still_held(self.view, self.targets);
-        row.message.extend(held.iter().flat_map(|held| [". ", held]));
-        row
-    }
-
-    fn failure_row(&self, failure: &PromotionFailure, promotion: Option<&PromotionStatus>) -> Row {
+        let held = still_held(self.view, self.targets, "with what is taken next, or ");
+        let held = held.map_or_else(String::new, |held| format!(". {held}"));
         let (clause, brief, resume) = (failure.clause(), failure.brief(), commands::resume(self.view));
         // What the source names next is not taken while a person has chosen.
         let onward = if self.view.spec.pin.is_some() {
@@ -43,7 +38,7 @@ impl Visit<'_, '_> {
         if promotion.or(working).is_some_and(|promotion| promotion.trigger == Trigger::Rollback) {
             let tail = format!(
                 ". What was gone back to cannot run here, and a rollback is not rolled back: the other stages stay \
-                 as they are. Try it again with {resume}, go back further with {}, or take another with {}",
+                 as they are. Try it again with {resume}, go back further with {}, or take another with {}{held}",
                 commands::rollback(self.view),
                 commands::promote_reference(self.view, "REFERENCE")
             );
@@ -52,7 +47,7 @@ impl Visit<'_, '_> {
         let Some(promotion) = promotion.filter(|promotion| promotion.outcome == Some(Outcome::RolledBack))
         else {
             let tail = format!(
-                ". The stages after it are untouched; go on with {onward}, or try again with {resume}"
+                ". The stages after it are untouched; go on with {onward}, or try again with {resume}{held}"
             );
             return self.row(Weight::Blocks, "Failed", with_tail(&clause, &tail), brief);
         };
@@ -77,7 +72,7 @@ impl Visit<'_, '_> {
             format!("All that {name} was written to has what it had before")
         };
         let tail = format!(
-            ". {back}{}; the stages after it are untouched; go on with {onward}, or try again with {resume}{}",
+            ". {back}{}; the stages after it are untouched; go on with {onward}, or try again with {resume}{}{held}",
             but_for(&rollback::left(self.view, promotion)),
             is_kept.then(released).unwrap_or_default(),
         );
@@ -115,8 +110,13 @@ impl Visit<'_, '_> {
                 self.row(Weight::Blocks, &failure.reason, failure.cause(), brief)
             }
             Proof::Waits { reason, message, paused } => {
-                let weight = if paused { Weight::Waits } else { Weight::Blocks };
-                self.row(weight, &reason, message, name.clone())
+                // The table says "Waiting" of what a person paused, and else the reason.
+                let (weight, brief) = if paused {
+                    (Weight::Waits, format!("{name} {reason}"))
+                } else {
+                    (Weight::Blocks, name.clone())
+                };
+                self.row(weight, &reason, message, brief)
             }
             Proof::Rolling { ready, waits_for } => {
                 let rolling = format!("the Servers of stage {name} are rolling: {ready}");

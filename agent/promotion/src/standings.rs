@@ -3,6 +3,7 @@
 use voxsync_crds::code_sync::Trigger;
 
 use crate::{
+    joining::{Cause, Due},
     observed::{ObservedTarget, TargetProblem, TargetWrite},
     quarantine, rollback,
     rows::{HELD, QUARANTINED, Weight},
@@ -16,6 +17,8 @@ use crate::{
 pub(crate) struct Standings<'a> {
     pub settled: Vec<&'a ObservedTarget>,
     pub idle: Vec<&'a ObservedTarget>,
+    /// Those that wait until they may be given what the stage runs: what they run says nothing of it.
+    pub joining: Vec<&'a ObservedTarget>,
     pub writes: Vec<TargetWrite>,
     /// Writes that were refused before and are tried again: what is said of them stays as it is.
     pub retries: Vec<TargetWrite>,
@@ -64,6 +67,7 @@ impl<'a> Visit<'a, '_> {
             _ => None,
         };
         let goal = self.goal();
+        let mut due = Vec::new();
         for target in self.targets {
             let goal = match self.position {
                 Position::RollingBack(promotion) => rollback::goal(self.view, target, promotion),
@@ -85,14 +89,11 @@ impl<'a> Visit<'a, '_> {
                 {
                     standings.idle.push(target);
                 }
-                Standing::Due(write) => match &target.refused {
-                    None => standings.writes.push(*write),
-                    Some(refused) => {
-                        standings.refused = true;
-                        standings.retries.extend(refused.is_retry_due.then_some(*write));
-                        self.block(walk, target, Blocker::refused(refused.message.clone()));
-                    }
-                },
+                Standing::Due(write) => {
+                    let is_late = hold.is_none() && self.view.record_on(target).is_none();
+                    let cause = if is_late { Cause::Late } else { Cause::Ours };
+                    due.push(Due { target, write: *write, cause });
+                }
                 Standing::Held(sentence) => {
                     standings.held.push(target);
                     let manager = hold.as_ref().and_then(|hold| hold.manager.as_deref());
@@ -108,7 +109,26 @@ impl<'a> Visit<'a, '_> {
             }
             walk.holds.extend(hold);
         }
+        self.take_due(due, &mut standings, walk);
         standings
+    }
+
+    /// What is to be written: now, or later.
+    fn take_due(&self, due: Vec<Due<'a>>, standings: &mut Standings<'a>, walk: &mut Walk) {
+        let admission = self.admit(due);
+        walk.rows.extend(self.joining_rows(&admission));
+        let waiting = admission.for_promotion.iter().chain(&admission.for_others);
+        standings.joining.extend(waiting.map(|due| due.target));
+        for Due { target, write, .. } in admission.now {
+            match &target.refused {
+                None => standings.writes.push(write),
+                Some(refused) => {
+                    standings.refused = true;
+                    standings.retries.extend(refused.is_retry_due.then_some(write));
+                    self.block(walk, target, Blocker::refused(refused.message.clone()));
+                }
+            }
+        }
     }
 
     fn block(&self, walk: &mut Walk, target: &ObservedTarget, blocker: Blocker) {
@@ -121,7 +141,8 @@ impl<'a> Visit<'a, '_> {
         // what is in quarantine.
         let is_said_now = weight == Weight::Stalls || blocker.reason == QUARANTINED;
         if is_said_now || !self.is_aside() {
-            let brief = format!("{}: {}", self.stage.name, target.key);
+            let is_paused = if weight == Weight::Waits { " is paused" } else { "" };
+            let brief = format!("{}: {}{is_paused}", self.stage.name, target.key);
             walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     commands,
     observed::{Live, ObservedTarget, TargetWrite},
     rollback,
-    text::{NAME_LIMIT_BYTES, cut, short, short_code},
+    text::{NAME_LIMIT_BYTES, cut, moment, short, short_code},
     view::View,
 };
 
@@ -268,9 +268,7 @@ fn held(
 
 fn held_sentence(view: &View<'_>, hold: &Hold, coming: Option<&str>) -> String {
     let by = hold.manager.as_ref().map_or_else(String::new, |manager| format!(" by \"{manager}\""));
-    let at = hold
-        .changed_at
-        .map_or_else(String::new, |at| format!(" at {}", at.timestamp().strftime("%F %H:%M:%SZ")));
+    let at = hold.changed_at.map_or_else(String::new, |at| format!(" at {}", moment(at)));
     let recorded = hold.recorded.as_deref().map_or_else(|| "no code".to_owned(), short);
     let found = hold.found.as_deref().map_or_else(|| "no code".to_owned(), short);
     let target = &hold.target;

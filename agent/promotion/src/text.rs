@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
-use voxsync_crds::{CodeReference, time::Time};
+use voxsync_crds::{CodeReference, duration::spoken, time::Time};
 
 /// The longest sentence in a status, in bytes of JSON.
 pub(crate) const SENTENCE_LIMIT_BYTES: usize = 1000;
 /// The longest word or name from outside that is kept, in bytes of JSON.
 pub(crate) const NAME_LIMIT_BYTES: usize = 256;
-/// The longest summary, in characters.
-const SUMMARY_LIMIT_CHARACTERS: usize = 64;
+/// The longest summary, in characters: a row of `kubectl get codesyncs` has 120 columns for it and all others.
+const SUMMARY_LIMIT_CHARACTERS: usize = 56;
 
 /// The text without control characters, cut so that it takes at most `limit_bytes` as JSON.
 pub(crate) fn cut(text: &str, limit_bytes: usize) -> String {
@@ -35,7 +35,7 @@ pub(crate) fn with_tail(outside: &str, tail: &str) -> String {
 }
 
 /// How many bytes of JSON a text takes.
-fn size_bytes(text: &str) -> usize {
+pub(crate) fn size_bytes(text: &str) -> usize {
     text.chars().map(|char| if matches!(char, '"' | '\\') { 2 } else { char.len_utf8() }).sum()
 }
 
@@ -77,13 +77,14 @@ pub(crate) fn clock(time: Time, from: Time) -> String {
     time.timestamp().strftime(format).to_string()
 }
 
+/// A moment with its date, to the second.
+pub(crate) fn moment(time: Time) -> String {
+    time.timestamp().strftime("%F %H:%M:%SZ").to_string()
+}
+
 /// How long something took.
 pub(crate) fn took(from: Time, to: Time) -> String {
-    let duration = to.timestamp().duration_since(from.timestamp()).max(SignedDuration::ZERO);
-    match duration.as_secs() {
-        0..60 => format!("{}.{} s", duration.as_secs(), duration.subsec_millis() / 100),
-        seconds => format!("{} m {} s", seconds / 60, seconds % 60),
-    }
+    spoken(Duration::try_from(to.timestamp().duration_since(from.timestamp())).unwrap_or_default())
 }
 
 /// A time later; the end of time where that cannot be counted.
@@ -137,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_has_64_characters_at_most() {
-        assert_eq!(summary(&"ä".repeat(64)).chars().count(), 64);
-        let long = summary(&"ä".repeat(65));
-        assert_eq!((long.chars().count(), long.ends_with('…')), (64, true));
+    fn a_summary_has_56_characters_at_most() {
+        assert_eq!(summary(&"ä".repeat(56)).chars().count(), 56);
+        let long = summary(&"ä".repeat(57));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (56, true));
     }
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
         let time = |seconds| later(from, Duration::from_secs(seconds));
         assert_eq!(clock(time(65), from), "23:01:05Z");
         assert_eq!(clock(time(3665), from), "2026-11-23 00:01Z");
-        assert_eq!((took(from, time(42)), took(from, time(125))), ("42.0 s".into(), "2 m 5 s".into()));
+        assert_eq!((took(from, time(42)), took(from, time(125))), ("42 s".into(), "2 m 5 s".into()));
         assert_eq!(Timestamp::from(later(from, Duration::MAX)), Timestamp::from(Time::from(Timestamp::MAX)));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     proof::{Proof, count, prove},
     rows::{Row, Weight},
     standings::Standings,
-    text::{clock, cut, later, short_code},
+    text::{clock, cut, later, moment, short_code},
     verified::may_run,
     view::View,
     walk::Walk,
@@ -265,11 +265,8 @@ impl Visit<'_, '_> {
             return (StagePhase::Deployed, Some(promotion));
         }
         let name = &self.stage.name;
-        let message = format!(
-            "stage {name} runs {} and soaks until {}",
-            promotion.candidate.name,
-            until.timestamp().strftime("%F %H:%M:%SZ")
-        );
+        let message =
+            format!("stage {name} runs {} and soaks until {}", promotion.candidate.name, moment(until));
         let brief = format!("soak of {name} until {}", clock(until, since));
         walk.rows.push(Row { until: Some(until), ..self.row(Weight::Waits, "Soak", message, brief) });
         (StagePhase::Soaking, None)
@@ -283,7 +280,12 @@ impl Visit<'_, '_> {
         if let Some(phase) = self.unsettled(standings, &Order::default(), walk) {
             return phase;
         }
-        match prove(&self.view.observed.namespace, self.stage, &standings.running()) {
+        let running = standings.running();
+        if running.is_empty() && !standings.joining.is_empty() {
+            // Nobody runs it who could prove it.
+            return StagePhase::Pending;
+        }
+        match prove(&self.view.observed.namespace, self.stage, &running) {
             Proof::Complete => StagePhase::Deployed,
             Proof::Nothing(why) => {
                 walk.rows.push(self.nothing_row(Weight::Tells, &why));

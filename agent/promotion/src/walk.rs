@@ -170,17 +170,13 @@ pub(crate) fn plan(
     let mut planned = Vec::new();
     for (stage, targets) in view.stages() {
         let last = after.stages.iter().find(|last| last.name == stage.name);
-        let judgements = targets.iter().map(|target| judge(view, target, last, Some(goal), None));
         let mut open =
             Planned { stage: stage.name.clone(), writes: Vec::new(), all_settled: !targets.is_empty() };
-        for judgement in judgements {
-            match judgement.standing {
-                Standing::Settled => {}
-                Standing::Due(write) => {
-                    open.all_settled = false;
-                    open.writes.push(*write);
-                }
-                _ => open.all_settled = false,
+        for target in targets {
+            let standing = judge(view, target, last, Some(goal), None).standing;
+            open.all_settled &= matches!(standing, Standing::Settled);
+            if let Standing::Due(write) = standing {
+                open.writes.push(*write);
             }
         }
         planned.push(open);

@@ -3,7 +3,7 @@
 use voxsync_crds::code_sync::{CodeSyncStatus, Outcome, Waiting};
 use voxsync_promotion::EventKind;
 
-use crate::ladder::Tone;
+use crate::ladder::{Line, Tone};
 
 /// Events that a row says as well.
 const SAID_BY_ROW: [&str; 7] =
@@ -32,6 +32,11 @@ const GOOD: [&str; 3] = ["Released", "ChecksPassed", "StageRolledOut"];
 /// The command at the end of a message: nobody can run it here.
 const COMMAND: &str = ": `voxsync ";
 
+/// A row of a stage that may not start now.
+const WINDOW: &str = "Window";
+/// Before the end in its message.
+const UNTIL: &str = " is closed until ";
+
 /// How an event is told, if it is; by what the step that it is of stored.
 pub(crate) fn event(kind: EventKind, reason: &str, status: &CodeSyncStatus) -> Option<Tone> {
     // The row of what could not run stays. What went back after its release leaves none.
@@ -58,6 +63,17 @@ pub(crate) fn row(row: &Waiting) -> Option<Tone> {
         reason if NEEDS_SOMEBODY.contains(&reason) => Some(Tone::Bad),
         _ => Some(Tone::Waits),
     }
+}
+
+/// Whether a row says again what the last line about its stage said: a window that has opened and closed, and nothing came
+/// of it. A stage that waits for a person would fill a page with its nights.
+pub(crate) fn is_said_again(ladder: &[Line], who: &str, row: &Waiting) -> bool {
+    let last = ladder.iter().rfind(|line| line.who == who);
+    let without_end = |text: &str| text.split_once(UNTIL).map(|(window, _)| window.to_owned());
+    row.reason == WINDOW
+        && last.is_some_and(|last| {
+            last.reason == WINDOW && without_end(&last.what) == without_end(&message(&row.message))
+        })
 }
 
 /// A message as it is told.

@@ -319,8 +319,9 @@ impl<'a> World<'a> {
     fn tell_rows(&mut self) {
         let rows = self.status.waiting.clone();
         for row in &rows {
-            if let Some(tone) = told::row(row).filter(|_| !self.rows.contains(row)) {
-                let who = row.stage.as_deref().unwrap_or(VOXSYNC);
+            let who = row.stage.as_deref().unwrap_or(VOXSYNC);
+            let is_told = self.rows.contains(row) || told::is_said_again(&self.ladder, who, row);
+            if let Some(tone) = told::row(row).filter(|_| !is_told) {
                 self.tell(who, told::message(&row.message), &row.reason, tone);
             }
         }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
+use voxsync_cluster::ReleaseFact;
 use voxsync_crds::{
     CodeSync,
     annotations::{HOOKED_AT, REQUESTED_AT},
@@ -238,7 +239,9 @@ impl Controller {
             Action::Record(spec) => {
                 let outdated = self.cluster.read(|snapshot| {
                     let releases = snapshot.releases_of(&key.namespace, &spec.code_sync_uid);
-                    record::outdated(releases, code_sync.spec.history.as_ref(), now)
+                    let history = code_sync.spec.history.as_ref();
+                    let code = ReleaseFact::released_by(&spec);
+                    record::outdated(releases, (&spec.promotion, code.as_deref()), history, now)
                 });
                 Some(Task::Record { spec, outdated })
             }

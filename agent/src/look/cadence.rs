@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use voxsync_crds::code_sync::{Schedule, Source};
+use jiff::Timestamp;
+use voxsync_crds::{
+    code_sync::{Schedule, Source},
+    duration::spoken,
+};
 use voxsync_promotion::{SourceProblem, Unverified};
 use voxsync_source::pause;
 use voxsync_window::Recurrence;
@@ -146,7 +149,7 @@ pub(crate) fn of_call(last: Timestamp, tries: Tries, chance: f64) -> Timestamp {
 /// When a source that does not fail is looked at next, as far as its spec says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextLook {
-    /// So long after the last look, in words: `every 5m`.
+    /// So long after the last look, in words: `every 5 m`.
     Every(String),
     /// At the next time of its schedule.
     At(Timestamp),
@@ -167,10 +170,10 @@ fn cron(schedule: &Schedule) -> Result<Cadence, String> {
 }
 
 fn every(pause: Duration) -> String {
-    match SignedDuration::try_from(pause) {
-        Ok(pause) if pause == SignedDuration::from_mins(1) => "every minute".to_owned(),
-        Ok(pause) => format!("every {pause:#}"),
-        Err(_) => "never".to_owned(),
+    if pause == Duration::from_mins(1) {
+        "every minute".to_owned()
+    } else {
+        format!("every {}", spoken(pause))
     }
 }
 

@@ -122,17 +122,17 @@ fn what_is_on_its_way_is_looked_for(#[case] interval: &str, #[case] last: &str, 
 }
 
 #[rstest]
-#[case::search("1h", IMAGE_UNAVAILABLE, false, "; looked for again every minute for an hour, then every 1h")]
+#[case::search("1h", IMAGE_UNAVAILABLE, false, "; looked for again every minute for an hour, then every 1 h")]
 #[case::signature(
     "90s",
     Unverified::MISSING,
     false,
-    "; looked for again every minute for an hour, then every 1m 30s"
+    "; looked for again every minute for an hour, then every 1 m 30 s"
 )]
 #[case::search_often("1m", IMAGE_UNAVAILABLE, false, "; looked for again every minute")]
 #[case::login("1h", UNAUTHORIZED, false, "; tried again at least every minute")]
 #[case::secret("1h", BAD_CREDENTIALS, true, "; tried again at least every minute")]
-#[case::any_other("10m", "NoMatch", false, "; looked at again every 10m")]
+#[case::any_other("10m", "NoMatch", false, "; looked at again every 10 m")]
 #[case::outage("10m", "Unreachable", true, ".")]
 #[case::goes_on("10m", READING_BUILD_TIMES, false, ".")]
 fn a_problem_says_when_it_is_looked_at_again(

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::Future, io::ErrorKind, path::Path, time::Duration};
 
 use tracing::Instrument as _;
-use voxsync_crds::CodeReference;
+use voxsync_crds::{CodeReference, duration::spoken};
 use voxsync_source::{
     field,
     file::{self, FileProblem},
@@ -44,7 +44,7 @@ async fn within(
     look: impl Future<Output = Report>,
 ) -> Report {
     tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
-        let message = format!("the look at it did not end in {limit:?}; it is tried again");
+        let message = format!("the look at it did not end in {}; it is tried again", spoken(limit));
         let finding = Finding::problem(problem(UNREACHABLE, message, true));
         let findings = asked.into_iter().map(|asked| (asked, finding.clone())).collect();
         Report { id, findings, memory: Memory::default() }

@@ -7,13 +7,12 @@ mod verified;
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use voxsync_cluster::{ReleaseFact, Snapshot};
 use voxsync_crds::{
     CodeReference, CodeSync,
     annotations::{
         APPROVE, APPROVED_BY, Applied, GATES_FINALIZER, RELEASE_QUARANTINE, RESUME, ROLLBACK,
-        applied_records, gate, obstacle,
+        applied_records, obstacle,
     },
     code_sync::{
         AfterReleaseAction, CandidateStatus, CheckStanding, CheckStatus, CodeSyncSpec, TargetKind, known_as,
@@ -24,7 +23,6 @@ use voxsync_promotion::{
     CheckAnswer, ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Observed, ObservedSource,
     ObservedTarget, PausedBy, RefusedWrite, ServerRollout, SourceProblem, TargetKey,
 };
-use voxsync_rollout::state::is_between_templates;
 
 pub(crate) use targets::{first_target, pull_secret};
 use verified::{kept, keys, unverified};
@@ -304,18 +302,17 @@ fn servers(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Vec<ServerR
     let rollout = |server: &voxsync_crds::Server| {
         let name = server.metadata.name.as_deref()?;
         let (state, progress) = snapshot.measured(place, name)?;
-        let deployment = snapshot.deployment_of(place, name);
-        let deployment = deployment.as_ref();
-        let is_paused = deployment.and_then(|one| one.spec.as_ref()?.paused) == Some(true);
-        let annotations = deployment.and_then(|one| one.metadata.annotations.as_ref());
+        let person = snapshot.is_paused(place, name).then_some(PausedBy::Person);
         Some(ServerRollout {
             name: known_as(namespace, place, name).into_owned(),
             serves_code: server.spec.serves_code(),
             is_authority: server.spec.is_ca(),
             has_deployment: snapshot.has_deployment(server),
-            why_not_held: deployment.and_then(|one| why_not_held(snapshot, server, one)),
+            why_not_held: snapshot
+                .is_between_templates(place, name)
+                .and_then(|is_between| why_not_held(snapshot, server, is_between)),
             // A gate that a person undid counts as placed: nobody places it again.
-            paused: gate(annotations).map(PausedBy::Gate).or(is_paused.then_some(PausedBy::Person)),
+            paused: snapshot.gate_on(place, name).cloned().map(PausedBy::Gate).or(person),
             progress,
             state,
         })
@@ -328,7 +325,7 @@ fn servers(snapshot: &Snapshot, namespace: &str, key: &TargetKey) -> Vec<ServerR
 fn why_not_held(
     snapshot: &Snapshot,
     server: &voxsync_crds::Server,
-    deployment: &Deployment,
+    is_between_templates: bool,
 ) -> Option<String> {
     let place = server.metadata.namespace.as_deref().zip(server.metadata.name.as_deref());
     let code = place.and_then(|(namespace, name)| snapshot.server_code(namespace, name)?.ok());
@@ -336,7 +333,7 @@ fn why_not_held(
     let obstacle = obstacle(server.metadata.annotations.as_ref()).filter(|obstacle| obstacle.code == code);
     let said = obstacle.map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
     let between = "its Deployment goes from one template to the next, and has no pod of the new one yet";
-    said.or_else(|| is_between_templates(deployment).then(|| between.to_owned()))
+    said.or_else(|| is_between_templates.then(|| between.to_owned()))
 }
 
 /// The namespaces in which a spec of `namespace` selects targets by labels, so that any object there may become one.

@@ -1,3 +1,4 @@
+use k8s_openapi::api::apps::v1::Deployment;
 use rstest::rstest;
 use serde_json::{Value, json};
 use voxsync_cluster::Shapes;

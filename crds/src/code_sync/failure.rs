@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Why a promotion failed: a Server could not run it, or a check did not hold.
+/// Why a promotion failed: a Server could not run it or did not get its turn, or a check did not hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionFailure {
@@ -17,7 +17,8 @@ pub struct PromotionFailure {
     /// Which check of the stage failed; none where a Server could not run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
-    /// The pod's own reason, for instance ImagePullBackOff; `CheckFailed` of a check.
+    /// The pod's own reason, for instance ImagePullBackOff; `CheckFailed` of a check; `GateTooOld` where the Server was
+    /// held back for too long.
     pub reason: String,
     /// The pod's own message, or what the check found.
     #[schemars(length(max = 1024))]
@@ -30,6 +31,8 @@ const QUOTED_CHARACTERS: usize = 300;
 impl PromotionFailure {
     /// The reason where a check failed.
     pub const CHECK: &str = "CheckFailed";
+    /// The reason where a Deployment was held back for too long.
+    pub const GATE: &str = "GateTooOld";
 
     /// What failed: `Server compile-1`, or `check nodes`.
     pub fn culprit(&self) -> String {
@@ -54,6 +57,9 @@ impl PromotionFailure {
         let (stage, reason, message) = (&self.stage, &self.reason, self.quoted());
         match &self.check {
             Some(check) => format!("check {check} of stage {stage} failed: {message}"),
+            None if reason == Self::GATE => {
+                format!("{} of stage {stage} did not get its turn: {reason}: {message}", self.culprit())
+            }
             None => format!("{} of stage {stage} cannot run it: {reason}: {message}", self.culprit()),
         }
     }
@@ -100,6 +106,8 @@ mod tests {
             [of_server.cause(), of_server.brief()],
             ["Server one: ImagePullBackOff: no", "canary ImagePullBackOff"]
         );
+        let of_gate = PromotionFailure { reason: PromotionFailure::GATE.into(), ..of_server };
+        assert_eq!(of_gate.clause(), "Server one of stage canary did not get its turn: GateTooOld: no");
         let of_check = failure(None, Some("nodes"));
         assert_eq!(of_check.clause(), "check nodes of stage canary failed: no");
         assert_eq!([of_check.cause(), of_check.brief()], ["check nodes: no", "canary check nodes"]);

@@ -7,8 +7,10 @@ mod check;
 mod condition;
 mod failure;
 mod git;
+mod namespaces;
 mod notification;
 mod promotion;
+mod quarantine;
 mod registry;
 mod rollback;
 mod source;
@@ -26,6 +28,7 @@ pub use failure::PromotionFailure;
 pub use git::{GitReferenceFile, GitRevision, GitSource, GitTag};
 pub use notification::{Notification, NotificationChannel, NotificationOccasion};
 pub use promotion::{DeployedStatus, Outcome, PromotionStatus, ReleaseSummary, Trigger};
+pub use quarantine::Quarantined;
 pub use registry::{NewestBuild, Ordered, RegistrySource, Select, TagRule};
 pub use rollback::{AfterRelease, AfterReleaseAction, Rollback, RollbackMode};
 pub use source::{CodeSyncSource, Entry, FileSource, LocalReference, Schedule, Source};
@@ -35,8 +38,8 @@ pub use spec::{
 };
 pub use stage_status::{CheckStanding, CheckStatus, GatesStatus, StagePhase, StageStatus};
 pub use status::{
-    ApprovalStatus, CandidateStatus, CodeSyncStatus, GitObjects, Hold, Quarantined, RollbackStatus,
-    SourceStatus, VerifiedStatus, Waiting,
+    ApprovalStatus, CandidateStatus, CodeSyncStatus, GitObjects, Hold, RollbackStatus, SourceStatus,
+    VerifiedStatus, Waiting,
 };
 pub use target::{Target, TargetKey, TargetKind, known_as, place_and_name};
 pub use verify::{Identity, KeySource, Verify, VerifyCosign, VerifyGit};

@@ -1,9 +1,6 @@
 //! What people write.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -30,7 +27,7 @@ use crate::duration::{DurationText, within};
     derive = "PartialEq",
     doc = "A CodeSync keeps the Puppet code of Servers and Configs equal to what a source says it should be.",
     validation = Rule::new("size(self.metadata.name) <= 63").message("the name must have at most 63 characters: it is the value of a label"),
-    printcolumn = r#"{"name":"Source","type":"string","jsonPath":".status.source.summary"}"#,
+    printcolumn = r#"{"name":"Source","type":"string","priority":1,"jsonPath":".status.source.summary"}"#,
     printcolumn = r#"{"name":"Candidate","type":"string","jsonPath":".status.candidate.name"}"#,
     printcolumn = r#"{"name":"Deployed","type":"string","jsonPath":".status.deployed.name"}"#,
     printcolumn = r#"{"name":"Stage","type":"string","jsonPath":".status.stage"}"#,
@@ -289,11 +286,11 @@ pub enum RequirementOperator {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
-    /// At most this many (default 200).
+    /// At most this many (default 200), but for the last two codes that were released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub keep: Option<u16>,
-    /// At most this long (default 2160h, 90 days).
+    /// At most this long (default 2160h, 90 days), but for the last two codes that were released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum_age: Option<DurationText>,
 }
@@ -310,19 +307,6 @@ impl CodeSyncSpec {
             }]),
             (None, None) => Cow::Borrowed(&[]),
         }
-    }
-
-    /// The namespaces that its targets name, one for each; its own may be among them.
-    pub fn target_namespaces(&self) -> impl Iterator<Item = &str> {
-        let of_stages = self.stages.iter().flatten().flat_map(|stage| &stage.targets);
-        of_stages.chain(&self.target).filter_map(|target| target.namespace.as_deref())
-    }
-
-    /// The namespaces in which the kubelet pulls what a CodeSync of `own` deploys: those of its targets, where
-    /// `write.imagePullSecret` must be.
-    pub fn pulling_namespaces<'a>(&'a self, own: &'a str) -> BTreeSet<&'a str> {
-        let of_stages = self.stages.iter().flatten().flat_map(|stage| &stage.targets);
-        of_stages.chain(&self.target).map(|target| target.namespace.as_deref().unwrap_or(own)).collect()
     }
 
     /// The form in which references are written.

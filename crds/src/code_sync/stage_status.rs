@@ -68,7 +68,7 @@ pub struct StageStatus {
     #[schemars(length(max = 64))]
     pub passed_checks: Option<String>,
     /// What its checks said when that last changed, until it passed; a check that said nothing yet is not there. After the
-    /// release only those that fail are.
+    /// release only those that failed are, until they held for ten minutes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub checks: Vec<CheckStatus>,

@@ -7,6 +7,7 @@ use super::{
     condition::Condition,
     failure::PromotionFailure,
     promotion::{DeployedStatus, PromotionStatus, ReleaseSummary},
+    quarantine::Quarantined,
     stage_status::StageStatus,
 };
 use crate::time::Time;
@@ -215,37 +216,6 @@ pub struct ApprovalStatus {
     pub approver: String,
     /// When it was read.
     pub at: Time,
-}
-
-/// A digest that is not taken again until a person releases it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Quarantined {
-    /// The digest; or the reference, where no digest is known.
-    pub digest: String,
-    /// The short name that it had.
-    pub name: String,
-    /// Why, with the pod's own message where there is one.
-    #[schemars(length(max = 512))]
-    pub reason: String,
-    /// Since when.
-    pub since: Time,
-}
-
-impl CodeSyncStatus {
-    /// Whether a reference names what is in quarantine.
-    pub fn bans(&self, reference: &str) -> bool {
-        self.quarantine.iter().any(|quarantined| quarantined.bans(reference))
-    }
-}
-
-impl Quarantined {
-    /// Whether a reference names it.
-    pub fn bans(&self, reference: &str) -> bool {
-        let (name, digest) =
-            reference.split_once('@').map_or((reference, None), |(name, digest)| (name, Some(digest)));
-        name == self.digest || digest == Some(&self.digest)
-    }
 }
 
 /// An earlier release that a person went back to, or that is gone back to because a check failed after the release.

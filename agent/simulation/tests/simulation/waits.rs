@@ -128,6 +128,18 @@ fn what_nobody_approves_is_waited_for_at_the_end() {
 }
 
 #[test]
+fn nights_of_which_nothing_comes_are_told_once() {
+    let window = "windows: [{name: night, allow: {cron: \"0 2 * * *\", duration: 1h}}]";
+    let spec = spec("", "approval: Manual, windows: [night]", window);
+    let story = told(
+        &spec,
+        "{deployed: v1.4.2, for: 240h, events: [{at: +0s, tag: v1.5.0}, {at: +100h, tag: v1.6.0}]}",
+    );
+    let closed = story.ladder.iter().filter(|line| line.reason == "Window").count();
+    assert_eq!(closed, 2, "once a candidate: {:#?}", story.ladder);
+}
+
+#[test]
 fn what_is_suspended_or_not_old_enough_is_waited_for_at_the_end() {
     let suspended = "{deployed: v1.4.2, for: 1h, events: [{at: +0s, suspend: a holiday}]}";
     assert!(!told(&spec("", "", ""), suspended).is_well());
