@@ -16,7 +16,8 @@ mod tags;
 pub use check::CheckOptions;
 pub use look::LookArguments;
 pub use people::{
-    ApproveOptions, NamedOptions, PromoteOptions, ReleaseQuarantineOptions, RollbackOptions, SuspendOptions,
+    ApproveOptions, FollowArguments, NamedOptions, PromoteOptions, ReleaseQuarantineOptions, RollbackOptions,
+    SuspendOptions,
 };
 pub use plan::PlanOptions;
 pub use registries::RegistryArguments;
@@ -181,6 +182,7 @@ pub enum TableOutput {
 Examples:
   voxsync status                           all CodeSyncs of the namespace
   voxsync status production -n puppet
+  voxsync status production --watch        drawn again whenever it changes, until Ctrl-C
   voxsync status -A -o json                for programs; `isWell` is what the exit status is about")]
 pub struct StatusOptions {
     /// The CodeSync (default: all of the namespace)
@@ -191,6 +193,9 @@ pub struct StatusOptions {
     /// What is printed
     #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
     pub output: TableOutput,
+    /// Go on until Ctrl-C: on a terminal in the same place, else one screen after the other whenever something changes
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 #[derive(Clone, Debug, Args)]

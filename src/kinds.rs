@@ -1,7 +1,7 @@
 //! What an API server says of voxsync's own kinds, for people: where they are not installed, how to install them.
 
 use anyhow::Context as _;
-use kube::{Api, core::Status};
+use kube::{Api, ResourceExt as _, core::Status};
 use voxsync_crds::CodeSync;
 
 const NOT_INSTALLED: &str =
@@ -30,6 +30,16 @@ pub async fn code_sync(api: &Api<CodeSync>, namespace: &str, name: &str) -> anyh
     find_code_sync(api, namespace, name).await?.ok_or_else(|| no_code_sync(namespace, name))
 }
 
+/// What a command is given to mean a CodeSync, whatever namespace the reader's context has: it can be copied.
+pub fn named(namespace: &str, name: &str) -> String {
+    format!("{name} -n {namespace}")
+}
+
+/// As [`named`], of an object.
+pub fn named_of(code_sync: &CodeSync) -> String {
+    named(&code_sync.namespace().unwrap_or_default(), &code_sync.name_any())
+}
+
 /// Says that there is no such CodeSync, and what to do.
 pub fn no_code_sync(namespace: &str, name: &str) -> anyhow::Error {
     anyhow::anyhow!("there is no codesync {name:?} in namespace {namespace:?}: see `voxsync status -A`")
@@ -42,6 +52,15 @@ pub fn explained(error: kube::Error) -> anyhow::Error {
             anyhow::anyhow!(NOT_INSTALLED)
         }
         _ => error.into(),
+    }
+}
+
+/// Whether an error may pass by itself: nothing was answered, or that the API server is not well.
+pub fn is_away(error: &anyhow::Error) -> bool {
+    match error.chain().find_map(|cause| cause.downcast_ref::<kube::Error>()) {
+        Some(kube::Error::Api(status)) => status.code == 429 || status.code >= 500,
+        Some(_) => true,
+        None => false,
     }
 }
 

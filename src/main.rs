@@ -27,6 +27,7 @@ mod tags;
 mod telemetry;
 mod verbs;
 mod wait;
+mod wording;
 
 use std::process::ExitCode;
 

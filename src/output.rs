@@ -1,10 +1,16 @@
 //! Printing to a terminal: tables, colour only where a terminal reads, times and texts as people read them, and text
 //! from outside made harmless.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
-use voxsync_crds::reference::{is_digest, short_digest};
+use voxsync_crds::{
+    duration::spoken,
+    reference::{is_digest, short_digest},
+};
 
 /// Prints a line to standard output. A reader that went away (`| head`) is no error.
 pub fn line(text: &str) {
@@ -173,32 +179,21 @@ pub fn table(headers: &[&str], rows: &[Vec<Cell>], colourful: bool) -> String {
     text
 }
 
-/// What happens when the wait of a row is over; `stage` is whose it is, where that is to be said.
-pub fn next_thing(reason: &str, stage: Option<&str>) -> String {
-    let of = stage.map_or_else(String::new, |stage| format!(" of {stage}"));
-    match reason {
-        "Window" => format!("the window{of} opens"),
-        _ => format!("{reason}{of} ends"),
-    }
-}
-
 /// A moment in UTC, as in all messages; with its date where that is not today's.
 pub fn clock(time: Timestamp, now: Timestamp) -> String {
     let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
     time.strftime(if day(time) == day(now) { "%H:%M:%SZ" } else { "%F %H:%MZ" }).to_string()
 }
 
-/// The time since a moment, as people say it: `42s`, `3m`, `8d`.
+/// The time since a moment, as people are told of it; of one that is yet to come, none.
 pub fn age(since: Timestamp, now: Timestamp) -> String {
-    let milliseconds = u64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
-    let rounded = |unit_seconds: u64| (milliseconds + unit_seconds * 500) / (unit_seconds * 1_000);
-    let (minute, hour, day) = (60, 3_600, 86_400);
-    match rounded(1) {
-        0..60 => format!("{}s", rounded(1)),
-        60..7_200 => format!("{}m", rounded(minute)),
-        7_200..172_800 => format!("{}h", rounded(hour)),
-        _ => format!("{}d", rounded(day)),
-    }
+    let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    spoken(Duration::from_secs(age.as_secs()))
+}
+
+/// As [`age`], in a cell of a table, as kubectl writes it there: `8d3h`.
+pub fn age_cell(since: Timestamp, now: Timestamp) -> String {
+    age(since, now).replace(' ', "")
 }
 
 #[cfg(test)]
@@ -264,22 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn says_spans_as_people_do() {
-        let now: Timestamp = "2026-11-22T22:50:46Z".parse().unwrap();
-        for (seconds, wanted) in [
-            (-5.0, "0s"),
-            (0.61, "1s"),
-            (1.99, "2s"),
-            (42.0, "42s"),
-            (59.6, "1m"),
-            (118.0, "2m"),
-            (192.0, "3m"),
-            (3_000.0, "50m"),
-            (7_300.0, "2h"),
-            (700_000.0, "8d"),
-        ] {
-            let since = now - jiff::SignedDuration::from_secs_f64(seconds);
-            assert_eq!(age(since, now), wanted);
-        }
+    fn says_how_long_ago_it_was() {
+        let now: Timestamp = "2026-11-22T22:50:46.9Z".parse().unwrap();
+        let ages = |since: &str| {
+            let since = since.parse().unwrap();
+            [age(since, now), age_cell(since, now)]
+        };
+        assert_eq!(ages("2026-11-22T22:50:47Z"), ["0 s", "0s"]);
+        assert_eq!(ages("2026-11-22T22:50:04Z"), ["42 s", "42s"]);
+        assert_eq!(ages("2026-11-14T19:00:00Z"), ["8 d 3 h", "8d3h"]);
     }
 }

@@ -22,7 +22,8 @@ pub async fn snapshot(
 ) -> anyhow::Result<Snapshot> {
     let mut snapshot = Snapshot::fetch(client.clone(), &Scope::Namespace(namespace.to_owned())).await?;
     snapshot.set_cross_namespace(CrossNamespace::Allowed);
-    let named: BTreeSet<&str> = specs.flat_map(|spec| others(namespace, spec)).collect();
+    let others = specs.flat_map(|spec| spec.other_namespaces(namespace));
+    let named: BTreeSet<&str> = others.map(|(_, place)| place).collect();
     for place in named {
         let scope = Scope::Namespace(place.to_owned());
         let read = snapshot.fetch_also(&client, &scope).await;
@@ -33,11 +34,5 @@ pub async fn snapshot(
 
 /// Whether a spec names another namespace than its own.
 pub fn goes_elsewhere(namespace: &str, spec: &CodeSyncSpec) -> bool {
-    others(namespace, spec).next().is_some()
-}
-
-/// The other namespaces that a spec names.
-pub fn others<'a>(namespace: &'a str, spec: &'a CodeSyncSpec) -> impl Iterator<Item = &'a str> {
-    let followed = spec.source.code_sync.as_ref().and_then(|source| source.namespace.as_deref());
-    spec.target_namespaces().chain(followed).filter(move |place| *place != namespace)
+    spec.other_namespaces(namespace).next().is_some()
 }

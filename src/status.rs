@@ -14,6 +14,7 @@ mod stage_tests;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -34,60 +35,89 @@ use crate::{
 use releases::Release;
 use view::View;
 
+/// The reason of a source that is a CodeSync which has released nothing yet.
+const NOTHING_RELEASED: &str = "NothingReleased";
+
 /// Prints one CodeSync, or all of the namespace. Exit code 1 if one of them needs a person.
 pub async fn run(connection: &Connection, options: StatusOptions) -> anyhow::Result<ExitCode> {
     let (client, namespace) = connect(connection).await?;
-    let (code_syncs, releases) = match &options.name {
-        Some(name) => one(client, &namespace, name).await?,
-        None => (all(client, &namespace, options.all_namespaces).await?, None),
-    };
-    let is_table = options.output == TableOutput::Table;
-    let view = View { now: Timestamp::now(), colourful: is_table && output::is_colourful() };
-    if is_table {
-        let screens: Vec<String> = code_syncs.iter().map(|it| view.code_sync(it)).collect();
-        let releases = releases.map(|releases| view.releases(&releases));
-        let parts: Vec<String> = screens.into_iter().chain(releases).collect();
-        if !parts.is_empty() {
-            output::line(parts.join("\n\n").trim_end());
-        }
-    } else {
-        let json = json::json(&view, &code_syncs, releases.as_deref());
-        output::line(&serde_json::to_string_pretty(&json)?);
+    let seen = look(&client, &namespace, &options).await?;
+    if options.watch {
+        return Box::pin(watch::watch(&client, &namespace, &options, seen)).await;
     }
-    let mut statuses = code_syncs.iter().filter_map(|code_sync| code_sync.status.as_ref());
-    let is_trouble = statuses.any(|status| trouble(status).is_some());
-    Ok(if is_trouble { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let text = seen.text(options.output, output::is_colourful(), Timestamp::now())?;
+    if !text.is_empty() {
+        output::line(&text);
+    }
+    if let Some(nothing) = &seen.nothing {
+        output::news(nothing);
+    }
+    Ok(seen.code())
+}
+
+/// What a look has found.
+#[derive(PartialEq)]
+struct Seen {
+    code_syncs: Vec<CodeSync>,
+    /// The last releases of the one that was asked for by name.
+    releases: Option<Vec<Release>>,
+    /// That there are none.
+    nothing: Option<String>,
+}
+
+impl Seen {
+    /// All that is printed of it.
+    fn text(&self, output: TableOutput, colourful: bool, now: Timestamp) -> anyhow::Result<String> {
+        let Self { code_syncs, releases, nothing: _ } = self;
+        if output == TableOutput::Json {
+            let view = View { now, colourful: false };
+            return Ok(serde_json::to_string_pretty(&json::json(&view, code_syncs, releases.as_deref()))?);
+        }
+        let view = View { now, colourful };
+        let screens: Vec<String> = code_syncs.iter().map(|it| view.code_sync(it)).collect();
+        let releases = releases.as_ref().map(|releases| view.releases(releases));
+        let parts: Vec<String> = screens.into_iter().chain(releases).collect();
+        Ok(parts.join("\n\n").trim_end().to_owned())
+    }
+
+    fn code(&self) -> ExitCode {
+        let mut statuses = self.code_syncs.iter().filter_map(|code_sync| code_sync.status.as_ref());
+        let is_trouble = statuses.any(|status| trouble(status).is_some());
+        if is_trouble { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+async fn look(client: &Client, namespace: &str, options: &StatusOptions) -> anyhow::Result<Seen> {
+    if let Some(name) = &options.name {
+        return one(client.clone(), namespace, name).await;
+    }
+    all(client.clone(), namespace, options.all_namespaces).await
 }
 
 /// The CodeSync of a name, with its last releases.
-async fn one(
-    client: Client,
-    namespace: &str,
-    name: &str,
-) -> anyhow::Result<(Vec<CodeSync>, Option<Vec<Release>>)> {
+async fn one(client: Client, namespace: &str, name: &str) -> anyhow::Result<Seen> {
     let api: Api<CodeSync> = Api::namespaced(client.clone(), namespace);
     let code_sync = kinds::code_sync(&api, namespace, name).await?;
     let records = releases::records(client, namespace, &code_sync).await;
     let releases = code_sync.status.as_ref().map(|status| releases::releases(status, &records));
-    Ok((vec![code_sync], releases))
+    Ok(Seen { code_syncs: vec![code_sync], releases, nothing: None })
 }
 
 /// The CodeSyncs of a namespace, or of all. That there are none is said.
-async fn all(client: Client, namespace: &str, is_everywhere: bool) -> anyhow::Result<Vec<CodeSync>> {
+async fn all(client: Client, namespace: &str, is_everywhere: bool) -> anyhow::Result<Seen> {
     let api: Api<CodeSync> =
         if is_everywhere { Api::all(client.clone()) } else { Api::namespaced(client.clone(), namespace) };
     let listed = api.list(&ListParams::default()).await.map_err(kinds::explained);
     let code_syncs = listed.context("the list of codesyncs")?.items;
-    if code_syncs.is_empty() {
-        let nothing = if is_everywhere {
-            "no CodeSync in any namespace".to_owned()
-        } else {
+    let nothing = match code_syncs.as_slice() {
+        [_, ..] => None,
+        [] if is_everywhere => Some("no CodeSync in any namespace".to_owned()),
+        [] => {
             let found = Api::<Namespace>::all(client).get(namespace).await;
-            nothing_in(namespace, kinds::found(found))?
-        };
-        output::news(&nothing);
-    }
-    Ok(code_syncs)
+            Some(nothing_in(namespace, kinds::found(found))?)
+        }
+    };
+    Ok(Seen { code_syncs, releases: None, nothing })
 }
 
 /// What to say of a namespace without CodeSyncs, as far as it is known whether there is such a namespace: a typing error
@@ -108,7 +138,8 @@ fn trouble(status: &CodeSyncStatus) -> Option<&Condition> {
     let is = |kind, wanted| status.condition_that_is(kind, wanted);
     let unready =
         is("Ready", ConditionStatus::False).filter(|_| is("Reconciling", ConditionStatus::True).is_none());
-    let source = is("SourceReady", ConditionStatus::False);
+    // That comes by itself, or the CodeSync that is followed says why not.
+    let source = is("SourceReady", ConditionStatus::False).filter(|it| it.reason != NOTHING_RELEASED);
     stalled(status).or(unready).or(source)
 }
 

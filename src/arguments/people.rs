@@ -1,5 +1,7 @@
 //! The verbs by which people say what should happen to a CodeSync. All of them end alike.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::digest;
@@ -16,17 +18,26 @@ macro_rules! exit_statuses {
     () => {
         exit_statuses!("")
     };
+    (waits $no:literal) => {
+        concat!(
+            exit_statuses!($no),
+            "With --wait, once it is done, that of `voxsync wait`: 0 deployed, 1 failed or rolled back, 3 another took its\n\
+             place, 124 none of these within --timeout\n"
+        )
+    };
 }
 
 /// After the options of `reconcile`.
-pub const RECONCILE_HELP: &str =
-    concat!(exit_statuses!(), "\nExample:\n  voxsync reconcile production && voxsync wait production");
+pub const RECONCILE_HELP: &str = concat!(
+    exit_statuses!(waits ""),
+    "\nExamples:\n  voxsync reconcile production\n  voxsync reconcile production --wait --timeout 10m"
+);
 /// After the options of `resume`.
 pub const RESUME_HELP: &str = concat!(
-    exit_statuses!(),
+    exit_statuses!(waits ""),
     "
 What stops it, in this order; each `resume` ends one of them:
-  suspended      spec.suspend: nothing else has an effect until it ends
+  suspended      spec.suspend: nothing is written until it ends; a rollback that was typed meanwhile is then
   held           somebody else changed a target: it may be written over
   rolled back    by `voxsync rollback`: the source, or a pin, decides again
   failed         the candidate is tried again, and leaves quarantine
@@ -40,10 +51,23 @@ Example:
 pub struct NamedOptions {
     /// The CodeSync
     pub name: String,
+    #[command(flatten)]
+    pub follow: FollowArguments,
+}
+
+/// Whether a verb stays until what it began is over.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct FollowArguments {
+    /// Wait then until what this asks for is deployed, and end with the exit status of `voxsync wait`
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, default_value = "30m", value_name = "DURATION", value_parser = super::duration, requires = "wait")]
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = concat!(exit_statuses!("  1    nothing waits for approval\n"), "
+#[command(after_help = concat!(exit_statuses!(waits "  1    nothing waits for approval\n"), "
 An approval is for a digest: it never counts for the next candidate. It can be given before the stage waits for it, with
 --stage, --all-stages or --digest.
 
@@ -63,10 +87,12 @@ pub struct ApproveOptions {
     /// The digest (default: that of the candidate)
     #[arg(long, value_name = "DIGEST", value_parser = digest)]
     pub digest: Option<String>,
+    #[command(flatten)]
+    pub follow: FollowArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = concat!(exit_statuses!(), "
+#[command(after_help = concat!(exit_statuses!(waits ""), "
 Examples:
   voxsync promote production v1.4.2 --reason 'the fix for the outage'
   voxsync promote production ghcr.io/example/puppet-code@sha256:…
@@ -83,15 +109,18 @@ pub struct PromoteOptions {
     /// certificate authorities come last, hold all the same
     #[arg(long, requires = "reason")]
     pub now: bool,
+    #[command(flatten)]
+    pub follow: FollowArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = concat!(exit_statuses!("  1    there is no release to go back to\n"), "
+#[command(after_help = concat!(exit_statuses!(waits "  1    there is no release to go back to\n"), "
 It waits for no window, approval, check or soak time. What is left goes to quarantine: it is not taken again before
 `voxsync release-quarantine`. A newer candidate waits for `voxsync resume`.
 
 Examples:
   voxsync rollback production --reason 'broken hiera'
+  voxsync rollback production --reason 'broken hiera' --wait --timeout 10m
   voxsync rollback production --no-quarantine --reason 'back until the database is up'"))]
 pub struct RollbackOptions {
     /// The CodeSync
@@ -102,6 +131,8 @@ pub struct RollbackOptions {
     /// Do not put what is left into quarantine
     #[arg(long)]
     pub no_quarantine: bool,
+    #[command(flatten)]
+    pub follow: FollowArguments,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -119,6 +150,9 @@ pub struct ReleaseQuarantineOptions {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = concat!(exit_statuses!(), "
+A stage that is written already rolls to its end: who is held back in it gets its turn, too. No rollback goes on. To go
+back: `voxsync rollback` first, which is kept, and then `voxsync resume`; the other way round what was stopped goes on.
+
 Example:
   voxsync suspend production --reason 'freeze until Monday'"))]
 pub struct SuspendOptions {

@@ -9,7 +9,7 @@ use voxsync_crds::CodeReference;
 use super::{Row, Verdict};
 use crate::{
     commit,
-    output::{self, Cell, Tone, age, paint, sentence},
+    output::{self, Cell, Tone, age_cell, paint, sentence},
 };
 
 /// The table, what to do about each Server that is not in sync, and a line that sums it up.
@@ -50,7 +50,7 @@ fn cells(row: &Row, now: Timestamp) -> Vec<Cell> {
         Verdict::NoCode | Verdict::External => Tone::Faint,
     };
     let verdict = format!("{:?}", row.verdict);
-    let since = row.since.map(|since| age(since, now));
+    let since = row.since.map(|since| age_cell(since, now));
     let commit = row.running_commit.as_deref().map(|commit| format!("{}?", commit::short(commit)));
     let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
     vec![

@@ -77,6 +77,8 @@ pub fn named(spec: &CodeSyncSpec) -> BTreeSet<(&'static str, String)> {
 
 /// What a spec names: each field is called after what it names.
 fn collect(value: &Value, named: &mut BTreeSet<(&'static str, String)>) {
+    // Those of checks and notifications are in lists.
+    value.as_array().into_iter().flatten().for_each(|member| collect(member, named));
     for (field, member) in value.as_object().into_iter().flatten() {
         let reference = match field.to_lowercase().as_str() {
             "imagepullsecret" => Some(("Secret", member)),
@@ -111,6 +113,7 @@ mod tests {
             "verify": {"cosign": {"keys": {"secretRef": {"name": "keys"}}}},
             "write": {"imagePullSecret": "pull"},
             "target": {"kind": "Config", "name": "login"},
+            "notifications": [{"type": "slack", "secretRef": {"name": "chat"}}],
         });
         let spec = serde_json::from_value(spec).unwrap();
         let mut held = Held::default();
@@ -121,6 +124,7 @@ mod tests {
             ("Secret", "hook", "a"),
             ("Secret", "hook", "z"),
             ("Secret", "pull", "z"),
+            ("Secret", "chat", "b"),
             ("Secret", "ca", "z"),
             ("ConfigMap", "ca", "b"),
             ("ConfigMap", "keys", "b"),
@@ -133,13 +137,17 @@ mod tests {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
         };
-        let wanted =
-            [found("ConfigMap", "ca", "b"), found("Secret", "hook", "a"), found("Secret", "pull", "z")];
+        let wanted = [
+            found("ConfigMap", "ca", "b"),
+            found("Secret", "chat", "b"),
+            found("Secret", "hook", "a"),
+            found("Secret", "pull", "z"),
+        ];
         assert_eq!(held.elsewhere("puppet", &spec), wanted);
         // Where a target is elsewhere, its pull secret is, too.
         let mut elsewhere = spec;
         elsewhere.target.as_mut().unwrap().namespace = Some("z".to_owned());
         let found = held.elsewhere("puppet", &elsewhere);
-        assert_eq!(found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["ca", "hook"]);
+        assert_eq!(found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["ca", "chat", "hook"]);
     }
 }

@@ -16,7 +16,7 @@ use voxsync_cluster::{CrossNamespace, Object, Scope, Snapshot};
 use voxsync_crds::{CodeSync, Config, Server};
 
 use super::{Subjects, elsewhere};
-use crate::{arguments::Connection, connect::connect, kinds, places};
+use crate::{arguments::Connection, connect::connect, kinds};
 
 /// The same subjects, with what the cluster has besides.
 pub async fn complete(connection: &Connection, subjects: Subjects) -> anyhow::Result<Subjects> {
@@ -43,7 +43,8 @@ pub async fn complete(connection: &Connection, subjects: Subjects) -> anyhow::Re
 async fn read(cluster: &Client, code_syncs: &[CodeSync]) -> anyhow::Result<Snapshot> {
     let places = code_syncs.iter().flat_map(|code_sync| {
         let own = code_sync.namespace().unwrap_or_default();
-        let others: Vec<String> = places::others(&own, &code_sync.spec).map(str::to_owned).collect();
+        let others = code_sync.spec.other_namespaces(&own).map(|(_, place)| place.to_owned());
+        let others: Vec<String> = others.collect();
         std::iter::once(own).chain(others)
     });
     let mut places = places.collect::<BTreeSet<_>>().into_iter();

@@ -132,7 +132,7 @@ fn programs_are_told_what_the_screen_shows() {
 fn an_emergency_waits_for_nothing() {
     let pin = json!({"pin": {"reference": NEW, "reason": "CVE", "emergency": true}});
     let screen = screen(&planned(&pin));
-    assert!(screen.contains("Pinned: pinned to r.io/code:v1.5.0@sha256:bbbb"), "{screen}");
+    assert!(screen.contains("\n  pinned to r.io/code:v1.5.0@sha256:bbbb"), "{screen}");
     assert!(!["office-hours", "approve", "soaks"].iter().any(|word| screen.contains(word)), "{screen}");
 }
 
@@ -165,6 +165,7 @@ fn a_suspended_one_says_that_it_is_one() {
         "{screen}"
     );
     assert!(screen.contains("writes Server/canary: "), "{screen}");
+    assert!(screen.ends_with("\n  then: Rolling: canary is written"), "{screen}");
 }
 
 #[test]

@@ -5,8 +5,11 @@ use voxsync_agent::{Change, Forecast, StageForecast, WindowForecast};
 use voxsync_crds::{CodeReference, code_sync::StagePhase};
 use voxsync_rollout::rounds::Round;
 
-use super::Plan;
-use crate::output::{self, Tone, harmless, next_thing, paint, sentence};
+use super::{Plan, SUSPENDED};
+use crate::{
+    output::{self, Tone, harmless, paint, sentence},
+    wording::{self, Whose},
+};
 
 /// Reasons of rows that a stage says in words of its own here.
 const SAID: [&str; 3] = ["Approval", "Window", "Writing"];
@@ -34,21 +37,16 @@ impl View {
                 .extend(self.stage(stage, forecast).iter().map(|line| format!("{:1$}{line}", "", width + 6)));
         }
         let of_whole = forecast.waiting.iter().filter(|row| row.stage.is_none());
-        lines.extend(of_whole.map(|row| format!("  {}: {}", row.reason, sentence(&row.message))));
+        lines.extend(of_whole.map(|row| format!("  {}", wording::row(row))));
         lines.push(String::new());
-        lines.push(format!("  {}", self.next(forecast)));
+        lines.push(format!("  {}", self.next(plan)));
         lines.join("\n")
     }
 
     fn phase(&self, stage: &StageForecast, forecast: &Forecast) -> String {
-        let (mark, tone) = match stage.phase {
-            StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
-            StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
-            StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
-            _ => ("▸", Tone::Attention),
-        };
+        let (mark, tone) = wording::mark(stage.phase);
         let mark = paint(mark, tone, self.colourful);
-        let phase = format!("{:?}", stage.phase).to_lowercase();
+        let phase = wording::phase(stage.phase);
         let is_waiting = forecast.waiting.iter().any(|row| row.stage.as_ref() == Some(&stage.name));
         let earliest = stage.earliest.filter(|earliest| *earliest > self.now && !is_waiting);
         let earliest = earliest.map(|earliest| format!(", not before {}", self.at(earliest)));
@@ -58,10 +56,8 @@ impl View {
     fn stage(&self, stage: &StageForecast, forecast: &Forecast) -> Vec<String> {
         let mut lines = Vec::new();
         let rows = forecast.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
-        let rows: Vec<String> = rows
-            .filter(|row| !SAID.contains(&row.reason.as_str()))
-            .map(|row| format!("{}: {}", row.reason, sentence(&row.message)))
-            .collect();
+        let rows: Vec<String> =
+            rows.filter(|row| !SAID.contains(&row.reason.as_str())).map(wording::row).collect();
         // What stops it now is among the rows already.
         if rows.is_empty() {
             lines
@@ -89,14 +85,11 @@ impl View {
         }
     }
 
-    fn next(&self, forecast: &Forecast) -> String {
-        let ends = forecast.waiting.iter().filter_map(|row| Some((row.until?, row)));
-        let next = ends.min_by_key(|(until, _)| *until).map(|(until, row)| {
-            let what = next_thing(&row.reason, row.stage.as_deref());
-            format!("next thing to happen: {} {what}", self.at(until.timestamp()))
-        });
-        let summary = || format!("now: {}", harmless(&forecast.summary));
-        next.unwrap_or_else(summary)
+    fn next(&self, Plan { notes, forecast, .. }: &Plan) -> String {
+        let when = if notes.contains(&SUSPENDED) { "then" } else { "now" };
+        let summary = || format!("{when}: {}", harmless(&forecast.summary));
+        let next = wording::next_end(&forecast.waiting, Whose::Named, self.now);
+        next.map_or_else(summary, |next| format!("next thing to happen: {next}"))
     }
 
     fn at(&self, time: Timestamp) -> String {
@@ -108,7 +101,12 @@ fn heading(forecast: &Forecast, pin: Option<&str>) -> String {
     let deployed = forecast.deployed.as_deref().map(short);
     let candidate = forecast.candidate.as_ref().map(|candidate| short(&candidate.reference));
     match (deployed, candidate) {
-        (Some(deployed), Some(candidate)) if deployed != candidate => format!("{deployed} → {candidate}"),
+        (Some(deployed), Some(candidate))
+            if deployed != candidate && !candidate.starts_with(&format!("{deployed}@")) =>
+        {
+            format!("{deployed} → {candidate}")
+        }
+        // The same, or what was adopted by its tag alone.
         (_, Some(candidate)) => candidate,
         (deployed, None) => {
             let deployed = deployed.unwrap_or_else(|| "no candidate".to_owned());

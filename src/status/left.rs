@@ -1,13 +1,24 @@
 //! What a screen shows of what was left: the release that a person went back from, and what is in quarantine. Pure.
 
-use kube::ResourceExt as _;
 use voxsync_crds::{CodeSync, code_sync::CodeSyncStatus, reference::short_digest};
 
 use super::view::View;
-use crate::output::{harmless, sentence};
+use crate::{
+    kinds::named_of,
+    output::{harmless, with_short_digests},
+};
 
+/// How much of a reason is shown: the row of a failure and `-o json` have all of it.
+const REASON_CHARACTERS: usize = 120;
 /// How many digests in quarantine are shown; `-o json` has them all.
 const QUARANTINE_LIMIT: usize = 3;
+
+fn beginning(reason: &str) -> String {
+    let (mut kept, more) =
+        (reason.chars().take(REASON_CHARACTERS).collect::<String>(), reason.chars().nth(REASON_CHARACTERS));
+    kept.extend(more.map(|_| '…'));
+    kept
+}
 
 impl View {
     /// That an earlier release is gone back to.
@@ -16,7 +27,7 @@ impl View {
         let reason = rollback.reason.as_deref().unwrap_or("no reason given");
         let until = match rollback.failure {
             Some(_) => "until all stages run it".to_owned(),
-            None => format!("until `voxsync resume {}`", named(code_sync)),
+            None => format!("until `voxsync resume {}`", named_of(code_sync)),
         };
         Some(format!(
             "  went back  to {} from {} at {} ({}), {until}",
@@ -35,16 +46,12 @@ impl View {
                 harmless(&one.name),
                 harmless(short_digest(&one.digest)),
                 self.at(one.since),
-                sentence(&one.reason),
-                named(code_sync),
+                beginning(&with_short_digests(&harmless(&one.reason))),
+                named_of(code_sync),
                 harmless(&one.digest)
             )
         });
         let more = status.quarantine.len().saturating_sub(QUARANTINE_LIMIT);
         shown.chain((more > 0).then(|| format!("             and {more} more"))).collect()
     }
-}
-
-fn named(code_sync: &CodeSync) -> String {
-    format!("{} -n {}", code_sync.name_any(), code_sync.namespace().unwrap_or_default())
 }

@@ -3,7 +3,10 @@
 use voxsync_crds::code_sync::{CheckStanding, CheckStatus, CodeSyncStatus, Outcome, StagePhase, StageStatus};
 
 use super::view::{View, short};
-use crate::output::{Tone, paint};
+use crate::{
+    output::{Tone, paint},
+    wording,
+};
 
 impl View {
     pub(super) fn stage(
@@ -17,7 +20,7 @@ impl View {
         let is_open = |check: &CheckStatus| check.standing != CheckStanding::Passed;
         let (mark, tone) = match stage.phase {
             StagePhase::Soaking if stage.checks.iter().any(is_open) => ("▸", Tone::Attention),
-            phase => mark(phase),
+            phase => wording::mark(phase),
         };
         let is_to_come = promotion.is_some_and(|it| {
             let is_its = |id: &Option<String>| id.as_ref() == Some(&it.id);
@@ -25,7 +28,7 @@ impl View {
         });
         let phase = match stage.phase {
             StagePhase::Pending if is_to_come => "not begun".to_owned(),
-            phase => format!("{phase:?}").to_lowercase(),
+            phase => wording::phase(phase),
         };
         let candidate = promotion.map(|promotion| promotion.candidate.reference.as_str());
         let is_given_back = promotion.is_some_and(|promotion| promotion.outcome == Some(Outcome::RolledBack));
@@ -52,18 +55,5 @@ impl View {
         };
         let mark = paint(mark, tone, self.colourful);
         format!("  {number} {:width$}  {mark} {phase}{about}{pods}", stage.name)
-    }
-}
-
-fn mark(phase: StagePhase) -> (&'static str, Tone) {
-    match phase {
-        StagePhase::Deployed | StagePhase::Soaking => ("✔", Tone::Good),
-        StagePhase::Failed | StagePhase::Held => ("✘", Tone::Bad),
-        StagePhase::Gating
-        | StagePhase::Writing
-        | StagePhase::Rolling
-        | StagePhase::Checking
-        | StagePhase::RollingBack => ("▸", Tone::Attention),
-        StagePhase::Pending | StagePhase::NothingToProve => ("⏸", Tone::Faint),
     }
 }

@@ -143,9 +143,9 @@ fn who_waits_for_a_person_is_not_said_to_go_on_with_the_window() {
         |rows: &[Value]| screen(&registry(), &json!({"waiting": rows})).lines().last().unwrap().to_owned();
     let person = "  nothing is wrong; waits for a person to approve stage production";
     assert_eq!(said(&rows[..1]), person);
-    assert_eq!(said(&rows), format!("{person}; and 2026-11-23 07:00Z the window opens"));
+    assert_eq!(said(&rows), format!("{person}; and the window opens at 2026-11-23 07:00Z, in 8 h 9 m"));
     assert_eq!(
         said(&rows[1..]),
-        "  nothing is wrong; next thing to happen: 2026-11-23 07:00Z the window opens"
+        "  nothing is wrong; next thing to happen: the window opens at 2026-11-23 07:00Z, in 8 h 9 m"
     );
 }

@@ -142,7 +142,7 @@ fn says_how_often_the_source_is_looked_at() {
     let schedule = json!({"cron": "0 8 * * *", "timeZone": "Europe/Berlin"});
     for (more, wanted) in [
         (json!({}), "every minute"),
-        (json!({"interval": "1h", "webhook": webhook}), "every 1h, and when a webhook comes"),
+        (json!({"interval": "1h", "webhook": webhook}), "every 1 h, and when a webhook comes"),
         (json!({"schedule": schedule}), "next at 2026-11-23 07:00Z, by its schedule"),
     ] {
         assert_eq!(said(more, &json!({})).as_deref(), Some(wanted));
@@ -205,4 +205,50 @@ fn shortens_what_a_pod_says() {
     let row = screen.lines().find(|line| line.contains("Failed:")).unwrap();
     assert!(row.chars().count() < 340, "{row}");
     assert!(row.ends_with(": not found. Go on with `voxsync resume a`"), "{row}");
+}
+
+#[test]
+fn a_check_that_does_not_hold_is_not_nothing() {
+    let verdict = |standing: &str, phase: &str| {
+        let check =
+            json!({"name": "nodes", "standing": standing, "since": "2026-11-22T22:50:00Z", "message": "m"});
+        let stage = json!({"name": "all", "phase": phase, "ready": 1, "desired": 1, "checks": [check]});
+        let row = json!({"stage": "all", "reason": "Soak", "message": "m", "until": "2026-11-22T22:51:30Z"});
+        let screen = screen(&registry(), &json!({"stages": [stage], "waiting": [row]}));
+        screen.lines().last().unwrap().trim().to_owned()
+    };
+    let next = "next thing to happen: the soak ends at 22:51:30Z, in 30 s";
+    assert_eq!(verdict("Failed", "Soaking"), format!("a check fails so far, and is asked again; {next}"));
+    let silent = format!("a check cannot be asked, and is tried again; {next}");
+    assert_eq!(verdict("Unreachable", "Checking"), silent);
+    assert_eq!(verdict("Passed", "Soaking"), format!("nothing is wrong; {next}"));
+    assert_eq!(verdict("Failed", "Deployed"), format!("nothing is wrong; {next}"), "what it said once");
+}
+
+#[test]
+fn what_is_followed_and_has_released_nothing_yet_is_waited_for() {
+    let of = |reason: &str| {
+        json!({
+            "summary": "Waiting: first release of staging",
+            "conditions": [{"type": "SourceReady", "status": "False", "reason": reason, "message": "m",
+                "lastTransitionTime": "2026-11-22T22:50:46Z"}],
+        })
+    };
+    let verdict = |reason: &str| screen(&json!({"codeSync": {"name": "staging"}}), &of(reason));
+    let waits = verdict("NothingReleased");
+    assert!(waits.ends_with("nothing is wrong; waits for the first release of staging"), "{waits}");
+    assert!(verdict("NoSuchCodeSync").ends_with("to look at: NoSuchCodeSync: m"));
+}
+
+#[test]
+fn a_pin_is_said_once_with_the_way_out() {
+    let mut pinned = code_sync(
+        &registry(),
+        &json!({"waiting": [{"reason": "Pinned", "message": "pinned to r.io/code:v1.0.0 (freeze)"}]}),
+    );
+    pinned.spec.pin =
+        Some(serde_json::from_value(json!({"reference": "r.io/code:v1.0.0", "reason": "freeze"})).unwrap());
+    let screen = view().code_sync(&pinned);
+    let line = "  pinned     to r.io/code:v1.0.0 (freeze), until `voxsync resume production -n puppet`\n";
+    assert!(screen.contains(line) && screen.matches("freeze").count() == 1, "{screen}");
 }

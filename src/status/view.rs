@@ -5,22 +5,28 @@ use kube::ResourceExt as _;
 use voxsync_agent::{NextLook, next_look};
 use voxsync_crds::{
     CodeReference, CodeSync,
-    code_sync::{CodeSyncSpec, CodeSyncStatus, Hold, Outcome, Source, Waiting},
+    code_sync::{
+        CheckStanding, CodeSyncSpec, CodeSyncStatus, Hold, Outcome, Source, StagePhase, StageStatus, Waiting,
+    },
     time::Time,
 };
 
 use super::{releases::Release, stalled, trouble};
 use crate::{
     commit,
-    output::{self, Cell, Tone, age, clock, harmless, next_thing, paint, sentence},
+    kinds::named_of,
+    output::{self, Cell, Tone, age, clock, harmless, paint, sentence},
+    wording::{self, HELD, Whose},
 };
 
-/// The reason of a row that says that somebody else changed a target.
-const HELD: &str = "Held";
 /// The reason of a row that says that a person has to approve.
 const APPROVAL: &str = "Approval";
+/// The reason of a row that says that a person chose the reference.
+const PINNED: &str = "Pinned";
+/// The reason of a row that says that a person went back.
+const ROLLED_BACK: &str = "RolledBack";
 /// How a summary begins that says what comes by itself.
-const AWAITED: [&str; 2] = ["image of ", "signature of "];
+const AWAITED: [&str; 3] = ["image of ", "signature of ", "first release of "];
 
 /// What there is to say where the agent said nothing.
 const UNSEEN: &str = "the agent has not seen it yet: does `voxsync run` serve this namespace?";
@@ -51,9 +57,10 @@ impl View {
             let reason = pin.reason.as_deref().unwrap_or("no reason given");
             let emergency = if pin.emergency { ", in an emergency" } else { "" };
             lines.push(format!(
-                "  pinned     {} ({}){emergency}",
+                "  pinned     to {} ({}){emergency}, until `voxsync resume {}`",
                 harmless(&pin.reference),
-                harmless(reason)
+                harmless(reason),
+                named_of(code_sync)
             ));
         }
         lines.extend(self.rolled_back(code_sync, status));
@@ -68,7 +75,8 @@ impl View {
             let rows = status.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
             lines.extend(rows.map(|row| self.waiting(row, width + 8)));
         }
-        lines.extend(status.waiting.iter().filter(|row| row.stage.is_none()).map(|row| self.waiting(row, 2)));
+        let rows = status.waiting.iter().filter(|row| row.stage.is_none() && !is_in_head(row, code_sync));
+        lines.extend(rows.map(|row| self.waiting(row, 2)));
         let is_said = |hold: &Hold| {
             status.waiting.iter().any(|row| row.reason == HELD && row.message.contains(&hold.target))
         };
@@ -146,8 +154,9 @@ impl View {
     }
 
     fn waiting(&self, row: &Waiting, indent: usize) -> String {
-        let until = row.until.map_or(String::new(), |time| format!(" (until {})", self.at(time)));
-        format!("{:indent$}{}{until}", "", reason_and_message(row))
+        let left = row.until.and_then(|until| wording::left(until.timestamp(), self.now));
+        let left = left.map_or(String::new(), |left| format!(" ({left} left)"));
+        format!("{:indent$}{}{left}", "", wording::row(row))
     }
 
     fn hold(&self, hold: &Hold) -> String {
@@ -169,25 +178,22 @@ impl View {
                 summary.map_or_else(|| format!("{}: {}", condition.reason, condition.message), str::to_owned);
             return paint(&format!("to look at: {}", sentence(&text)), Tone::Bad, self.colourful);
         }
-        let next = status
-            .waiting
-            .iter()
-            .filter_map(|row| row.until.map(|until| (until, row)))
-            .min_by_key(|row| row.0);
-        let next = next.map(|(until, row)| format!("{} {}", self.at(until), next_thing(&row.reason, None)));
+        let whose = if status.stages.len() > 1 { Whose::Named } else { Whose::Known };
+        let next = wording::next_end(&status.waiting, whose, self.now);
+        let how = how(status);
         if let Some(row) = status.waiting.iter().find(|row| row.reason == APPROVAL) {
             let stage = harmless(row.stage.as_deref().unwrap_or_default());
             let next = next.map_or_else(String::new, |next| format!("; and {next}"));
-            return format!("nothing is wrong; waits for a person to approve stage {stage}{next}");
+            return format!("{how}; waits for a person to approve stage {stage}{next}");
         }
         if let Some(next) = next {
-            return format!("nothing is wrong; next thing to happen: {next}");
+            return format!("{how}; next thing to happen: {next}");
         }
         let summary = status.summary.as_deref().unwrap_or("nothing to do");
         let awaited = summary.split_once(": ").map(|(_, what)| what);
         let awaited = awaited.filter(|what| AWAITED.iter().any(|one| what.starts_with(one)));
         let awaited = awaited.map(|what| format!("waits for the {what}"));
-        format!("nothing is wrong; {}", harmless(awaited.as_deref().unwrap_or(summary)))
+        format!("{how}; {}", harmless(awaited.as_deref().unwrap_or(summary)))
     }
 
     pub(super) fn at(&self, time: Time) -> String {
@@ -196,6 +202,16 @@ impl View {
 
     fn since(&self, time: Time) -> String {
         age(time.timestamp(), self.now)
+    }
+}
+
+/// Whether a row says what stands in the lines above the stages.
+fn is_in_head(row: &Waiting, code_sync: &CodeSync) -> bool {
+    let rollback = || code_sync.status.as_ref().and_then(|status| status.rollback.as_ref());
+    match row.reason.as_str() {
+        PINNED => code_sync.spec.pin.is_some(),
+        ROLLED_BACK => rollback().is_some_and(|rollback| rollback.failure.is_none()),
+        _ => false,
     }
 }
 
@@ -249,8 +265,17 @@ fn named(source: &Source, revision: &str) -> Option<String> {
     })
 }
 
-fn reason_and_message(row: &Waiting) -> String {
-    let message = sentence(&row.message);
-    let is_said = row.reason == HELD || message.to_lowercase().starts_with(&row.reason.to_lowercase());
-    if is_said { message } else { format!("{}: {message}", row.reason) }
+/// Whether something may become wrong: a check that does not hold is no failure yet.
+fn how(status: &CodeSyncStatus) -> &'static str {
+    let is_asked = |stage: &&StageStatus| matches!(stage.phase, StagePhase::Checking | StagePhase::Soaking);
+    let stages = status.stages.iter().filter(is_asked);
+    let standings: Vec<CheckStanding> =
+        stages.flat_map(|it| &it.checks).map(|check| check.standing).collect();
+    if standings.contains(&CheckStanding::Failed) {
+        "a check fails so far, and is asked again"
+    } else if standings.contains(&CheckStanding::Unreachable) {
+        "a check cannot be asked, and is tried again"
+    } else {
+        "nothing is wrong"
+    }
 }

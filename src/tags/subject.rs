@@ -116,7 +116,10 @@ async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions)
         format!("{missing}; {hint}")
     })?;
     let own = code_sync.spec.source.registry.as_ref().with_context(|| {
-        format!("codesync {namespace}/{name} follows no registry: see `voxsync check {name}`")
+        format!(
+            "codesync {namespace}/{name} follows no registry: see `voxsync check {}`",
+            kinds::named(&namespace, name)
+        )
     })?;
     let source = tried(own, &options.policy)?;
     let patience = Patience::of(&code_sync, options.policy.minimum_age.as_ref())?;

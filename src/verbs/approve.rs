@@ -5,13 +5,15 @@ mod decision;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
+use voxsync_agent::is_bad_pin;
 use voxsync_crds::{CodeSync, code_sync::Waiting};
 
-use super::{Subject, own_name::own_name, say};
+use super::{Subject, followed, own_name::own_name, say};
 use crate::{
     arguments::{ApproveOptions, Connection},
+    kinds::named_of,
     output::{self, clock},
+    wait::Goal,
 };
 use decision::{Approved, Decision, change, decide};
 
@@ -19,7 +21,8 @@ use decision::{Approved, Decision, change, decide};
 const APPROVAL: &str = "Approval";
 
 /// The reasons of those of its rows that are of no stage, and that keep what is approved from every stage.
-const OF_ALL_STAGES: [&str; 3] = ["Quarantined", "MinimumAge", "RolledBack"];
+const OF_ALL_STAGES: [&str; 7] =
+    ["Quarantined", "MinimumAge", "RolledBack", "Pin", "NotVerified", "InvalidSpec", "NotRecorded"];
 
 /// `voxsync approve NAME`
 pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow::Result<ExitCode> {
@@ -41,14 +44,14 @@ pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow
             if own_name.is_none() {
                 output::news("the API server does not say who you are: the approval has nobody's name");
             }
-            for line in next(&before, &approved, Timestamp::now()) {
+            for line in next(&before, &approved, options.follow.wait, Timestamp::now()) {
                 say(name, &line);
             }
-            Ok(ExitCode::SUCCESS)
+            followed(connection, name, Goal::Digest(approved.digest), options.follow).await
         }
         Decision::IsApproved(approved, by) => {
             say(name, &format!("has an approval of {} already, by {by}", approved.sentence()));
-            Ok(ExitCode::SUCCESS)
+            followed(connection, name, Goal::Digest(approved.digest), options.follow).await
         }
         Decision::Nothing(why) => {
             output::news(&output::harmless(&format!("codesync {name}: {why}")));
@@ -57,19 +60,21 @@ pub async fn approve(connection: &Connection, options: ApproveOptions) -> anyhow
     }
 }
 
-/// What comes next, and what it still waits for.
-fn next(code_sync: &CodeSync, approved: &Approved, now: Timestamp) -> Vec<String> {
-    let name = code_sync.name_any();
+/// What comes next, and what it still waits for. Whom it is told may follow it already.
+fn next(code_sync: &CodeSync, approved: &Approved, follows: bool, now: Timestamp) -> Vec<String> {
+    let named = named_of(code_sync);
     if let Some(other) = &approved.instead {
         return vec![format!("is about to run {other} by now, which is not approved by this")];
     }
     if code_sync.spec.suspend {
-        return vec![format!("is suspended: nothing is written before `voxsync resume {name}`")];
+        return vec![format!("is suspended: nothing is written before `voxsync resume {named}`")];
     }
     let status = code_sync.status.clone().unwrap_or_default();
     let is_its = |row: &&Waiting| row.stage.as_ref().is_some_and(|stage| approved.stages.contains(stage));
     let its: Vec<&Waiting> = status.waiting.iter().filter(is_its).collect();
-    let is_of_all = |row: &&Waiting| row.stage.is_none() && OF_ALL_STAGES.contains(&row.reason.as_str());
+    let is_of_all = |row: &&Waiting| {
+        row.stage.is_none() && (OF_ALL_STAGES.contains(&row.reason.as_str()) || is_bad_pin(row))
+    };
     let of_all = status.waiting.iter().filter(is_of_all);
     let mut lines: Vec<String> = of_all
         .chain(its.iter().copied().filter(|row| row.reason != APPROVAL))
@@ -83,7 +88,8 @@ fn next(code_sync: &CodeSync, approved: &Approved, now: Timestamp) -> Vec<String
         lines.push(format!("has not come to that stage yet{summary}"));
     }
     let then = if lines.is_empty() { "goes on with it" } else { "goes on then" };
-    lines.push(format!("{then} by itself; follow it with `voxsync wait {name}`"));
+    let hint = format!("; follow it with `voxsync wait {named}`");
+    lines.push(format!("{then} by itself{}", if follows { "" } else { &hint }));
     lines
 }
 
@@ -92,9 +98,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::verbs::fixtures::{PRODUCTION, candidate, code_sync, deployed, promotion};
+    use crate::{
+        arguments::FollowArguments,
+        verbs::fixtures::{PRODUCTION, candidate, code_sync, deployed, promotion},
+    };
 
     fn said(spec: &Value, waiting: &Value) -> Vec<String> {
+        said_to(false, spec, waiting)
+    }
+
+    fn said_to(follows: bool, spec: &Value, waiting: &Value) -> Vec<String> {
         let status = json!({
             "candidate": candidate("v2", 'b'), "deployed": deployed("v1", 'a'), "promotion": promotion("v2", 'b', None),
             "waiting": waiting, "summary": "Waiting: soak of canary until 12:00:00Z",
@@ -104,12 +117,13 @@ mod tests {
             stage: Some(PRODUCTION.to_owned()),
             all_stages: false,
             digest: None,
+            follow: FollowArguments::default(),
         };
         let code_sync = code_sync(spec, &status);
         let Decision::Approve(approved) = decide(&code_sync, &options).unwrap() else {
             panic!("nothing is approved");
         };
-        next(&code_sync, &approved, "2026-03-01T10:00:00Z".parse().unwrap())
+        next(&code_sync, &approved, follows, "2026-03-01T10:00:00Z".parse().unwrap())
     }
 
     #[test]
@@ -118,15 +132,15 @@ mod tests {
         let mut window = row(PRODUCTION, "Window");
         window["until"] = json!("2026-03-02T07:00:00Z");
         let approval = row(PRODUCTION, "Approval");
-        let goes_on = "goes on with it by itself; follow it with `voxsync wait production`";
+        let hint = "; follow it with `voxsync wait production -n puppet`";
+        let goes_on = format!("goes on with it by itself{hint}");
         assert_eq!(said(&json!({}), &json!([approval])), [goes_on]);
         assert_eq!(
             said(&json!({}), &json!([approval, window])),
-            [
-                "still waits: the Window (until 2026-03-02 07:00Z)",
-                "goes on then by itself; follow it with `voxsync wait production`"
-            ]
+            ["still waits: the Window (until 2026-03-02 07:00Z)", &format!("goes on then by itself{hint}")]
         );
+        let followed = said_to(true, &json!({}), &json!([approval]));
+        assert_eq!(followed, ["goes on with it by itself"], "it is followed already");
         let early = said(&json!({}), &json!([row("canary", "Soak")]));
         assert_eq!(early[0], "has not come to that stage yet: Waiting: soak of canary until 12:00:00Z");
         let young = json!([{"reason": "MinimumAge", "message": "v2 is too young"},
@@ -139,7 +153,15 @@ mod tests {
                 "has not come to that stage yet: Waiting: soak of canary until 12:00:00Z"
             ]
         );
+        let kept_back = json!([
+            {"reason": "Unreachable", "message": "no answer. Nothing is written before the pin can be taken, or it goes"},
+            {"reason": "Unreachable", "message": "no answer"}, {"reason": "NotVerified", "message": "v2 has no signature"}]);
+        let first = "still waits: no answer. Nothing is written before the pin can be taken, or it goes";
+        assert_eq!(said(&json!({}), &kept_back)[..2], [first, "still waits: v2 has no signature"]);
         let suspended = said(&json!({"suspend": true}), &json!([approval]));
-        assert_eq!(suspended, ["is suspended: nothing is written before `voxsync resume production`"]);
+        assert_eq!(
+            suspended,
+            ["is suspended: nothing is written before `voxsync resume production -n puppet`"]
+        );
     }
 }

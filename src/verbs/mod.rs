@@ -28,9 +28,10 @@ use voxsync_crds::{
 };
 
 use crate::{
-    arguments::{Connection, NamedOptions, SuspendOptions},
+    arguments::{Connection, FollowArguments, NamedOptions, SuspendOptions},
     connect::connect,
     kinds, output,
+    wait::{self, Goal},
 };
 
 pub use approve::approve;
@@ -49,7 +50,7 @@ pub async fn reconcile(connection: &Connection, options: NamedOptions) -> anyhow
     let subject = Subject::find(connection, &options.name).await?;
     subject.patch(&json!({"metadata": {"annotations": {REQUESTED_AT: token()}}})).await?;
     subject.say("looks at its source now");
-    Ok(ExitCode::SUCCESS)
+    followed(connection, &options.name, Goal::Candidate, options.follow).await
 }
 
 /// `voxsync suspend NAME`
@@ -58,8 +59,21 @@ pub async fn suspend(connection: &Connection, options: SuspendOptions) -> anyhow
     subject.patch(&json!({"spec": {"suspend": true, "suspendReason": options.reason}})).await?;
     subject.say(&format!(
         "is suspended: it looks and reports, and writes nothing until `voxsync resume {}`",
-        options.name
+        subject.named()
     ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What follows when it is done: nothing, or the wait until what was asked for is deployed.
+async fn followed(
+    connection: &Connection,
+    name: &str,
+    goal: Goal,
+    follow: FollowArguments,
+) -> anyhow::Result<ExitCode> {
+    if follow.wait {
+        return Box::pin(wait::follow(connection, name, goal, follow.timeout)).await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -103,8 +117,9 @@ impl Subject {
             self.code_sync = kinds::code_sync(&self.api, &self.namespace, &self.name).await?;
             if decide(&self.code_sync)? != decision {
                 bail!(
-                    "codesync {} has changed meanwhile, and nothing was done: see `voxsync status {0}`",
-                    self.name
+                    "codesync {} has changed meanwhile, and nothing was done: see `voxsync status {}`",
+                    self.name,
+                    self.named()
                 );
             }
         }
@@ -115,6 +130,10 @@ impl Subject {
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.api.patch(&self.name, &parameters, &Patch::Merge(change)).await.map(drop)
+    }
+
+    fn named(&self) -> String {
+        kinds::named(&self.namespace, &self.name)
     }
 
     fn refused(&self) -> String {
@@ -185,7 +204,7 @@ mod fixtures {
     /// A canary, and a production that asks for approval.
     pub(super) fn code_sync(spec: &Value, status: &Value) -> CodeSync {
         let mut object = json!({
-            "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": "production"},
+            "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync", "metadata": {"name": "production", "namespace": "puppet"},
             "spec": {
                 "source": {"registry": {"repository": "r.io/a", "tag": {"semver": "*"}}},
                 "stages": [

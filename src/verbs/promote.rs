@@ -10,8 +10,11 @@ use voxsync_crds::{
     reference::{is_digest, is_tag},
 };
 
-use super::Subject;
-use crate::arguments::{Connection, PromoteOptions};
+use super::{Subject, followed};
+use crate::{
+    arguments::{Connection, PromoteOptions},
+    wait::Goal,
+};
 
 /// What an emergency does not wait for, and what holds all the same.
 const EMERGENCY: &str = "it waits for no window, soak time, age, check or approval; signatures, the order of the stages, and that \
@@ -27,8 +30,8 @@ pub async fn promote(connection: &Connection, options: PromoteOptions) -> anyhow
     let emergency = options.now.then_some(true);
     let pin = json!({"reference": text, "reason": reason, "emergency": emergency});
     subject.patch(&json!({"spec": {"pin": pin}})).await?;
-    let name = &options.name;
-    subject.say(&format!("is pinned to {text}; back to its source with `voxsync resume {name}`"));
+    let named = subject.named();
+    subject.say(&format!("is pinned to {text}; back to its source with `voxsync resume {named}`"));
     if options.now {
         subject.say(&format!("has an emergency: {EMERGENCY}"));
     }
@@ -39,15 +42,17 @@ pub async fn promote(connection: &Connection, options: PromoteOptions) -> anyhow
     }
     if let Some(kept) = in_quarantine(code_sync, &reference) {
         subject.say(&format!(
-            "does not take {} as long as it is in quarantine ({}): `voxsync release-quarantine {name} {}`",
+            "does not take {} as long as it is in quarantine ({}): `voxsync release-quarantine {named} {}`",
             kept.name, kept.reason, kept.digest
         ));
     }
     if code_sync.spec.suspend {
-        subject.say(&format!("is suspended: nothing is written before `voxsync resume {name}`"));
+        subject.say(&format!("is suspended: nothing is written before `voxsync resume {named}`"));
     }
-    subject.say(&format!("has not checked it yet; follow it with `voxsync wait {name}`"));
-    Ok(ExitCode::SUCCESS)
+    if !options.follow.wait {
+        subject.say(&format!("has not checked it yet; follow it with `voxsync wait {named}`"));
+    }
+    followed(connection, &options.name, Goal::Pin(text), options.follow).await
 }
 
 /// The entry of quarantine that a reference is about, by its digest, or else by its tag.

@@ -34,7 +34,7 @@ pub async fn release_quarantine(
         several => bail!("{what:?} is the beginning of several digests in quarantine:\n{}", list(several)),
     };
     let value = format!("{} {}", kept.digest, token());
-    let is_suspended = subject.code_sync.spec.suspend;
+    let (is_suspended, named) = (subject.code_sync.spec.suspend, subject.named());
     subject.patch(&json!({"metadata": {"annotations": {RELEASE_QUARANTINE: value}}})).await?;
     let Quarantined { digest, name: image_name, reason, .. } = &kept;
     say(
@@ -42,7 +42,7 @@ pub async fn release_quarantine(
         &format!("may take {} again; it was in quarantine: {reason}", image(image_name, digest, None)),
     );
     if is_suspended {
-        say(&name, &format!("is suspended: nothing is written before `voxsync resume {name}`"));
+        say(&name, &format!("is suspended: nothing is written before `voxsync resume {named}`"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,13 +10,17 @@ use voxsync_crds::{
     code_sync::{Outcome, Pin, Trigger},
 };
 
-use super::{Subject, say, token};
-use crate::arguments::{Connection, NamedOptions};
+use super::{Subject, followed, say, token};
+use crate::{
+    arguments::{Connection, NamedOptions},
+    wait::Goal,
+};
 
 /// `voxsync resume NAME`
 pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::Result<ExitCode> {
     let name = &options.name;
     let subject = Subject::find(connection, name).await?;
+    let named = subject.named();
     let Stopped { stops, .. } = subject.decide_and_patch(|it| Ok(Stopped::of(it)), change).await?;
     let what = match stops.first() {
         Some(Stop::Suspended) => "is no longer suspended",
@@ -36,11 +40,11 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
     if let Some(next) = stops.get(1) {
         let next = match next {
             Stop::Suspended | Stop::Held => {
-                format!("is held by somebody else's change: `voxsync resume {name}` once more")
+                format!("is held by somebody else's change: `voxsync resume {named}` once more")
             }
             Stop::RolledBack => {
                 format!(
-                    "stays at the release that a person went back to: `voxsync resume {name}` once more ends that"
+                    "stays at the release that a person went back to: `voxsync resume {named}` once more ends that"
                 )
             }
             Stop::GoesBack => {
@@ -48,13 +52,13 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
                     .to_owned()
             }
             Stop::Failed => {
-                format!("has a candidate that failed: `voxsync resume {name}` once more tries it again")
+                format!("has a candidate that failed: `voxsync resume {named}` once more tries it again")
             }
-            Stop::Pinned => format!("is still pinned: `voxsync resume {name}` once more removes the pin"),
+            Stop::Pinned => format!("is still pinned: `voxsync resume {named}` once more removes the pin"),
         };
         say(name, &next);
     }
-    Ok(ExitCode::SUCCESS)
+    followed(connection, name, Goal::Candidate, options.follow).await
 }
 
 /// What is undone by what was seen.

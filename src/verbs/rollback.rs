@@ -9,10 +9,11 @@ use voxsync_agent::{LastGood, Left, NoLastGood, last_good};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{CodeRelease, CodeSync, annotations::ROLLBACK, code_release::CODE_SYNC_LABEL};
 
-use super::{Subject, image, say, token};
+use super::{Subject, followed, image, say, token};
 use crate::{
     arguments::{Connection, RollbackOptions},
     output,
+    wait::Goal,
 };
 
 /// The word that keeps what is left out of quarantine.
@@ -24,7 +25,7 @@ const RELEASES_LIMIT: u32 = 1000;
 
 /// `voxsync rollback NAME`
 pub async fn rollback(connection: &Connection, options: RollbackOptions) -> anyhow::Result<ExitCode> {
-    let RollbackOptions { name, reason, no_quarantine } = options;
+    let RollbackOptions { name, reason, no_quarantine, follow } = options;
     let subject = Subject::find(connection, &name).await?;
     let value = value(reason.as_deref(), no_quarantine)?;
     let records = records(&subject).await;
@@ -36,16 +37,18 @@ pub async fn rollback(connection: &Connection, options: RollbackOptions) -> anyh
         }
     };
     say(&name, &format!("goes back from {} to {}", way.from, way.to));
-    let is_suspended = subject.code_sync.spec.suspend;
+    let (is_suspended, named) = (subject.code_sync.spec.suspend, subject.named());
     let decide = |code_sync: &CodeSync| self::way(code_sync, records.as_ref()).map_err(anyhow::Error::msg);
     subject.decide_and_patch(decide, |_| json!({"metadata": {"annotations": {ROLLBACK: value}}})).await?;
     let left = if no_quarantine { "is not put into quarantine" } else { "goes to quarantine" };
-    say(&name, &format!("stays there until `voxsync resume {name}`; {} {left}", way.from));
+    say(&name, &format!("stays there until `voxsync resume {named}`; {} {left}", way.from));
     if is_suspended {
-        say(&name, &format!("is suspended: nothing is written before `voxsync resume {name}`"));
+        say(&name, &format!("is suspended: nothing is written before `voxsync resume {named}`"));
     }
-    say(&name, &format!("can be followed with `voxsync wait {name}`"));
-    Ok(ExitCode::SUCCESS)
+    if !follow.wait {
+        say(&name, &format!("can be followed with `voxsync wait {named}`"));
+    }
+    followed(connection, &name, Goal::WayBack, follow).await
 }
 
 /// The value of the annotation: a word that it has not had before, and the rest.

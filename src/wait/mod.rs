@@ -19,6 +19,9 @@ mod runs;
 mod selector;
 mod source;
 mod taken_up;
+mod turned;
+#[cfg(test)]
+mod turned_tests;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;
@@ -26,7 +29,7 @@ mod watcher;
 #[cfg(test)]
 mod watcher_tests;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use serde_json::json;
@@ -40,6 +43,7 @@ use crate::{
 use answer::{Answer, Verdict};
 use named::Registry;
 use selector::Selector;
+use turned::AskedBy;
 use verdict::Question;
 use watcher::Watcher;
 
@@ -49,8 +53,54 @@ const TIMED_OUT: u8 = 124;
 
 /// Waits, and prints how it ended.
 pub async fn run(connection: &Connection, options: WaitOptions) -> anyhow::Result<ExitCode> {
-    let (name, output, stage) = (options.name.clone(), options.output, options.stage.clone());
-    let (namespace, answer) = wait(connection, options).await?;
+    let WaitOptions { name, commit, digest, tag, stage, timeout, look, output } = options;
+    // An unset variable of a script would wait for what nothing ever has.
+    if tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
+        bail!(
+            "--tag is empty: give the tag to wait for, or leave it out to wait for whatever is the candidate"
+        );
+    }
+    let registry = if tag.is_some() { Some(Registry::new(OneLook::prepare(look).await?)) } else { None };
+    let tag = tag.map(|tag| Selector::Tag(tag, None));
+    let selector = commit.map(Selector::Commit).or(digest.map(Selector::Digest)).or(tag);
+    let selector = selector.unwrap_or(Selector::Present);
+    let question = Question { selector, stage: stage.clone(), asked_by: AskedBy::Anyone };
+    let (namespace, answer) = wait(connection, &name, question, registry, timeout).await?;
+    Ok(tell(&format!("{namespace}/{name}"), stage.as_deref(), answer, output))
+}
+
+/// What a verb asked for, and waits for.
+pub enum Goal {
+    /// Whatever is the candidate then.
+    Candidate,
+    /// This digest.
+    Digest(String),
+    /// What a person went back to.
+    WayBack,
+    /// What this pin names.
+    Pin(String),
+}
+
+/// Waits after a verb was carried out, as `voxsync wait NAME` does, for what the verb asked for.
+pub async fn follow(
+    connection: &Connection,
+    name: &str,
+    goal: Goal,
+    timeout: Duration,
+) -> anyhow::Result<ExitCode> {
+    let (selector, asked_by) = match goal {
+        Goal::Candidate => (Selector::Present, AskedBy::Anyone),
+        Goal::Digest(digest) => (Selector::Digest(digest), AskedBy::Anyone),
+        Goal::WayBack => (Selector::Present, AskedBy::Rollback),
+        Goal::Pin(reference) => (Selector::Present, AskedBy::Promote(reference)),
+    };
+    let question = Question { selector, stage: None, asked_by };
+    let (namespace, answer) = wait(connection, name, question, None, timeout).await?;
+    Ok(tell(&format!("{namespace}/{name}"), None, answer, WaitOutput::Text))
+}
+
+/// Prints how it ended.
+fn tell(code_sync: &str, stage: Option<&str>, answer: Answer, output: WaitOutput) -> ExitCode {
     let Answer { verdict, message } = answer;
     let (word, code) = match verdict {
         Verdict::Deployed => ("Deployed", 0),
@@ -61,14 +111,15 @@ pub async fn run(connection: &Connection, options: WaitOptions) -> anyhow::Resul
         Verdict::Waiting | Verdict::Unseen => ("TimedOut", TIMED_OUT),
         Verdict::Unanswerable => {
             output::error(&output::harmless(&message));
-            return Ok(ExitCode::from(crate::ERROR));
+            return ExitCode::from(crate::ERROR);
         }
     };
     match output {
         WaitOutput::Text => {
-            output::line(&format!("{namespace}/{name}: {word}: {}", output::harmless(&message)));
+            output::line(&format!("{code_sync}: {word}: {}", output::harmless(&message)));
         }
         WaitOutput::Json => {
+            let (namespace, name) = code_sync.split_once('/').unwrap_or_default();
             let object = json!({
                 "apiVersion": "wait.voxsync.dev/v1",
                 "namespace": namespace,
@@ -80,24 +131,19 @@ pub async fn run(connection: &Connection, options: WaitOptions) -> anyhow::Resul
             output::line(&object.to_string());
         }
     }
-    Ok(ExitCode::from(code))
+    ExitCode::from(code)
 }
 
 /// The last answer within the time that was given, and the namespace.
-async fn wait(connection: &Connection, options: WaitOptions) -> anyhow::Result<(String, Answer)> {
-    let WaitOptions { name, commit, digest, tag, stage, timeout, look, output: _ } = options;
-    // An unset variable of a script would wait for what nothing ever has.
-    if tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
-        bail!(
-            "--tag is empty: give the tag to wait for, or leave it out to wait for whatever is the candidate"
-        );
-    }
-    let registry = if tag.is_some() { Some(Registry::new(OneLook::prepare(look).await?)) } else { None };
-    let tag = tag.map(|tag| Selector::Tag(tag, None));
-    let selector = commit.map(Selector::Commit).or(digest.map(Selector::Digest)).or(tag);
+async fn wait(
+    connection: &Connection,
+    name: &str,
+    question: Question,
+    registry: Option<Registry>,
+    timeout: Duration,
+) -> anyhow::Result<(String, Answer)> {
     let (client, namespace) = connect(connection).await?;
-    let question = Question { selector: selector.unwrap_or(Selector::Present), stage };
-    let mut watcher = Watcher::new(client, &namespace, name, question, registry);
+    let mut watcher = Watcher::new(client, &namespace, name.to_owned(), question, registry);
     // An API server that cannot be asked at all is a mistake of the caller's, and not waited for.
     let version = watcher.look().await?;
     if watcher.is_open() {

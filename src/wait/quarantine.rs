@@ -7,6 +7,7 @@ use super::{
     selector::{Facts, Selector},
     verdict::Asked,
 };
+use crate::kinds::named_of;
 
 /// The reason of the agent's row about a rollback that was asked for in vain.
 const NO_EARLIER_RELEASE: &str = "NoEarlierRelease";
@@ -17,21 +18,21 @@ impl Asked<'_> {
         let quarantine = &self.status.quarantine;
         let kept = quarantine.iter().find(|kept| self.is_asked_for(kept))?;
         let Quarantined { digest, name, reason, since } = kept;
-        let code_sync = self.code_sync.metadata.name.as_deref().unwrap_or_default();
+        let named = named_of(self.code_sync);
         let says = format!(
-            "is in quarantine since {since}: {reason}; `voxsync release-quarantine {code_sync} {digest}` lets it be taken again"
+            "is in quarantine since {since}: {reason}; `voxsync release-quarantine {named} {digest}` lets it be taken again"
         );
         Some(Known::of(name, Verdict::Quarantined, says))
     }
 
-    /// What is said to who asks for no image, where a person asked to go back and there is nothing to go back to.
+    /// What is said to who went back, where there is nothing to go back to.
     pub(super) fn refused_rollback(&self) -> Option<Known> {
         let is_refusal = |row: &&Waiting| row.reason == NO_EARLIER_RELEASE;
         let row = self.status.waiting.iter().find(is_refusal)?;
         let still =
             self.status.deployed.as_ref().map_or_else(String::new, |it| format!("; {} stays", it.name));
         let says = format!("{}{still}", row.message);
-        (self.question.selector == Selector::Present).then(|| Known::new(Verdict::Failed, says))
+        Some(Known::new(Verdict::Failed, says))
     }
 
     fn is_asked_for(&self, kept: &Quarantined) -> bool {
@@ -62,9 +63,9 @@ impl Asked<'_> {
                 "it goes back from {from} to {to} since {at}{reason}: nothing else comes before all stages run {to}"
             )
         } else {
-            let name = self.code_sync.metadata.name.as_deref().unwrap_or_default();
+            let named = named_of(self.code_sync);
             format!(
-                "a person went back from {from} to {to} at {at}{reason}: nothing else comes before `voxsync resume {name}`"
+                "a person went back from {from} to {to} at {at}{reason}: nothing else comes before `voxsync resume {named}`"
             )
         };
         Some(Known::new(Verdict::Waiting, says))

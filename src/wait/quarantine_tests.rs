@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{
     answer::Verdict::{Deployed, Failed, Quarantined, RolledBack, Unseen, Waiting},
     selector::Selector,
-    verdict_tests::{AT, LATER, ask, at_rest, candidate, digest, expect, on_its_way, release, tag},
+    turned::AskedBy,
+    verdict_tests::{AT, LATER, ask, ask_by, at_rest, candidate, digest, expect, on_its_way, release, tag},
 };
 
 fn quarantine(name: &str) -> Value {
@@ -13,8 +14,9 @@ fn quarantine(name: &str) -> Value {
 }
 
 /// v1.0.0 runs, to which a person went back from v2.0.0.
-fn gone_back() -> Value {
+pub(super) fn gone_back() -> Value {
     let mut found = at_rest("v1.0.0");
+    found["status"]["candidate"]["sourceRevision"] = Value::Null;
     found["status"]["rollback"] =
         json!({"candidate": candidate("v1.0.0"), "fromName": "v2.0.0", "reason": "broken hiera", "at": AT});
     found
@@ -25,7 +27,7 @@ fn what_is_in_quarantine_ends_the_waiting_at_once() {
     let mut found = gone_back();
     found["status"]["quarantine"] = quarantine("v2.0.0");
     let says = format!(
-        "v2.0.0 is in quarantine since {AT}: stage canary: CrashLoopBackOff; `voxsync release-quarantine production {}`",
+        "v2.0.0 is in quarantine since {AT}: stage canary: CrashLoopBackOff; `voxsync release-quarantine production -n puppet {}`",
         digest("v2.0.0")
     );
     // Whatever is recorded of it, and of another tag of its image.
@@ -51,12 +53,19 @@ fn what_is_in_quarantine_ends_the_waiting_at_once() {
 }
 
 #[test]
-fn a_rollback_in_vain_is_no_success() {
+fn a_rollback_in_vain_is_no_success_of_the_rollback() {
     let mut found = at_rest("v1.0.0");
     found["status"]["waiting"] = json!([{"reason": "NoEarlierRelease", "message": "a rollback was asked for: there is nothing to go back to"}]);
     let says = "there is nothing to go back to; v1.0.0 stays";
-    expect(&ask(Selector::Present, None, &found, &[], false), Failed, says);
+    let by_rollback = |found: &Value| ask_by(AskedBy::Rollback, Selector::Present, None, found, (&[], false));
+    expect(&by_rollback(&found), Failed, says);
     expect(&ask(tag("v1.0.0"), None, &found, &[], false), Deployed, "v1.0.0 is deployed");
+    // The row stays until something else is promoted; who asks for something else is not told of it.
+    expect(&ask(Selector::Present, None, &found, &[], false), Deployed, "v1.0.0 is deployed");
+    let pin = AskedBy::Promote("r.io/code:v1.0.0".to_owned());
+    found["spec"]["pin"] = json!({"reference": "r.io/code:v1.0.0"});
+    let by_promote = ask_by(pin, Selector::Present, None, &found, (&[], false));
+    expect(&by_promote, Unseen, "");
 }
 
 #[test]
@@ -73,7 +82,7 @@ fn a_tag_that_was_pushed_again_is_not_in_quarantine() {
 #[test]
 fn nothing_else_comes_as_long_as_a_person_has_gone_back() {
     let says = "a person went back from v2.0.0 to v1.0.0 at 2026-03-01T10:00:00Z (broken hiera): nothing else comes before \
-                `voxsync resume production`";
+                `voxsync resume production -n puppet`";
     for was_seen in [false, true] {
         expect(&ask(tag("v2.0.0"), None, &gone_back(), &[], was_seen), Waiting, says);
     }

@@ -2,7 +2,7 @@
 
 use voxsync_crds::{
     CodeSync,
-    annotations::{RELEASE_QUARANTINE, REQUESTED_AT, ROLLBACK},
+    annotations::{RELEASE_QUARANTINE, REQUESTED_AT, RESUME, ROLLBACK},
     code_sync::CodeSyncStatus,
 };
 
@@ -22,6 +22,7 @@ pub fn taken_up(code_sync: &CodeSync) -> Result<&CodeSyncStatus, String> {
             &status.last_handled_release_quarantine,
             "the release from quarantine that was asked for is not done yet",
         ),
+        (RESUME, &status.last_handled_resume, "the resume is not taken up yet"),
     ];
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name));
     for (name, handled, what) in told {

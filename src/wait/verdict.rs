@@ -6,7 +6,6 @@
 
 use voxsync_crds::{
     CodeSync,
-    annotations::RESUME,
     code_release::CodeReleaseSpec,
     code_sync::{CodeSyncStatus, Condition, ConditionStatus, DeployedStatus, Outcome, PromotionStatus},
     reference::is_same_code,
@@ -18,7 +17,8 @@ use super::{
     record::ended,
     runs::{is_candidate, is_done, runs},
     selector::{Facts, Selector},
-    taken_up::{is_echo, taken_up},
+    taken_up::taken_up,
+    turned::AskedBy,
 };
 
 /// What is asked.
@@ -27,6 +27,7 @@ pub struct Question {
     pub selector: Selector,
     /// Only until this stage has passed.
     pub stage: Option<String>,
+    pub asked_by: AskedBy,
 }
 
 /// Answers. `releases` are the CodeReleases of this CodeSync as far as they are known; `was_seen` says that what is
@@ -87,8 +88,8 @@ impl Asked<'_> {
     fn known(&self, releases: &[&CodeReleaseSpec], was_seen: bool) -> Known {
         let Self { question, code_sync, status } = self;
         let (selector, stage) = (&question.selector, question.stage.as_deref());
-        if let Some(refused) = self.refused_rollback() {
-            return refused;
+        if let Some(known) = self.is_over().or_else(|| self.turns()) {
+            return known;
         }
         let promotion = status.promotion.as_ref().filter(|promotion| self.is_meant(promotion));
         let is_superseded = |promotion: &&PromotionStatus| promotion.outcome == Some(Outcome::Superseded);
@@ -166,6 +167,7 @@ impl Asked<'_> {
             Selector::Present => {
                 let candidate = self.status.candidate.as_ref();
                 candidate.is_some_and(|it| is_same_code(&it.reference, &promotion.candidate.reference))
+                    && !self.is_tried_anew(promotion)
             }
             selector => {
                 let facts = Facts::from(&promotion.candidate);
@@ -193,13 +195,6 @@ impl Asked<'_> {
             }
         }
         let Some(outcome) = promotion.outcome else { return Known::new(Verdict::Waiting, self.reason()) };
-        let annotations = self.code_sync.metadata.annotations.as_ref();
-        let resume = annotations.and_then(|annotations| annotations.get(RESUME));
-        if outcome.is_failure()
-            && resume.is_some_and(|token| !is_echo(self.status.last_handled_resume.as_deref(), token))
-        {
-            return Known::new(Verdict::Waiting, "the resume is not taken up yet".to_owned());
-        }
         let newer = self.status.candidate.as_ref().map(|candidate| candidate.name.as_str());
         ended(name, outcome, promotion.failure.as_ref(), promotion.ended_at, newer)
     }
@@ -218,7 +213,7 @@ impl Asked<'_> {
     }
 
     /// Why it is not further, in the agent's own words.
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let ready = self.status.condition("Ready").filter(|ready| ready.reason != "Deployed");
         let ready = ready.map(|Condition { reason, message, .. }| {
             // Its row has the more telling word.

@@ -9,6 +9,7 @@ use super::{
         Verdict::{self, Deployed, Failed, RolledBack, Superseded, Unanswerable, Unseen, Waiting},
     },
     selector::Selector,
+    turned::AskedBy,
     verdict::{Question, answer},
 };
 
@@ -77,7 +78,7 @@ fn code_sync(status: &Value) -> Value {
     let registry = json!({"repository": "r.io/code", "tag": {"semver": ">=1.0.0"}});
     let mut code_sync = json!({
         "apiVersion": "voxsync.dev/v1alpha1", "kind": "CodeSync",
-        "metadata": {"name": "production", "uid": "u", "generation": 2},
+        "metadata": {"name": "production", "namespace": "puppet", "uid": "u", "generation": 2},
         "spec": {"source": {"registry": registry}, "stages": stages},
         "status": status,
     });
@@ -94,10 +95,20 @@ pub(super) fn ask(
     releases: &[Value],
     was_seen: bool,
 ) -> Answer {
+    ask_by(AskedBy::Anyone, selector, stage, code_sync, (releases, was_seen))
+}
+
+pub(super) fn ask_by(
+    asked_by: AskedBy,
+    selector: Selector,
+    stage: Option<&str>,
+    code_sync: &Value,
+    (releases, was_seen): (&[Value], bool),
+) -> Answer {
     let code_sync: CodeSync = serde_json::from_value(code_sync.clone()).unwrap();
     let releases: Vec<CodeReleaseSpec> =
         releases.iter().map(|release| serde_json::from_value(release.clone()).unwrap()).collect();
-    let question = Question { selector, stage: stage.map(str::to_owned) };
+    let question = Question { selector, stage: stage.map(str::to_owned), asked_by };
     answer(&question, &code_sync, &releases, was_seen)
 }
 
@@ -290,7 +301,7 @@ fn nothing_is_an_answer_that_the_agent_gave_before_it_was_told() {
     expect(&ask(Selector::Present, None, &found, &[], false), Unseen, "has not taken up the present spec");
     let requested = ["metadata", "annotations", "voxsync.dev/requestedAt"];
     expect(&told(&requested, "now"), Unseen, "the look that was asked for");
-    expect(&told(&["metadata", "annotations", "voxsync.dev/resume"], "now"), Waiting, "the resume");
+    expect(&told(&["metadata", "annotations", "voxsync.dev/resume"], "now"), Unseen, "the resume");
 
     let mut found = on_its_way(Some("Failed"));
     found["metadata"]["annotations"] =

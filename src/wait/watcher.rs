@@ -102,7 +102,7 @@ impl Watcher {
                         version = found;
                         break;
                     }
-                    Err(error) if is_away(&error) => {
+                    Err(error) if kinds::is_away(&error) => {
                         let why = crate::describe(&error);
                         self.tell(&format!("the API server cannot be asked, it is tried again: {why}"));
                     }
@@ -217,15 +217,6 @@ async fn turn(registry: &mut Option<Registry>) {
     match registry {
         Some(registry) => registry.turn().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whether an error may pass by itself: nothing was answered, or that the API server is not well.
-fn is_away(error: &anyhow::Error) -> bool {
-    match error.chain().find_map(|cause| cause.downcast_ref::<kube::Error>()) {
-        Some(kube::Error::Api(status)) => status.code == 429 || status.code >= 500,
-        Some(_) => true,
-        None => false,
     }
 }
 

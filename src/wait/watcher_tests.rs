@@ -67,7 +67,8 @@ async fn a_registry_that_was_out_of_order_is_asked_again_though_the_cluster_has_
         panic!("another verb")
     };
     let registry = Registry::new(OneLook::prepare(options.look).await.unwrap());
-    let question = Question { selector: tag("production"), stage: None };
+    let question =
+        Question { selector: tag("production"), stage: None, asked_by: crate::wait::turned::AskedBy::Anyone };
     let client = sandbox.client("default");
     let mut watcher = Watcher::new(client, "default", "production".to_owned(), question, Some(registry));
     let version = watcher.look().await.unwrap();

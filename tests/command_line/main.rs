@@ -7,9 +7,11 @@
 )]
 
 mod check;
+mod follow;
 mod proxy;
 mod simulate;
 mod tags;
+mod watch;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -193,10 +195,8 @@ fn a_person_plays_on_after_the_demo() {
     assert!(said.contains(failed), "{said}");
     assert_eq!(checked.status.code(), Some(1), "{said}");
 
-    let promoted = demo.run(&["promote", "production", &tag, "--reason", "back to what ran"]);
-    assert!(promoted.status.success(), "{}", text(&promoted.stderr));
-    assert!(text(&promoted.stdout).contains("`voxsync wait production`"), "{}", text(&promoted.stdout));
-    demo.wait_for("the pin to be deployed", || demo.run(&["status", "production"]).status.success());
+    demo.follows_a_promotion(&tag);
+    demo.waits_on_the_way_back_and_on_again(&tag);
     let status = text(&demo.run(&["status", "production"]).stdout);
     assert!(status.contains("pinned") && status.contains("back to what ran"), "{status}");
 

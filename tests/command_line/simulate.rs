@@ -49,6 +49,16 @@ fn the_example_comes_true() {
 }
 
 #[test]
+fn the_bad_week_comes_true() {
+    let files = ["-f", "examples/careful.yaml", "-f", "examples/servers.yaml"];
+    let timeline = ["--timeline", "examples/timelines/incidents.yaml"];
+    let output = voxsync(&[&["simulate"][..], &files, &timeline].concat());
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{told}{}", text(&output.stderr));
+    assert!(told.contains("16 of 16 expectations came true"), "{told}");
+}
+
+#[test]
 fn what_does_not_come_true_has_exit_code_1() {
     let file = ["-f", "examples/staged.yaml", "-o", "json"];
     let output = of_timeline("{deployed: v1.4.2, events: [{at: +0s, expect: {canary: v1.4.2}}]}", &file);

@@ -11,6 +11,7 @@ use voxsync_crds::{
 use super::APPROVAL;
 use crate::{
     arguments::ApproveOptions,
+    kinds::named_of,
     verbs::{image, token},
 };
 
@@ -66,7 +67,7 @@ pub(super) fn change(decision: &Decision, own_name: Option<&str>) -> Value {
 }
 
 pub(super) fn decide(code_sync: &CodeSync, options: &ApproveOptions) -> anyhow::Result<Decision> {
-    let ApproveOptions { name, stage, all_stages, digest } = options;
+    let ApproveOptions { name, stage, all_stages, digest, follow: _ } = options;
     let stages = code_sync.spec.ordered_stages();
     let asking: Vec<&Stage> = stages.iter().filter(|it| it.approval == Some(Approval::Manual)).collect();
     let names = |stages: &[&Stage]| stages.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
@@ -97,7 +98,7 @@ pub(super) fn decide(code_sync: &CodeSync, options: &ApproveOptions) -> anyhow::
     let reference = coming.filter(|_| is_coming).map(|coming| &coming.reference);
     let is_kept = |it: &&Quarantined| it.digest == digest || reference.is_some_and(|coming| it.bans(coming));
     if let Some(kept) = status.quarantine.iter().find(is_kept) {
-        return Ok(Decision::Nothing(is_in_quarantine(name, &image, kept)));
+        return Ok(Decision::Nothing(is_in_quarantine(&named_of(code_sync), &image, kept)));
     }
     let stage = match (stage, waits.as_slice()) {
         (Some(stage), _) => Some(stage.clone()),
@@ -136,11 +137,11 @@ fn named(candidate: &CandidateStatus) -> (String, String) {
 }
 
 /// What is released from quarantine has to be approved anew.
-fn is_in_quarantine(name: &str, image: &str, kept: &Quarantined) -> String {
+fn is_in_quarantine(code_sync: &str, image: &str, kept: &Quarantined) -> String {
     let Quarantined { digest, reason, since, .. } = kept;
     format!(
         "{image} is in quarantine since {since}: {reason}; an approval given now would not count: release it first, with \
-         `voxsync release-quarantine {name} {digest}`, and approve it then"
+         `voxsync release-quarantine {code_sync} {digest}`, and approve it then"
     )
 }
 
@@ -162,12 +163,21 @@ fn approver(status: &CodeSyncStatus, wanted: &Approved) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verbs::fixtures::{
-        CANARY, PRODUCTION, candidate, code_sync, deployed, digest, promotion, quarantined,
+    use crate::{
+        arguments::FollowArguments,
+        verbs::fixtures::{
+            CANARY, PRODUCTION, candidate, code_sync, deployed, digest, promotion, quarantined,
+        },
     };
 
     fn options(stage: Option<&str>, all_stages: bool, digest: Option<String>) -> ApproveOptions {
-        ApproveOptions { name: "production".to_owned(), stage: stage.map(str::to_owned), all_stages, digest }
+        ApproveOptions {
+            name: "production".to_owned(),
+            stage: stage.map(str::to_owned),
+            all_stages,
+            digest,
+            follow: FollowArguments::default(),
+        }
     }
 
     fn decided(status: &Value, options: &ApproveOptions) -> anyhow::Result<Decision> {
@@ -247,7 +257,7 @@ mod tests {
             let Decision::Nothing(why) = decided(&status, &given).unwrap() else {
                 panic!("{given:?}: something is approved");
             };
-            let command = format!("`voxsync release-quarantine production {}`", digest('b'));
+            let command = format!("`voxsync release-quarantine production -n puppet {}`", digest('b'));
             assert!(why.starts_with("v2 (") && why.contains(" is in quarantine since "), "{why}");
             assert!(why.contains("would not count") && why.contains(&command), "{why}");
         }
