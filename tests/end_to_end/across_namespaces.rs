@@ -7,12 +7,15 @@ use voxsync_fixtures::{Access, CodeImage, Registry, Transport};
 use crate::harness::{
     Case, Cluster, Halves, Needs, NewServer, Voxsync, cases,
     estate::{PRODUCTION, REPOSITORY},
+    gated::{has_gate, is_complete, is_held, is_paused, pause},
+    rollouts::code_images,
     status::{assert_says, condition, follow_tags, reference_in, text, waits_for},
 };
 
 pub(crate) const CASES: &[Case] = cases![
     dev_staging_and_production_are_namespaces_of_their_own => Needs::EXCLUSIVE,
     without_consent_or_the_option_nothing_is_written => Needs::EXCLUSIVE,
+    consent_withdrawn_half_way_leaves_nothing_held_back => Needs::EXCLUSIVE,
 ];
 
 /// A namespace a stage, in each the Config `production` with a Server of the same name.
@@ -206,5 +209,60 @@ async fn without_consent_or_the_option_nothing_is_written(cluster: &Cluster) {
     environments.push("v1.2.0").await;
     environments.stops_with("v1.2.0").await;
     assert_eq!(environments.tags().await, ["v1.2.0", "v1.1.0"]);
+    environments.end().await;
+}
+
+/// A person paused the other Server, so that the certificate authority is held back as its namespace shuts.
+async fn consent_withdrawn_half_way_leaves_nothing_held_back(cluster: &Cluster) {
+    let mut environments = Environments::start(cluster, &["prod"]).await;
+    let dev = environments.dev.namespace().to_owned();
+    let prod = &environments.others[0];
+    prod.create_server(&NewServer { name: "ca", ca: true, by_operator: false, ..NewServer::default() }).await;
+    environments.lets_in(prod, Some(&dev)).await;
+    let stages: Value = ["dev", "production"]
+        .iter()
+        .zip(environments.all())
+        .map(|(name, place)| json!({"name": name, "targets": [Environments::target(place)]}))
+        .collect();
+    let spec = json!({"source": environments.source(), "stages": stages});
+    environments.dev.create_code_sync(PRODUCTION, spec).await;
+    environments.runs(CrossNamespace::Allowed);
+    environments.dev.deployed(PRODUCTION, "v1.0.0").await;
+    let prod = &environments.others[0];
+    prod.patch("Deployment", "main", pause(true)).await;
+    environments.push("v1.1.0").await;
+    let is_new = |found: &Value| code_images(found).first().is_some_and(|image| image.contains(":v1.1.0@"));
+    prod.deployment_when("ca", "held back on the new template", |found| is_held(found) && is_new(found))
+        .await;
+
+    environments.lets_in(prod, None).await;
+    environments.dev.condition(PRODUCTION, "Ready", "False", "NoConsent").await;
+    let written = prod.get("Config", PRODUCTION).await["metadata"]["generation"].clone();
+    environments.push("v1.2.0").await;
+    environments.stops_with("v1.2.0").await;
+    let authority = prod.get("Deployment", "ca").await;
+    assert!(is_held(&authority) && is_new(&authority), "nobody of its namespace runs it yet: {authority}");
+
+    // Once others run what its template has, it is let go by the same rule as without any CodeSync.
+    prod.patch("Deployment", "main", pause(false)).await;
+    let is_free = |found: &Value| !is_paused(found) && !has_gate(found) && is_complete(found);
+    let authority = prod.deployment_when("ca", "let go", is_free).await;
+    assert!(is_new(&authority), "{authority}");
+    assert_says(&prod.event("ca", "GateLifted").await, &["no promotion holds it back any more"]);
+    assert_eq!(prod.get("Config", PRODUCTION).await["metadata"]["generation"], written, "it was not written");
+    let code_sync = environments.dev.get("CodeSync", PRODUCTION).await;
+    assert!(code_sync["metadata"]["finalizers"].is_null(), "{code_sync}");
+
+    // Given again, it gets what it missed, in its order.
+    environments.lets_in(prod, Some(&dev)).await;
+    environments.dev.deployed(PRODUCTION, "v1.2.0").await;
+    assert_eq!(environments.tags().await, ["v1.2.0"; 2]);
+    for name in ["main", "ca"] {
+        environments.others[0]
+            .deployment_when(name, "free, on v1.2.0", |found| {
+                !is_paused(found) && !has_gate(found) && code_images(found)[0].contains(":v1.2.0@")
+            })
+            .await;
+    }
     environments.end().await;
 }

@@ -72,7 +72,7 @@ async fn the_image_of_a_commit_is_waited_for(cluster: &Cluster) {
     assert!(holds(&status, "Ready"), "{status}");
     let said = waits_for(&status, "ImageUnavailable");
     let waiting = format!("commit {} of A Tester", &two[..7]);
-    assert_says(said, &[&waiting, "cannot be pulled yet", "it waits since 20", "looked for again every 1s"]);
+    assert_says(said, &[&waiting, "cannot be pulled yet", "it waits since 20", "looked for again every 1 s"]);
     assert!(holds(&status, "SourceReady"), "nothing is wrong while CI builds: {status}");
     assert_eq!(waits_for(&cluster.look(PRODUCTION).await, "ImageUnavailable"), said, "the same since");
     assert_eq!(status["source"]["revision"], *two);

@@ -11,6 +11,7 @@
 )]
 
 mod across_namespaces;
+mod after_release;
 mod argocd;
 mod audit;
 mod bad_input;
@@ -76,6 +77,7 @@ const FILES: &[(&str, &[harness::Case])] = &[
     ("promotion", promotion::CASES),
     ("decisions", decisions::CASES),
     ("checks", checks::CASES),
+    ("after_release", after_release::CASES),
     ("holds", holds::CASES),
     ("conditions", conditions::CASES),
     ("sources", sources::CASES),

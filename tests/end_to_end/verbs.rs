@@ -77,7 +77,7 @@ async fn a_person_approves_goes_back_and_on_again(cluster: &Cluster) {
     assert_eq!(back.code, 0, "{back:?}");
     assert_says(
         &back.said,
-        &["goes back from v1.2.0 (", ") to v1.1.0 (", "stays there until `voxsync resume production`"],
+        &["goes back from v1.2.0 (", ") to v1.1.0 (", "stays there until `voxsync resume production -n "],
     );
     let status = cluster.deployed(PRODUCTION, "v1.1.0").await;
     assert_eq!(status["rollback"]["reason"], "broken hiera", "{status}");
@@ -87,7 +87,7 @@ async fn a_person_approves_goes_back_and_on_again(cluster: &Cluster) {
     assert_eq!(waited.code, 1, "{waited:?}");
     assert_says(
         &waited.said,
-        &["Quarantined: v1.2.0 is in quarantine since", "`voxsync release-quarantine production sha256:"],
+        &["Quarantined: v1.2.0 is in quarantine since", "`voxsync release-quarantine production -n "],
     );
     let absent = voxsync(cluster, None, &["release-quarantine", PRODUCTION, "v9"]);
     assert_eq!(absent.code, 1, "{absent:?}");
