@@ -7,6 +7,8 @@
     reason = "this binary is a test; clippy only knows functions marked #[test]"
 )]
 
+mod commands;
+
 use std::{
     collections::BTreeSet,
     fs,
