@@ -28,9 +28,17 @@ pub async fn promote(connection: &Connection, options: PromoteOptions) -> anyhow
     let text = reference.to_string();
     let (reason, dropped) = reason(code_sync.spec.pin.as_ref(), &text, options.reason.as_deref());
     let emergency = options.now.then_some(true);
+    let named = subject.named();
+    let pin = Pin { reference: text.clone(), reason: reason.map(str::to_owned), emergency: options.now };
+    if is_passed_over(code_sync, &pin) {
+        bail!(
+            "codesync {} is pinned to that already, and the rollback after it goes before it: give another --reason, or end \
+             the rollback with `voxsync resume {named}` first",
+            options.name
+        );
+    }
     let pin = json!({"reference": text, "reason": reason, "emergency": emergency});
     subject.patch(&json!({"spec": {"pin": pin}})).await?;
-    let named = subject.named();
     subject.say(&format!("is pinned to {text}; back to its source with `voxsync resume {named}`"));
     if options.now {
         subject.say(&format!("has an emergency: {EMERGENCY}"));
@@ -53,6 +61,12 @@ pub async fn promote(connection: &Connection, options: PromoteOptions) -> anyhow
         subject.say(&format!("has not checked it yet; follow it with `voxsync wait {named}`"));
     }
     followed(connection, &options.name, Goal::Pin(text), options.follow).await
+}
+
+/// Whether a person went back after this very pin was set: to set it once more would change nothing.
+fn is_passed_over(code_sync: &CodeSync, pin: &Pin) -> bool {
+    let goes_back = code_sync.status.as_ref().is_some_and(|status| status.rollback.is_some());
+    goes_back && code_sync.spec.pin.as_ref() == Some(pin)
 }
 
 /// The entry of quarantine that a reference is about, by its digest, or else by its tag.
@@ -124,6 +138,23 @@ mod tests {
         assert_eq!(of("r.io/a:2", None), (None, Some("freeze")));
         assert_eq!(of("r.io/a:2", Some("new")), (Some("new"), None));
         assert_eq!(reason(None, "r.io/a:2", None), (None, None));
+    }
+
+    #[test]
+    fn a_pin_from_before_a_rollback_is_not_set_once_more() {
+        let rollback = json!({"rollback": {
+            "candidate": {"reference": "r.io/a:1", "repository": "r.io/a", "name": "1", "digest": fixtures::digest('a'),
+                "firstSeen": "2026-01-01T00:00:00Z"},
+            "fromName": "2", "at": "2026-01-01T00:00:00Z",
+        }});
+        let spec = json!({"pin": {"reference": "r.io/a:2", "reason": "fix"}});
+        let pin = |reason: &str| -> Pin {
+            serde_json::from_value(json!({"reference": "r.io/a:2", "reason": reason})).unwrap()
+        };
+        let gone_back = fixtures::code_sync(&spec, &rollback);
+        assert!(is_passed_over(&gone_back, &pin("fix")));
+        assert!(!is_passed_over(&gone_back, &pin("fix, again")), "a person chose anew");
+        assert!(!is_passed_over(&fixtures::code_sync(&spec, &Value::Null), &pin("fix")));
     }
 
     #[test]

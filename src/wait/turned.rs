@@ -5,7 +5,7 @@
 
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, Outcome, PromotionStatus, Trigger},
+    code_sync::{CandidateStatus, DeployedStatus, Outcome, PromotionStatus, Trigger},
     reference::is_same_code,
 };
 
@@ -65,6 +65,17 @@ impl Asked<'_> {
             return !is_sourced && names(&pin.reference, candidate);
         }
         is_sourced || self.status.waiting.iter().any(|row| NOT_TAKEN.contains(&row.reason.as_str()))
+    }
+
+    /// Whether what is deployed is no answer from before: who asked with a verb is told of what that verb asked for, though
+    /// its promotion has not begun.
+    pub(super) fn is_what_was_asked(&self, deployed: &DeployedStatus) -> bool {
+        self.question.asked_by == AskedBy::Anyone
+            || self
+                .status
+                .candidate
+                .as_ref()
+                .is_some_and(|it| is_same_code(&it.reference, &deployed.reference))
     }
 
     /// Whether a promotion failed that the agent is about to begin again: a person pinned what the source named, or does

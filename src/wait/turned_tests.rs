@@ -128,6 +128,19 @@ fn a_pin_is_answered_by_what_it_names(#[case] pin: String, #[case] verdict: Verd
     expect(&by_promote(&pin, &found), verdict, "");
 }
 
+/// The agent knows what should run, and its promotion has not begun.
+#[test]
+fn what_is_deployed_still_is_no_answer_to_a_verb() {
+    let mut found = at_rest("v1.0.0");
+    found["status"]["candidate"] = chosen("v2.0.0");
+    found["status"]["rollback"] = rollback_to("v2.0.0", "v1.0.0");
+    expect(&by_rollback(&found), Waiting, "");
+    found["status"]["rollback"] = Value::Null;
+    let pin = "r.io/code:v2.0.0";
+    found["spec"]["pin"] = json!({"reference": pin});
+    expect(&by_promote(pin, &found), Waiting, "");
+}
+
 #[test]
 fn what_failed_before_it_was_pinned_is_tried_again() {
     let mut found = on_its_way(Some("Failed"));

@@ -114,7 +114,11 @@ impl Asked<'_> {
         }
         if *selector == Selector::Present || candidate.is_some_and(|it| selector.fits(&Facts::from(it))) {
             return match &status.deployed {
-                Some(deployed) if self.is_at_rest() && runs(status, deployed, stage) => {
+                Some(deployed)
+                    if self.is_at_rest()
+                        && runs(status, deployed, stage)
+                        && self.is_what_was_asked(deployed) =>
+                {
                     self.deployed(&deployed.name, deployed.since)
                 }
                 _ => Known::new(Verdict::Waiting, self.reason()),

@@ -104,11 +104,17 @@ impl Demo {
         let other =
             status["codeSyncs"][0]["candidate"]["name"].as_str().expect("what staging runs").to_owned();
         let pin = ["promote", "production", &other, "--now", "--reason", "INC-42", "--wait"];
+        let pin_again = ["promote", "production", &other, "--now", "--reason", "INC-43", "--wait"];
         let back = ["rollback", "production", "--no-quarantine", "--reason", "and back", "--wait"];
         let again = ["promote", "production", tag, "--reason", "back to what ran", "--wait"];
         for (arguments, wanted) in
-            [(&pin[..], &*other), (&back, tag), (&pin, &other), (&back, tag), (&again, tag)]
+            [(&pin[..], &*other), (&back, tag), (&pin_again, &other), (&back, tag), (&again, tag)]
         {
+            if arguments == pin_again {
+                let in_vain = self.run(&pin);
+                assert_eq!(in_vain.status.code(), Some(2), "{}", text(&in_vain.stdout));
+                assert!(text(&in_vain.stderr).contains("give another --reason"), "{}", text(&in_vain.stderr));
+            }
             let output = self.run(arguments);
             let (said, news) = (text(&output.stdout), text(&output.stderr));
             let deployed = format!("puppet/production: Deployed: {wanted} ");
