@@ -4,7 +4,6 @@
 //! names the candidate from before. What it says of that one is no answer to who asks for whatever is the candidate.
 
 use voxsync_crds::{
-    CodeReference,
     code_sync::{CandidateStatus, DeployedStatus, Outcome, PromotionStatus, Trigger},
     reference::is_same_code,
 };
@@ -62,7 +61,7 @@ impl Asked<'_> {
             return !is_sourced && is_same(candidate, &rollback.candidate);
         }
         if let Some(pin) = &self.code_sync.spec.pin {
-            return !is_sourced && names(&pin.reference, candidate);
+            return !is_sourced && pin.names(candidate);
         }
         is_sourced || self.status.waiting.iter().any(|row| NOT_TAKEN.contains(&row.reason.as_str()))
     }
@@ -93,13 +92,4 @@ impl Asked<'_> {
 fn is_same(one: &CandidateStatus, other: &CandidateStatus) -> bool {
     let has_digest = !one.digest.is_empty() && one.digest == other.digest;
     (one.repository == other.repository && has_digest) || is_same_code(&one.reference, &other.reference)
-}
-
-/// Whether the text of a pin names this candidate: a tag may have named another image before.
-fn names(pin: &str, candidate: &CandidateStatus) -> bool {
-    CodeReference::parse(pin).is_ok_and(|reference| {
-        reference.repository() == candidate.repository
-            && reference.tag().is_none_or(|tag| Some(tag) == candidate.tag.as_deref())
-            && reference.digest().is_none_or(|digest| digest == candidate.digest)
-    })
 }

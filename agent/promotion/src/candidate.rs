@@ -92,7 +92,7 @@ pub(crate) fn look(view: &View<'_>) -> Sight {
 
 /// A pin's tag is resolved once: what it named first stays, also while the registry cannot be asked.
 fn pinned(view: &View<'_>, pin: &Pin) -> Choice {
-    let known = view.before.candidate.as_ref().filter(|known| is_pinned(known) && names(pin, known));
+    let known = view.before.candidate.as_ref().filter(|known| is_pinned(known) && pin.names(known));
     let candidate = match (known, &view.observed.pin) {
         (Some(known), _) => known,
         (None, Some(Ok(candidate))) => candidate,
@@ -105,15 +105,6 @@ fn pinned(view: &View<'_>, pin: &Pin) -> Choice {
         trigger: Trigger::Pin,
         reason: pin.reason.clone(),
         emergency: pin.emergency,
-    })
-}
-
-/// Whether the text of a pin names this candidate.
-fn names(pin: &Pin, candidate: &CandidateStatus) -> bool {
-    CodeReference::parse(&pin.reference).is_ok_and(|reference| {
-        reference.repository() == candidate.repository
-            && reference.tag().is_none_or(|tag| Some(tag) == candidate.tag.as_deref())
-            && reference.digest().is_none_or(|digest| digest == candidate.digest)
     })
 }
 

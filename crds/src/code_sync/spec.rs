@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Check, CodeSyncStatus, DEFAULT_STAGE, LocalReference, Notification, Rollback, Source, Target, Verify,
-    Window,
+    CandidateStatus, Check, CodeSyncStatus, DEFAULT_STAGE, LocalReference, Notification, Rollback, Source,
+    Target, Verify, Window,
 };
-use crate::duration::{DurationText, within};
+use crate::{
+    CodeReference,
+    duration::{DurationText, within},
+};
 
 /// A CodeSync keeps the Puppet code of Servers and Configs equal to what a source says it should be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -114,6 +117,18 @@ pub struct Pin {
     /// authorities come last, hold all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emergency: bool,
+}
+
+impl Pin {
+    /// Whether its text names this candidate: by tag or digest, or by both where it has both. A tag may have named another
+    /// image before.
+    pub fn names(&self, candidate: &CandidateStatus) -> bool {
+        CodeReference::parse(&self.reference).is_ok_and(|reference| {
+            reference.repository() == candidate.repository
+                && reference.tag().is_none_or(|tag| Some(tag) == candidate.tag.as_deref())
+                && reference.digest().is_none_or(|digest| digest == candidate.digest)
+        })
+    }
 }
 
 /// How to look at the registry where the source is not a registry itself.
