@@ -82,11 +82,24 @@ impl Period {
         }
     }
 
+    /// Whether it is open at this moment. Until when, takes far longer to find.
+    pub(crate) fn is_open(&self, time: Timestamp) -> bool {
+        match self {
+            Self::Once { from, to } => *from <= time && time < *to,
+            Self::Again(again) => again.latest_end(time).is_some(),
+        }
+    }
+
     /// Until when it is open without a break, if it is open at this moment.
     pub(crate) fn open_until(&self, time: Timestamp) -> Option<End> {
+        self.open_within(time, None)
+    }
+
+    /// As [`Self::open_until`]; what lies after the limit may be out of reach.
+    pub(crate) fn open_within(&self, time: Timestamp, limit: Option<Timestamp>) -> Option<End> {
         match self {
-            Self::Once { from, to } => (*from <= time && time < *to).then_some(End::At(*to)),
-            Self::Again(again) => again.open_until(time),
+            Self::Once { to, .. } => self.is_open(time).then_some(End::At(*to)),
+            Self::Again(again) => again.open_within(time, limit),
         }
     }
 
@@ -108,8 +121,9 @@ impl Period {
 }
 
 impl Again {
-    fn open_until(&self, time: Timestamp) -> Option<End> {
+    fn open_within(&self, time: Timestamp, limit: Option<Timestamp>) -> Option<End> {
         let reach = time.checked_add(SignedDuration::from_hours(24 * RUN_DAYS)).ok();
+        let reach = reach.map(|reach| limit.map_or(reach, |limit| reach.min(limit)));
         let mut end = self.latest_end(time)?;
         // It opens again while it is open: each turn gets further by a day or by its duration, whichever is more.
         while let Some(further) = self.latest_end(end) {
@@ -138,7 +152,8 @@ impl Again {
         }
         let last = if let Some(offset) = self.openings.steady(day) {
             let is_past = |minute: u16| at(day, minute, offset).is_some_and(|moment| moment <= time);
-            let (_, last) = self.runs.iter().rev().find(|(first, _)| is_past(*first))?;
+            let begun = self.runs.partition_point(|(first, _)| is_past(*first));
+            let (_, last) = self.runs.get(begun.checked_sub(1)?)?;
             at(day, *last, offset)?
         } else {
             let moments = self.openings.changing_times_on(day);

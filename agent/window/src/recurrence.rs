@@ -19,7 +19,7 @@ use crate::{REACH_DAYS, zone::zone};
 
 /// How much of a text an error quotes.
 const QUOTED_CHARACTERS: usize = 100;
-const MINUTES_A_DAY: u16 = 24 * 60;
+const MINUTES_AN_HOUR: u16 = 60;
 const HOURS_A_DAY: u16 = 24;
 /// After so many years each date has fallen on each day of the week that it ever falls on.
 const CALENDAR_YEARS: i16 = 400;
@@ -65,11 +65,14 @@ impl Recurrence {
         let not_a_cron =
             |why: String| RecurrenceError::NotACron { cron: start_of(text), why: start_of(&why) };
         let cron = parser.parse(text).map_err(|error| not_a_cron(error.to_string()))?;
-        let is_of_hour = |hour: u16| cron.pattern.hour_match(u32::from(hour)).unwrap_or(false);
-        let is_of_minute = |minute: u16| cron.pattern.minute_match(u32::from(minute)).unwrap_or(false);
-        let is_named = |minute: &u16| is_of_hour(minute / 60) && is_of_minute(minute % 60);
-        let minutes: Vec<u16> = (0..MINUTES_A_DAY).filter(is_named).collect();
-        let is_of_each_hour = (0..HOURS_A_DAY).all(is_of_hour);
+        let is_of_hour = |hour: &u16| cron.pattern.hour_match(u32::from(*hour)).unwrap_or(false);
+        let is_of_minute = |minute: &u16| cron.pattern.minute_match(u32::from(*minute)).unwrap_or(false);
+        let hours: Vec<u16> = (0..HOURS_A_DAY).filter(is_of_hour).collect();
+        let of_hour: Vec<u16> = (0..MINUTES_AN_HOUR).filter(is_of_minute).collect();
+        let minutes =
+            hours.iter().flat_map(|hour| of_hour.iter().map(move |minute| hour * MINUTES_AN_HOUR + minute));
+        let minutes: Vec<u16> = minutes.collect();
+        let is_of_each_hour = hours.len() == usize::from(HOURS_A_DAY);
         let name = zone_name.unwrap_or("UTC");
         let zone = zone(name).ok_or_else(|| RecurrenceError::NoSuchZone(start_of(name)))?;
         let recurrence = Self { cron, zone, minutes, is_of_each_hour };
@@ -84,7 +87,7 @@ impl Recurrence {
         // What a change of the clock moves may get into the next day, and there meets only its like.
         let first = self.date_of(time).yesterday().ok()?;
         let mut days = days(first).take(REACH_DAYS as usize);
-        days.find_map(|day| self.times_on(day).into_iter().find(|next| *next > time))
+        days.find_map(|day| self.first_on(day, time))
     }
 
     /// Its time zone.
@@ -102,15 +105,18 @@ impl Recurrence {
         self.zone.to_datetime(time).date()
     }
 
-    /// The moments that it names on a day, in their order.
-    fn times_on(&self, day: Date) -> Vec<Timestamp> {
+    /// The first of the moments that it names on a day which is after this one.
+    fn first_on(&self, day: Date, time: Timestamp) -> Option<Timestamp> {
         if !self.is_on(day) {
-            return Vec::new();
+            return None;
         }
-        match self.steady(day) {
-            Some(offset) => self.minutes.iter().filter_map(|minute| at(day, *minute, offset)).collect(),
-            None => self.changing_times_on(day),
-        }
+        let Some(offset) = self.steady(day) else {
+            return self.changing_times_on(day).into_iter().find(|next| *next > time);
+        };
+        // A search for an open window asks a thousand times, and a day may have 1,440 of them.
+        let is_past = |minute: &u16| at(day, *minute, offset).is_some_and(|moment| moment <= time);
+        let next = self.minutes.partition_point(is_past);
+        self.minutes.get(next).and_then(|minute| at(day, *minute, offset))
     }
 
     /// Whether it names times of this day.

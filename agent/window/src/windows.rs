@@ -217,7 +217,7 @@ impl<'w> Stage<'w> {
             if denied.is_some_and(|denied| denied <= time) {
                 return denied;
             }
-            let end = self.allows().filter_map(|window| window.period.open_until(time)).max();
+            let end = self.allows().filter_map(|window| window.period.open_within(time, denied)).max();
             time = match end {
                 Some(End::At(end)) => end,
                 Some(End::OutOfReach) => return denied,
@@ -229,7 +229,7 @@ impl<'w> Stage<'w> {
     }
 
     fn is_allowed(&self, time: Timestamp) -> bool {
-        self.allows().next().is_none() || self.allows().any(|window| window.period.open_until(time).is_some())
+        self.allows().next().is_none() || self.allows().any(|window| window.period.is_open(time))
     }
 
     fn allows(&self) -> impl Iterator<Item = &'w Window> {
