@@ -27,6 +27,7 @@ mod stage;
 mod table;
 mod targets;
 mod watch;
+mod work;
 mod writer;
 
 pub use change::{Change, Changed, Changes};
@@ -36,8 +37,8 @@ pub use kind::{Kind, Object, Scope, Unreadable};
 pub use release::ReleaseFact;
 pub use shape::Shapes;
 pub use snapshot::Snapshot;
-pub use stage::{Heading, Work, has_finalizer};
 pub use targets::{CrossNamespace, Shut};
+pub use work::{Heading, Work, has_finalizer};
 pub use writer::Writer;
 
 /// The label that ties Deployments, `ReplicaSet`s and Pods to their Server (openvox-operator's own).

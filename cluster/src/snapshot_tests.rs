@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::SERVER_LABEL;
+use crate::{Object, SERVER_LABEL};
 
 fn apply<T: serde::de::DeserializeOwned + Into<Object>>(snapshot: &mut Snapshot, value: Value) -> bool {
     snapshot.apply(serde_json::from_value::<T>(value).unwrap())

@@ -1,10 +1,10 @@
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use rstest::rstest;
 use serde_json::{Value, from_value, json};
-use voxsync_crds::Config;
+use voxsync_crds::{CodeSync, Config, annotations::Gate};
 
 use super::*;
-use crate::SERVER_LABEL;
+use crate::{CrossNamespace, SERVER_LABEL};
 
 const OLD: &str = "r.io/code:v1";
 const NEW: &str = "r.io/code:v2@sha256:1111111111111111111111111111111111111111111111111111111111111111";
