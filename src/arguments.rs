@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
 mod look;
+pub mod names;
 mod people;
 mod plan;
 mod registries;
@@ -61,7 +62,8 @@ pub struct Connection {
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub context: Option<String>,
     /// The namespace (default: that of the context)
-    #[arg(short, long, global = true, value_name = "NAME", env = "VOXSYNC_NAMESPACE", help_heading = CONNECTION)]
+    #[arg(short, long, global = true, value_name = "NAME", env = "VOXSYNC_NAMESPACE", value_parser = names::namespace,
+        help_heading = CONNECTION)]
     pub namespace: Option<String>,
 }
 
@@ -134,7 +136,7 @@ pub struct DemoOptions {
     /// What is printed
     #[arg(short, long, value_enum, default_value_t = DemoOutput::Text)]
     pub output: DemoOutput,
-    /// The folder for the kubeconfig and the Git repository (default: a temporary one)
+    /// The folder for the kubeconfig, the Git repository and `push`, which pushes images (default: a temporary one)
     #[arg(long, value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
 }
@@ -186,6 +188,7 @@ Examples:
   voxsync status -A -o json                for programs; `isWell` is what the exit status is about")]
 pub struct StatusOptions {
     /// The CodeSync (default: all of the namespace)
+    #[arg(value_parser = names::name)]
     pub name: Option<String>,
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]
@@ -215,6 +218,7 @@ Examples:
   voxsync wait production --digest sha256:… -o json")]
 pub struct WaitOptions {
     /// The CodeSync
+    #[arg(value_parser = names::name)]
     pub name: String,
     /// The commit, at least seven of its digits: as the image claims it, or in the repository that names the image
     #[arg(long, value_name = "SHA", value_parser = commit, conflicts_with_all = ["digest", "tag"])]

@@ -48,7 +48,7 @@ pub fn no_code_sync(namespace: &str, name: &str) -> anyhow::Error {
 /// An error of a call on one of the kinds.
 pub fn explained(error: kube::Error) -> anyhow::Error {
     match &error {
-        kube::Error::Api(status) if status.code == 404 && !is_about_an_object(status) => {
+        kube::Error::Api(status) if status.code == 404 && is_about_a_kind(status) => {
             anyhow::anyhow!(NOT_INSTALLED)
         }
         _ => error.into(),
@@ -62,6 +62,19 @@ pub fn is_away(error: &anyhow::Error) -> bool {
         Some(_) => true,
         None => false,
     }
+}
+
+/// Whether an answer says that who asks may not: that does not pass by itself.
+pub fn is_refusal(status: &Status) -> bool {
+    matches!(status.code, 401 | 403)
+}
+
+/// How an API server says that it has no such path.
+const NO_SUCH_PATH: [&str; 2] = ["404 page not found", "could not find the requested resource"];
+
+/// Whether an answer says that the kind is not there: a proxy in front, or another server, answers 404 in other words.
+fn is_about_a_kind(status: &Status) -> bool {
+    !is_about_an_object(status) && NO_SUCH_PATH.iter().any(|words| status.message.contains(words))
 }
 
 /// Whether an answer names an object. Of a path that it does not have, an API server says nothing more.
@@ -93,5 +106,9 @@ mod tests {
             let error = found::<()>(Err(api_error(path))).unwrap_err().to_string();
             assert!(error.contains("voxsync crds | kubectl apply"), "{error}");
         }
+        let of_proxy =
+            json!({"code": 404, "reason": "Failed to parse error data", "message": "<h1>No such site</h1>"});
+        let error = found::<()>(Err(api_error(of_proxy))).unwrap_err();
+        assert!(error.downcast_ref::<kube::Error>().is_some(), "{error}");
     }
 }

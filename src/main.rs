@@ -32,12 +32,17 @@ mod wording;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser as _};
+use clap::{
+    CommandFactory as _, Parser as _,
+    error::{ContextKind, ContextValue},
+};
 
 use arguments::{Arguments, Verb};
 
 /// The exit code of a verb that could not do what it was asked for, as of wrong arguments: 1 is an answer.
 const ERROR: u8 = 2;
+/// How much of an argument is said again where it is wrong, in characters.
+const ARGUMENT_CHARACTERS: usize = 100;
 
 fn main() -> ExitCode {
     // Before anything opens a connection: rustls has no default of its own here.
@@ -45,14 +50,32 @@ fn main() -> ExitCode {
         output::error("another TLS provider is installed already: this is a defect of voxsync");
         return ExitCode::FAILURE;
     }
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| bounded(error).exit());
     match start(arguments) {
         Ok(code) => code,
         Err(error) => {
             output::error(&describe(&error));
+            for cause in check::causes(&error) {
+                output::news(&format!("  {}", output::message(cause)));
+            }
             ExitCode::from(ERROR)
         }
     }
+}
+
+/// What is wrong with the arguments, with no more of what was typed than a line has: it may be a file by mistake.
+fn bounded(mut error: clap::Error) -> clap::Error {
+    let long: Vec<(ContextKind, String)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, text.clone())),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in long {
+        error.insert(kind, ContextValue::String(output::shorten(&text, ARGUMENT_CHARACTERS)));
+    }
+    error
 }
 
 /// The chain of causes for people: an API server's own words instead of a dump, and nothing twice.
@@ -109,4 +132,27 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Verb::Man { folder } => man::write(&Arguments::command(), folder.as_deref()),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_argument_is_not_said_again_in_whole() {
+        let long = "a\x1b[31m".repeat(10_000);
+        for arguments in [
+            &["voxsync", "suspend", "production", "--reason", &long][..],
+            &["voxsync", "suspend", &long],
+            &["voxsync", &long],
+            &["voxsync", "status", "-n", &long],
+            &["voxsync", "status", "-o", &long],
+            &["voxsync", "status", "production", &long],
+            &["voxsync", "wait", "production", "--timeout", &long],
+            &["voxsync", "wait", "production", "--digest", &long],
+        ] {
+            let said = bounded(Arguments::try_parse_from(arguments).unwrap_err()).render().to_string();
+            assert!(said.starts_with("error: ") && said.len() < 2_000 && !said.contains('\x1b'), "{said}");
+        }
+    }
 }

@@ -185,6 +185,11 @@ pub fn clock(time: Timestamp, now: Timestamp) -> String {
     time.strftime(if day(time) == day(now) { "%H:%M:%SZ" } else { "%F %H:%MZ" }).to_string()
 }
 
+/// A moment at which a window opens or closes, always with its date: as the agent writes it.
+pub fn minute(time: Timestamp) -> String {
+    time.strftime("%F %H:%MZ").to_string()
+}
+
 /// The time since a moment, as people are told of it; of one that is yet to come, none.
 pub fn age(since: Timestamp, now: Timestamp) -> String {
     let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();

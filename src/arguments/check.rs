@@ -4,12 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{LookArguments, TableOutput, duration};
+use super::{LookArguments, TableOutput, duration, names::name};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:
   0    each would find an image that could be deployed
-  1    one would not: its spec, a Secret, the source, a signature, a target or a check is in the way
+  1    one would not: its spec, a stage, a Secret, the source, a signature, a target or a check is in the way
   2    the question cannot be answered: wrong arguments, no such CodeSync, a file that cannot be read
 
 Of an image, manifest and signatures are read, and no layer: whether it can be pulled, and what code is in it, shows in
@@ -37,6 +37,7 @@ Examples:
   kubectl kustomize . | voxsync check -f -")]
 pub struct CheckOptions {
     /// The CodeSync (default: all of the namespace or of the files)
+    #[arg(value_parser = name)]
     pub name: Option<String>,
     /// Manifests to check instead of those in the cluster; - is standard input
     #[arg(short, long = "file", value_name = "FILE")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::digest;
+use super::{digest, names::name};
 
 /// How the verbs of this file end, and `exit_statuses!` with what 1 means.
 macro_rules! exit_statuses {
@@ -50,6 +50,7 @@ Example:
 #[derive(Clone, Debug, Args)]
 pub struct NamedOptions {
     /// The CodeSync
+    #[arg(value_parser = name)]
     pub name: String,
     #[command(flatten)]
     pub follow: FollowArguments,
@@ -77,6 +78,7 @@ Examples:
   voxsync approve production --all-stages              the candidate, in every stage that asks for approval"))]
 pub struct ApproveOptions {
     /// The CodeSync
+    #[arg(value_parser = name)]
     pub name: String,
     /// The stage (default: the one that waits)
     #[arg(long, value_name = "NAME", conflicts_with = "all_stages")]
@@ -99,6 +101,7 @@ Examples:
   voxsync promote production v1.4.3 --now --reason 'INC-42: certificates expire at noon'"))]
 pub struct PromoteOptions {
     /// The CodeSync
+    #[arg(value_parser = name)]
     pub name: String,
     /// A reference, or a tag or digest of the repository that the CodeSync uses
     pub reference: String,
@@ -124,6 +127,7 @@ Examples:
   voxsync rollback production --no-quarantine --reason 'back until the database is up'"))]
 pub struct RollbackOptions {
     /// The CodeSync
+    #[arg(value_parser = name)]
     pub name: String,
     /// Why; kept in the release
     #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -142,6 +146,7 @@ Examples:
   voxsync release-quarantine production sha256:9f86d081"))]
 pub struct ReleaseQuarantineOptions {
     /// The CodeSync
+    #[arg(value_parser = name)]
     pub name: String,
     /// The digest or its beginning, or the name that `voxsync status` shows
     #[arg(value_name = "DIGEST|NAME")]
@@ -157,6 +162,7 @@ Example:
   voxsync suspend production --reason 'freeze until Monday'"))]
 pub struct SuspendOptions {
     /// The CodeSync
+    #[arg(value_parser = name)]
     pub name: String,
     /// Why; shown wherever the CodeSync is
     #[arg(long, value_name = "TEXT", value_parser = reason)]

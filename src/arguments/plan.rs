@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::TableOutput;
+use super::{TableOutput, names::name};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:
@@ -23,6 +23,7 @@ Examples:
   voxsync plan production -o json          for programs")]
 pub struct PlanOptions {
     /// The CodeSync (default: all of the namespace, or those of the files)
+    #[arg(value_parser = name)]
     pub name: Option<String>,
     /// CodeSyncs as they are to be, instead of those in the cluster; - is standard input
     #[arg(short, long = "file", value_name = "FILE")]

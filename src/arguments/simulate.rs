@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::TableOutput;
+use super::{TableOutput, names::name};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:
@@ -34,6 +34,7 @@ A timeline:
     - {at: +3h, expect: {canary: v1.5.0}}")]
 pub struct SimulateOptions {
     /// The CodeSync (default: the only one of the files)
+    #[arg(value_parser = name)]
     pub name: Option<String>,
     /// The CodeSync, and Configs and Servers if you like; - is standard input
     #[arg(short, long = "file", value_name = "FILE", required = true)]

@@ -17,7 +17,11 @@ use kube::{
 };
 use tower::{BoxError, Service};
 
-use crate::{api_requests::ApiRequests, arguments::Connection, paced::paced};
+use crate::{
+    api_requests::ApiRequests,
+    arguments::{Connection, names},
+    paced::paced,
+};
 use proxy::Proxy;
 
 /// How long connecting to the API server may take.
@@ -28,7 +32,7 @@ const SILENCE_LIMIT: Duration = Duration::from_mins(5);
 /// A client, and the namespace that was asked for (or that of the kubeconfig's context).
 pub async fn connect(connection: &Connection) -> anyhow::Result<(Client, String)> {
     let (config, proxy) = configure(connection).await?;
-    let namespace = connection.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let namespace = namespace(connection, &config)?;
     Ok((client(config, proxy.as_ref(), None)?, namespace))
 }
 
@@ -38,8 +42,17 @@ pub async fn connect_counted(
     requests: &ApiRequests,
 ) -> anyhow::Result<(Client, String)> {
     let (config, proxy) = configure(connection).await?;
-    let namespace = connection.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let namespace = namespace(connection, &config)?;
     Ok((paced(client(config, proxy.as_ref(), Some(requests))?), namespace))
+}
+
+/// The namespace that was asked for, or that of the context, which nobody has checked yet.
+fn namespace(connection: &Connection, config: &Config) -> anyhow::Result<String> {
+    if let Some(namespace) = &connection.namespace {
+        return Ok(namespace.clone());
+    }
+    let namespace = names::namespace(&config.default_namespace).map_err(anyhow::Error::msg);
+    namespace.with_context(|| format!("the namespace {:?} of the context", config.default_namespace))
 }
 
 fn client(config: Config, proxy: Option<&Proxy>, requests: Option<&ApiRequests>) -> anyhow::Result<Client> {

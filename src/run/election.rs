@@ -5,7 +5,11 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use voxsync_crds::code_sync::LabelSelector;
 
-use crate::{arguments::Switch, halves::Election, selector};
+use crate::{
+    arguments::{Switch, names},
+    halves::Election,
+    selector,
+};
 
 #[derive(Clone, Debug, Args)]
 pub struct ElectionOptions {
@@ -16,7 +20,7 @@ pub struct ElectionOptions {
     #[arg(long, env = "VOXSYNC_IDENTITY", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub identity: Option<String>,
     /// Where the Leases are (default: the namespace; with --all-namespaces that of the context)
-    #[arg(long, env = "VOXSYNC_LEASE_NAMESPACE", value_name = "NAME", value_parser = selector::dns_label)]
+    #[arg(long, env = "VOXSYNC_LEASE_NAMESPACE", value_name = "NAME", value_parser = names::namespace)]
     pub lease_namespace: Option<String>,
     /// Only CodeSyncs with such labels, for instance shard=north or 'shard notin (north,south)'
     #[arg(
@@ -27,7 +31,7 @@ pub struct ElectionOptions {
     /// Names the shard in its Lease; all replicas of a shard have the same selector
     #[arg(
         long, env = "VOXSYNC_SHARD", value_name = "NAME", requires = "shard_selector",
-        value_parser = selector::dns_label
+        value_parser = names::label
     )]
     pub shard: Option<String>,
 }

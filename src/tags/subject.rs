@@ -19,7 +19,7 @@ use super::{
     tried::{parts, tried},
 };
 use crate::{
-    arguments::{Connection, TagsOptions},
+    arguments::{Connection, TagsOptions, names},
     connect::connect,
     kinds,
     one_look::OneLook,
@@ -104,6 +104,9 @@ pub async fn of(connection: &Connection, options: TagsOptions) -> anyhow::Result
 }
 
 async fn of_code_sync(connection: &Connection, name: &str, options: TagsOptions) -> anyhow::Result<Subject> {
+    if names::name(name).is_err() {
+        bail!("{name:?} is neither a repository, which has a /, nor the name of a CodeSync");
+    }
     let (client, namespace) = connect(connection).await?;
     let api: Api<CodeSync> = Api::namespaced(client.clone(), &namespace);
     let code_sync = kinds::find_code_sync(&api, &namespace, name).await?.with_context(|| {

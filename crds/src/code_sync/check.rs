@@ -119,7 +119,7 @@ pub struct PuppetdbCheck {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub maximum_failed_percent: Option<f64>,
-    /// How many more of them may have failed than of the reports of the hour before the rollout, in percent of all nodes:
+    /// How many more of them may have failed than of the reports of the hour before all ran it, in percent of all nodes:
     /// for estates in which some nodes always fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 100.0))]

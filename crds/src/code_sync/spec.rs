@@ -165,7 +165,7 @@ pub struct Write {
     pub form: Option<WriteForm>,
     /// Also write this `imagePullSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub image_pull_secret: Option<String>,
     /// Also write this `imagePullPolicy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ pub struct Target {
     pub namespace: Option<String>,
     /// The one object of that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: Option<String>,
     /// All objects with these labels; of another namespace those that consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
