@@ -103,14 +103,15 @@ impl<'a> Target<'a> {
         installed: Option<CodeShape>,
     ) -> Result<Live, TargetProblem> {
         let Some(installed) = installed else { return Err(self.shape_unknown()) };
+        let generation = self.metadata().generation;
         let Some(code) = self.code() else {
             self.check_addition(entry, installed)?;
-            return Ok(Live::default());
+            return Ok(Live { generation, ..Live::default() });
         };
         self.check_shape(code, installed)?;
         let place = code.position(entry).map_err(|error| self.no_entry(&error))?;
         let entry = place.and_then(|place| code.entries().get(place));
-        Ok(entry.map_or_else(Live::default, live))
+        Ok(Live { generation, ..entry.map_or_else(Live::default, live) })
     }
 
     /// What the meant entry says to a CodeSync in `namespace`. What is wrong with code that a Server takes from a Config is
@@ -202,7 +203,7 @@ fn live(entry: &CodeEntry) -> Live {
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let image = set(&entry.image);
     let claim = if image.is_none() { set(&entry.claim_name) } else { None };
-    Live { image, claim }
+    Live { image, claim, generation: None }
 }
 
 /// Why a target of another namespace is not to be had. Whether it is there is not told: that is not for everybody.

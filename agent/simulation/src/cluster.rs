@@ -110,7 +110,7 @@ impl Cluster {
                 }
                 of_stage.push(Target {
                     key: target.key,
-                    live: Live { image: runs.clone(), claim: None },
+                    live: Live { image: runs.clone(), ..Live::default() },
                     applied: None,
                     writer: None,
                     created: start,
@@ -130,7 +130,7 @@ impl Cluster {
         else {
             return;
         };
-        target.live = Live { image: write.applied.reference.clone(), claim: None };
+        target.live.image.clone_from(&write.applied.reference);
         target.applied = Some(write.applied.clone());
         target.writer = Some(LastWriter { manager: FIELD_MANAGER.to_owned(), time: Some(now) });
         let servers = target.servers.clone();
@@ -141,7 +141,7 @@ impl Cluster {
     pub(crate) fn change(&mut self, key: &str, reference: &str, manager: &str, now: Timestamp) {
         let mut targets = self.stages.iter_mut().flatten();
         let Some(target) = targets.find(|target| target.key.to_string() == key) else { return };
-        target.live = Live { image: Some(reference.to_owned()), claim: None };
+        target.live = Live { image: Some(reference.to_owned()), ..Live::default() };
         target.writer = Some(LastWriter { manager: manager.to_owned(), time: Some(now) });
         let servers = target.servers.clone();
         self.template(&servers, Some(reference), now);

@@ -66,8 +66,8 @@ fn servers_with_code_of_their_own_are_not_the_configs() {
     let (observed, involved) = look(&snapshot(), &sync);
     let (canary, production) = (&observed.stages[0][0], &observed.stages[1][0]);
     assert_eq!((names(canary), names(production)), (vec!["canary"], vec!["one", "two"]));
-    assert_eq!(canary.live, Ok(Live { image: Some("a:2".into()), claim: None }));
-    assert_eq!(production.live, Ok(Live { image: Some("a:1".into()), claim: None }));
+    assert_eq!(canary.live, Ok(Live { image: Some("a:2".into()), ..Live::default() }));
+    assert_eq!(production.live, Ok(Live { image: Some("a:1".into()), ..Live::default() }));
     assert_eq!((observed.generation, observed.resume.as_deref()), (3, Some("go")));
     let involved: Vec<_> = involved.iter().map(|(_, _, name)| name.as_str()).collect();
     assert_eq!(involved, ["production", "canary", "one", "two"]);
@@ -341,7 +341,7 @@ fn a_target_that_consents_is_seen_from_another_namespace() {
     let (observed, involved) = look(&seen_from_dev("dev"), &from_dev("mine"));
     let target = &observed.stages[0][0];
     assert_eq!(target.key.to_string(), "Config/puppet/production");
-    assert_eq!(target.live, Ok(Live { image: Some("a:1".into()), claim: None }));
+    assert_eq!(target.live, Ok(Live { image: Some("a:1".into()), ..Live::default() }));
     assert_eq!(names(target), ["puppet/one", "puppet/two"]);
     let object = |kind, name: &str| (kind, "puppet".to_owned(), name.to_owned());
     let wanted = [object(TargetKind::Config, "production"), object(TargetKind::Server, "one")];

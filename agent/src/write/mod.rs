@@ -1,8 +1,9 @@
 //! The one write that changes what code runs: a JSON patch of a code reference, with its record.
 //!
-//! Pure. The patch tests everything that the decision was made on (the entry, its value, our record), so that it
-//! applies to exactly what was seen or not at all. It touches the entry's image, the pull secret and policy where
-//! they are asked for, and our annotation; other entries and other people's fields are never in it.
+//! Pure. The patch tests everything that the decision was made on (the object and its generation, the entry, its value, our
+//! record), so that it applies to exactly what was seen or not at all: also where it arrives late, and somebody has put back
+//! by then what was there before. It touches the entry's image, the pull secret and policy where they are asked for, and our
+//! annotation; other entries and other people's fields are never in it.
 //!
 //! In another namespace it tests the consent of the target, too: withdrawn in between, nothing is written.
 //!
@@ -58,12 +59,18 @@ pub(crate) fn reference_patch(
     if live != write.expected || records.get(&key) != write.expected_applied.as_ref() {
         return Err(WriteProblem::Stale);
     }
-    let mut operations = match (target.code(), &write.applied.reference) {
+    let metadata = target.metadata();
+    let mut operations = vec![
+        // The same value again is not the same change: somebody may have written over what we wrote since.
+        test(PointerBuf::from_tokens(["metadata", "uid"]), json!(metadata.uid)),
+        test(PointerBuf::from_tokens(["metadata", "generation"]), json!(metadata.generation)),
+    ];
+    operations.extend(match (target.code(), &write.applied.reference) {
         (Some(code), None) => take_away(target, code, entry)?,
         (None, None) => Vec::new(),
         (Some(code), Some(_)) => change_entry(code, entry, write)?,
         (None, Some(_)) => add_code(target, entry, write, installed.unwrap_or(CodeShape::Object))?,
-    };
+    });
     let mut records = records;
     records.insert(key, noted(target, entry, write));
     operations.extend(change_record(target, &serde_json::to_string(&records)?));

@@ -97,7 +97,11 @@ fn write(object: &Value, entry: Option<EntryKey>, expected: Option<&str>) -> Tar
             name: object["metadata"]["name"].as_str().unwrap().to_owned(),
             entry,
         },
-        expected: Live { image: expected.map(str::to_owned), claim: None },
+        expected: Live {
+            image: expected.map(str::to_owned),
+            claim: None,
+            generation: object["metadata"]["generation"].as_i64(),
+        },
         expected_applied: None,
         applied: applied(NEW),
         pull_secret: None,
@@ -181,6 +185,23 @@ fn what_was_not_seen_is_not_written() {
     let addition = super::tests::patch(&[&absent], CodeShape::Object, &write(&absent, None, None)).unwrap();
     let came = config(Some(json!({"image": "other:1"})), None);
     assert!(apply(&came, &addition).is_err(), "an add would have replaced what came in between");
+}
+
+/// Somebody writes the same again over what we wrote: a write that was decided before is about the change before.
+#[test]
+fn what_was_changed_and_changed_back_is_not_what_was_seen() {
+    let mut object = config(Some(json!({"image": "a:1"})), None);
+    (object["metadata"]["generation"], object["metadata"]["uid"]) = (json!(4), json!("u"));
+    let decision = write(&object, None, Some("a:1"));
+    let patch = patch(&[&object], CodeShape::Object, &decision).unwrap();
+    assert!(apply(&object, &patch).is_ok());
+    for (field, value) in [("generation", json!(6)), ("uid", json!("another object of this name"))] {
+        let mut again = object.clone();
+        again["metadata"][field] = value;
+        assert!(apply(&again, &patch).is_err(), "{field}");
+    }
+    object["metadata"]["generation"] = json!(6);
+    assert_eq!(super::tests::patch(&[&object], CodeShape::Object, &decision), Err(WriteProblem::Stale));
 }
 
 #[rstest]
@@ -353,7 +374,7 @@ fn what_stays_beside_an_image_is_not_noted() {
 fn a_claim_gives_way_to_an_image() {
     let object = config(Some(json!({"claimName": "c"})), None);
     let asked = TargetWrite {
-        expected: Live { image: None, claim: Some("c".to_owned()) },
+        expected: Live { claim: Some("c".to_owned()), ..Live::default() },
         ..write(&object, None, None)
     };
     let after = written(&[&object], CodeShape::Object, &asked);

@@ -355,7 +355,7 @@ fn a_paused_target_waits_for_the_person() {
 #[test]
 fn a_claim_is_never_replaced() {
     let mut world = World::promoted();
-    world.production().live = voxsync_promotion::Live { image: None, claim: Some("code".into()) };
+    world.production().live = voxsync_promotion::Live { claim: Some("code".into()), ..Default::default() };
     world.production().servers.clear();
     world.finds("v1.5.0");
     world.observed.resume = Some("even if told".into());

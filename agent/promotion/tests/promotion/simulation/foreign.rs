@@ -149,11 +149,13 @@ impl Simulation {
         let (now, what) = (self.world.now, self.foreign.chance.below(3));
         let first = format!("{}:v1.1.0@{}", crate::world::REPOSITORY, crate::world::digest("v1.1.0#0"));
         let target = &mut self.world.stages[stage][index];
-        target.live.image = match what {
+        let image = match what {
             0 => None,
             1 => Some(first),
             _ => target.live.image.take(),
         };
+        // A write names the object by its uid, too: no generation of the new one is one of the old one.
+        target.says(image);
         if what < 2 {
             target.applied = None;
         }

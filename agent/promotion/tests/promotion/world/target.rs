@@ -113,7 +113,7 @@ impl Target {
         let servers = servers.iter().map(|name| Server { runs: live.clone(), ..Server::new(name) }).collect();
         Self {
             key: TargetKey { kind, namespace: None, name: name.into(), entry: None },
-            live: Live { image: live, claim: None },
+            live: Live { image: live, claim: None, generation: Some(1) },
             applied: None,
             problem: None,
             refused: None,
@@ -125,9 +125,15 @@ impl Target {
         }
     }
 
+    /// Its code is another one: each change is a generation, also one back.
+    pub fn says(&mut self, image: Option<String>) {
+        let generation = self.live.generation.map(|generation| generation + 1);
+        self.live = Live { image, claim: None, generation };
+    }
+
     /// Somebody else writes the code.
     pub fn changed_by(&mut self, manager: &str, image: Option<&str>, time: Timestamp) {
-        self.live = Live { image: image.map(str::to_owned), claim: None };
+        self.says(image.map(str::to_owned));
         self.writer = Some(LastWriter { manager: manager.into(), time: Some(time) });
     }
 
@@ -147,7 +153,9 @@ impl Target {
         if self.live != write.expected || self.applied != write.expected_applied {
             return false;
         }
-        self.live = Live { image: write.applied.reference.clone(), claim: None };
+        if self.live.image != write.applied.reference {
+            self.says(write.applied.reference.clone());
+        }
         self.applied = Some(write.applied.clone());
         self.writer = Some(LastWriter { manager: "voxsync".into(), time: Some(time) });
         true
