@@ -9,12 +9,14 @@ mod elsewhere;
 mod files;
 mod live;
 mod report;
+mod stages;
 mod texts;
 mod words;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::CodeSync;
@@ -56,13 +58,14 @@ pub async fn run(connection: &Connection, options: CheckOptions) -> anyhow::Resu
     }
     one_look.options.file_root = options.file_root;
     one_look.options.git_file_root = options.git_file_root;
+    let now = Timestamp::now();
     let mut reports = refused;
     for code_sync in &code_syncs {
         let check = voxsync_agent::check(client.clone(), &snapshot, code_sync, &one_look.options);
         let checked = tokio::time::timeout(options.timeout, check).await.unwrap_or_else(|_| {
             Err(format!("its source gave no answer within --timeout {:?}", options.timeout))
         });
-        reports.push(Report::of(code_sync, held.as_ref(), checked));
+        reports.push(Report::of(code_sync, held.as_ref(), checked, now));
     }
     match options.output {
         TableOutput::Json => output::line(&serde_json::to_string_pretty(&report::json(&reports))?),
@@ -106,9 +109,7 @@ pub async fn code_syncs(
     name: Option<&str>,
 ) -> anyhow::Result<Vec<CodeSync>> {
     let Subjects { code_syncs, refused, .. } = files::read(files, Some(namespace), only, name).await?;
-    if let Some(refused) = refused.first() {
-        bail!("{}", refused.text(false));
-    }
+    all_taken(&refused)?;
     Ok(code_syncs)
 }
 
@@ -123,10 +124,28 @@ pub async fn manifests(
 ) -> anyhow::Result<(Vec<CodeSync>, Snapshot)> {
     let Subjects { code_syncs, refused, snapshot, .. } =
         files::read(files, namespace, namespace, name).await?;
-    if let Some(refused) = refused.first() {
-        bail!("{}", refused.text(false));
-    }
+    all_taken(&refused)?;
     Ok((code_syncs, snapshot))
+}
+
+/// A CodeSync of a file that an API server would not take.
+#[derive(Debug, thiserror::Error)]
+#[error("CodeSync {name} would be refused:")]
+struct Refused {
+    name: String,
+    causes: Vec<String>,
+}
+
+/// What is wrong, one by one, where that is what an error is about.
+pub fn causes(error: &anyhow::Error) -> &[String] {
+    error.downcast_ref::<Refused>().map_or(&[], |refused| &refused.causes)
+}
+
+fn all_taken(reports: &[Report]) -> Result<(), Refused> {
+    let refused = reports.iter().find_map(|report| Some((report, report.causes()?)));
+    refused.map_or(Ok(()), |(report, causes)| {
+        Err(Refused { name: format!("{}/{}", report.namespace, report.name), causes: causes.to_vec() })
+    })
 }
 
 /// Whether a CodeSync is meant by the name on the command line.

@@ -1,5 +1,6 @@
 //! What a check says of one CodeSync. Pure.
 
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use voxsync_agent::{Checked, CheckedCheck, CheckedSecret, CheckedTarget, Fault, Sighted, Tried};
@@ -8,7 +9,10 @@ use voxsync_crds::{
     code_sync::{CandidateStatus, CodeSyncSpec},
 };
 
-use super::elsewhere::{Elsewhere, Held};
+use super::{
+    elsewhere::{Elsewhere, Held},
+    stages,
+};
 use crate::{
     commit,
     output::{Tone, harmless, message, paint},
@@ -28,6 +32,8 @@ pub struct Report {
     is_of_files: bool,
     /// What of the files it cannot read.
     elsewhere: Vec<Elsewhere>,
+    /// What is wrong with its stages.
+    stages: Vec<String>,
     /// What was found, or what is wrong with the spec, one by one.
     checked: Result<Checked, Vec<String>>,
 }
@@ -43,7 +49,12 @@ enum Mark {
 
 impl Report {
     /// Of a look.
-    pub fn of(code_sync: &CodeSync, held: Option<&Held>, mut checked: Result<Checked, String>) -> Self {
+    pub fn of(
+        code_sync: &CodeSync,
+        held: Option<&Held>,
+        mut checked: Result<Checked, String>,
+        now: Timestamp,
+    ) -> Self {
         let namespace = code_sync.namespace().unwrap_or_default();
         if let (Some(held), Ok(checked)) = (held, &mut checked) {
             checked.targets.iter_mut().for_each(|target| held.place(&namespace, target));
@@ -52,6 +63,7 @@ impl Report {
             name: code_sync.name_any(),
             spec: Some(code_sync.spec.clone()),
             is_of_files: held.is_some(),
+            stages: stages::faults(&namespace, &code_sync.spec, now),
             elsewhere: held.map(|held| held.elsewhere(&namespace, &code_sync.spec)).unwrap_or_default(),
             namespace,
             checked: checked.map_err(|why| vec![why]),
@@ -66,8 +78,14 @@ impl Report {
             spec: None,
             is_of_files: true,
             elsewhere: Vec::new(),
+            stages: Vec::new(),
             checked: Err(causes),
         }
+    }
+
+    /// What is wrong with it, one by one, where nothing was looked for.
+    pub fn causes(&self) -> Option<&[String]> {
+        self.checked.as_ref().err().map(Vec::as_slice)
     }
 
     /// Whether it would find something to deploy, and could.
@@ -77,6 +95,7 @@ impl Report {
         };
         self.checked.as_ref().is_ok_and(|checked| {
             finds(&checked.source)
+                && self.stages.is_empty()
                 && checked.pin.as_ref().is_none_or(finds)
                 && checked.secrets.iter().all(|secret| self.mark(&secret.state) != Mark::Bad)
                 && checked.targets.iter().all(|target| self.mark(&target.image) != Mark::Bad)
@@ -110,6 +129,7 @@ impl Report {
             Err(causes) => causes.iter().for_each(|cause| say(Mark::Bad, "spec", &message(cause))),
             Ok(checked) => {
                 say(Mark::Good, "spec", "valid");
+                self.stages.iter().for_each(|fault| say(Mark::Bad, "stages", fault));
                 if let Some(assumed) = self.assumed() {
                     say(Mark::Open, "namespaces", assumed);
                 }
@@ -195,6 +215,7 @@ impl Report {
                 if let Some(pin) = &checked.pin {
                     report["pin"] = sighted_json(pin);
                 }
+                report["stages"] = json!(self.stages);
                 let secrets = checked.secrets.iter().map(|CheckedSecret { field, name, state }| {
                     self.with_state(json!({"field": field, "name": name}), state)
                 });

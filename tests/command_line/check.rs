@@ -136,6 +136,38 @@ fn what_only_follows_from_another_mistake_is_not_said() {
 }
 
 #[test]
+fn a_name_that_would_lead_elsewhere_is_refused() {
+    let webhook = json!({"type": "github", "secretRef": {"name": "../hook?watch=true"}});
+    let target = json!({"kind": "Config", "name": "production/status"});
+    let source = json!({"file": {"path": "/nowhere"}, "webhook": webhook});
+    let spec = json!({"target": target, "write": {"imagePullSecret": "a#b"}});
+    let mut said = rows(&check(&code_sync(&source, &spec), &[]));
+    said.sort();
+    let fields: Vec<&str> =
+        said.iter().filter_map(|row| Some(row.split_once(": should match ")?.0)).collect();
+    let wanted = ["spec.source.webhook.secretRef.name", "spec.target.name", "spec.write.imagePullSecret"];
+    assert_eq!(fields, wanted, "{said:?}");
+}
+
+#[test]
+fn stages_that_would_wait_for_ever_are_said() {
+    let stage = |name: &str| json!({"name": name, "targets": [{"kind": "Server", "name": "canary"}]});
+    let freeze = json!({"name": "freeze", "deny": {"cron": "0 0 * * *", "duration": "24h"}});
+    let spec = json!({"stages": [stage("one"), stage("two")], "windows": [freeze]});
+    let mut code_sync = code_sync(&json!({"file": {"path": "/nowhere"}}), &spec);
+    code_sync["spec"].as_object_mut().unwrap().remove("target");
+    let output = check(&code_sync, &[]);
+    let said = text(&output.stdout);
+    for wanted in [
+        "✘ stages     Server/canary is named by stages one and two, and belongs to one:",
+        "✘ stages     stage two never starts: window freeze leaves no time ",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn another_version_is_said_and_other_groups_are_left_alone() {
     let mut code_sync = code_sync(&json!({"file": {"path": "/nowhere"}}), &json!({}));
     code_sync["apiVersion"] = json!("voxsync.dev/v1");
