@@ -2,11 +2,12 @@
 //! cluster and no network: manifests are validated by a sandbox in this process.
 
 mod json;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::{collections::BTreeSet, path::Path, process::ExitCode};
+use std::{collections::BTreeSet, io::IsTerminal, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
@@ -14,12 +15,13 @@ use kube::ResourceExt as _;
 use voxsync_agent::{ObservedTarget, spec_problem, targets_of};
 use voxsync_cluster::Snapshot;
 use voxsync_crds::{CodeSync, code_sync::TargetKind};
-use voxsync_simulation::{Estate, EstateServer, EstateTarget, Story, Subject, Timeline};
+use voxsync_simulation::{Estate, EstateServer, EstateTarget, Story, Subject, Timeline, simulate_telling};
 
 use crate::{
     arguments::{Connection, SimulateOptions, TableOutput},
     check, input, output,
 };
+use progress::Progress;
 
 /// The most that is read of a timeline.
 const TIMELINE_LIMIT_BYTES: u64 = 1 << 20;
@@ -40,8 +42,13 @@ pub async fn run(connection: &Connection, options: &SimulateOptions) -> anyhow::
         bail!("CodeSync {}: {problem}", code_sync.name_any());
     }
     let timeline = input::text(path, TIMELINE_LIMIT_BYTES)?;
-    let story = simulated(code_sync, &snapshot, &timeline, Timestamp::now())
-        .with_context(|| format!("the timeline {}", path.display()))?;
+    let terminal = Some(std::io::stderr()).filter(IsTerminal::is_terminal);
+    let mut progress = Progress::new(terminal);
+    let mut tell = |at| progress.tell(at);
+    let story = simulated(code_sync, &snapshot, &timeline, Timestamp::now(), &mut tell)
+        .with_context(|| format!("the timeline {}", path.display()));
+    drop(progress);
+    let story = story?;
     let name = code_sync.name_any();
     match output {
         TableOutput::Json => {
@@ -72,6 +79,7 @@ fn simulated(
     snapshot: &Snapshot,
     timeline: &str,
     now: Timestamp,
+    tell: &mut dyn FnMut(Timestamp),
 ) -> anyhow::Result<Story> {
     let spec = &code_sync.spec;
     let timeline = Timeline::read(timeline, spec, now)?;
@@ -81,7 +89,7 @@ fn simulated(
         estate = known(targets_of(snapshot, code_sync)).or(estate);
     }
     let subject = Subject { name: &name, namespace: &namespace, spec, estate };
-    Ok(voxsync_simulation::simulate(subject, &timeline)?)
+    Ok(simulate_telling(subject, &timeline, tell)?)
 }
 
 /// What the files say of who gets the code. A Server that is a target itself has code of its own as soon as it is given

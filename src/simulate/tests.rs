@@ -1,11 +1,21 @@
 use jiff::Timestamp;
 use voxsync_cluster::Snapshot;
 use voxsync_crds::CodeSync;
+use voxsync_simulation::Story;
 
-use super::{json::json, simulated, text::text};
+use super::{json::json, text::text};
 
 fn code_sync() -> CodeSync {
     serde_saphyr::from_str(include_str!("../../examples/careful.yaml")).unwrap()
+}
+
+fn simulated(
+    code_sync: &CodeSync,
+    snapshot: &Snapshot,
+    timeline: &str,
+    now: Timestamp,
+) -> anyhow::Result<Story> {
+    super::simulated(code_sync, snapshot, timeline, now, &mut |_| ())
 }
 
 fn now() -> Timestamp {

@@ -91,6 +91,22 @@ fn what_cannot_be_read_has_exit_code_2_and_a_way_out() {
     }
 }
 
+#[test]
+fn all_that_is_wrong_with_a_manifest_is_said_one_a_line() {
+    let manifest = "{apiVersion: voxsync.dev/v1alpha1, kind: CodeSync, metadata: {name: production},
+        spec: {source: {registri: {}}, suspended: true}}";
+    let output = voxsync_reading(manifest, &["simulate", "-f", "-", "--timeline", "/nowhere"]);
+    let said = text(&output.stderr);
+    let mut rows: Vec<&str> = said.lines().collect();
+    rows.get_mut(1..).expect("rows").sort_unstable();
+    let wanted = [
+        "voxsync: CodeSync default/production would be refused:",
+        "  spec.source.registri: there is no such field",
+        "  spec.suspended: there is no such field",
+    ];
+    assert_eq!((output.status.code(), rows), (Some(2), wanted.to_vec()));
+}
+
 impl Demo {
     /// A simulation of what the demo did tells the same story: the events of its CodeSync, in their order.
     pub(crate) fn did_what_a_simulation_tells(&self, tag: &str) {

@@ -89,7 +89,8 @@ impl Story {
 pub enum SimulationError {
     /// More happened than anybody would read.
     #[error(
-        "more than {limit} things happened until {at}: end it earlier with `until` or `for`, or take events out of the timeline"
+        "more than {limit} things happened until {at} (each opening of a window that somebody waits for is one): end it earlier \
+         with `until` or `for`, or take events out of the timeline"
     )]
     TooMuch {
         /// How many are told.
@@ -129,5 +130,17 @@ pub enum SimulationError {
 /// # Errors
 /// Where the source's policy cannot be read, or more happens than anybody would read.
 pub fn simulate(subject: Subject<'_>, timeline: &Timeline) -> Result<Story, SimulationError> {
-    world::World::new(subject, timeline)?.run(timeline)
+    simulate_telling(subject, timeline, &mut |_| ())
+}
+
+/// As [`simulate`]; tells each moment that it comes to, so that people see how far it is.
+///
+/// # Errors
+/// Those of [`simulate`].
+pub fn simulate_telling(
+    subject: Subject<'_>,
+    timeline: &Timeline,
+    tell: &mut dyn FnMut(Timestamp),
+) -> Result<Story, SimulationError> {
+    world::World::new(subject, timeline)?.run(timeline, tell)
 }

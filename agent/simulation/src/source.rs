@@ -32,6 +32,13 @@ struct Image {
     is_gone: bool,
 }
 
+/// The places of images, and why there is none.
+#[derive(Clone, Debug)]
+struct Elected {
+    best: Vec<usize>,
+    problem: Option<SourceProblem>,
+}
+
 /// The source of a CodeSync.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -40,6 +47,8 @@ pub(crate) struct Source {
     is_followed: bool,
     asks_age: bool,
     images: Vec<Image>,
+    /// What the policy elects of them, the best first, as long as they are the same.
+    elected: Option<Elected>,
     /// Until when it cannot be asked.
     silent_until: Option<Timestamp>,
     /// What the last look found.
@@ -69,6 +78,7 @@ impl Source {
             is_followed: registry.is_some_and(|registry| registry.tag.follow.is_some()),
             asks_age: age.is_some_and(|age| !age.is_zero()),
             images: Vec::new(),
+            elected: None,
             silent_until: None,
             seen: ObservedSource::default(),
         })
@@ -87,6 +97,7 @@ impl Source {
     /// A tag is pushed; where it was there before it is another image now. What names one thing at a time names the same
     /// image again.
     pub(crate) fn push(&mut self, tag: &str, fault: Option<Fault>, now: Timestamp) {
+        self.elected = None;
         let known = self.images.iter().position(|image| image.tag == tag).filter(|_| self.names_one());
         if let Some(place) = known {
             let image = self.images.remove(place);
@@ -107,6 +118,7 @@ impl Source {
 
     /// A tag is taken away.
     pub(crate) fn remove(&mut self, tag: &str) {
+        self.elected = None;
         self.images.iter_mut().filter(|image| image.tag == tag).for_each(|image| image.is_gone = true);
     }
 
@@ -208,40 +220,51 @@ impl Source {
                 ..self.seen.clone()
             };
         }
-        let there = || self.images.iter().filter(|image| !image.is_gone);
-        let (best, problem) = match &self.policy {
-            Some(policy) => {
-                let count = if self.asks_age { RIPENING_LIMIT } else { 1 };
-                let built = |tag: &str| there().find(|image| image.tag == tag).map(|image| image.pushed_at);
-                let election = policy.elect_best(there().map(|image| image.tag.as_str()), count, built);
-                let chosen: Vec<&Image> = election
-                    .chosen
-                    .iter()
-                    .chain(&election.next_best)
-                    .filter_map(|chosen| there().find(|image| image.tag == chosen.tag))
-                    .collect();
-                let problem = chosen.is_empty().then(|| SourceProblem {
-                    reason: "NoMatch".to_owned(),
-                    message: format!("{}: {election}", self.repository),
-                    unreachable: false,
-                });
-                (chosen, problem)
-            }
-            None => (there().next_back().into_iter().collect(), None),
-        };
-        let mut candidates = best.iter().map(|image| self.candidate(image));
+        let Elected { best, problem } = self.elected();
+        let best = best.iter().filter_map(|place| self.images.get(*place));
+        let mut candidates = best.clone().map(|image| self.candidate(image));
+        let there = self.images.iter().filter(|image| !image.is_gone);
         let seen = ObservedSource {
             candidate: candidates.next(),
             next_best: candidates.collect(),
             confirmed: self.confirmed(spec, status, now),
-            revision: best.first().map(|image| image.tag.clone()),
-            tag_count: u32::try_from(there().count()).ok(),
+            revision: best.clone().next().map(|image| image.tag.clone()),
+            tag_count: u32::try_from(there.count()).ok(),
             problem,
             names_digest: false,
             looked: true,
         };
         self.seen = seen.clone();
         seen
+    }
+
+    /// What is elected now. Nothing but a push or a removal changes it.
+    fn elected(&mut self) -> Elected {
+        let elected = self.elected.take().unwrap_or_else(|| self.elect());
+        self.elected = Some(elected.clone());
+        elected
+    }
+
+    fn elect(&self) -> Elected {
+        let there = || self.images.iter().enumerate().filter(|(_, image)| !image.is_gone);
+        let place = |tag: &str| there().find(|(_, image)| image.tag == tag).map(|(place, _)| place);
+        let Some(policy) = &self.policy else {
+            return Elected {
+                best: there().next_back().map(|(place, _)| place).into_iter().collect(),
+                problem: None,
+            };
+        };
+        let count = if self.asks_age { RIPENING_LIMIT } else { 1 };
+        let built = |tag: &str| there().find(|(_, image)| image.tag == tag).map(|(_, image)| image.pushed_at);
+        let election = policy.elect_best(there().map(|(_, image)| image.tag.as_str()), count, built);
+        let chosen = election.chosen.iter().chain(&election.next_best);
+        let best: Vec<usize> = chosen.filter_map(|chosen| place(&chosen.tag)).collect();
+        let problem = best.is_empty().then(|| SourceProblem {
+            reason: "NoMatch".to_owned(),
+            message: format!("{}: {election}", self.repository),
+            unreachable: false,
+        });
+        Elected { best, problem }
     }
 
     /// What tags are that are asked for once more, since they are old enough.

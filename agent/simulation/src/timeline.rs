@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_saphyr::Spanned;
 use voxsync_crds::{
     code_sync::{CheckStanding, CodeSyncSpec, Stage},
@@ -32,6 +33,8 @@ use crate::{
 const EVENTS_LIMIT: usize = 500;
 /// How many values its text may have, aliases followed.
 const VALUES_LIMIT: usize = 20_000;
+/// How much of what is wrong is shown, in characters.
+const SHOWN_CHARACTERS: usize = 40;
 /// How long one rollout takes where nobody says it.
 const DEFAULT_ROLLOUT: SignedDuration = SignedDuration::from_secs(30);
 /// The shortest that one may take: that of many, one after the other, is no single moment.
@@ -89,8 +92,8 @@ pub enum TimelineError {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Text {
-    start: Option<Timestamp>,
-    until: Option<Timestamp>,
+    start: Option<String>,
+    until: Option<String>,
     #[serde(rename = "for")]
     lasts: Option<DurationText>,
     deployed: Option<String>,
@@ -101,14 +104,14 @@ struct Text {
     events: Vec<Spanned<EventText>>,
 }
 
-/// How many Servers a stage has.
+/// How many Servers a stage has; what is no number is said with an example.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SizeText {
     #[serde(default)]
-    compile: u16,
+    compile: Value,
     #[serde(default)]
-    ca: u16,
+    ca: Value,
 }
 
 /// An event as it is written: `at`, one verb, and what belongs to that.
@@ -161,7 +164,8 @@ impl Timeline {
         let text: Text = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| TimelineError::Unreadable(error.to_string()))?;
         let Text { start, until, lasts, deployed, rollout, servers, events } = text;
-        let start = start.unwrap_or(now);
+        let start = start.map_or(Ok(now), |text| named_moment("start", &text))?;
+        let until = until.map(|text| named_moment("until", &text)).transpose()?;
         if events.len() > EVENTS_LIMIT {
             return Err(field("events", format!("there are {}, and {EVENTS_LIMIT} at most", events.len())));
         }
@@ -237,7 +241,21 @@ fn sized(name: String, size: &SizeText, stages: &[Stage]) -> Result<(String, Siz
         let there: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
         return Err(field("servers", format!("there is no stage {name:?}; there are {}", there.join(", "))));
     };
-    let SizeText { compile, ca } = *size;
+    let count = |part: &str, value: &Value| {
+        let count =
+            if value.is_null() { Some(0) } else { value.as_u64().and_then(|it| u16::try_from(it).ok()) };
+        count.ok_or_else(|| {
+            let value: String = value.to_string().chars().take(SHOWN_CHARACTERS).collect();
+            let example = format!("for instance {name}: {{compile: 4, ca: 1}}");
+            field(
+                "servers",
+                format!(
+                    "{name}.{part}: {value} is no number of Servers: give 0 to {SERVERS_LIMIT}, {example}"
+                ),
+            )
+        })
+    };
+    let (compile, ca) = (count("compile", &size.compile)?, count("ca", &size.ca)?);
     if compile.saturating_add(ca) == 0 || compile.saturating_add(ca) > SERVERS_LIMIT {
         return Err(field("servers", format!("{name} must have 1 to {SERVERS_LIMIT} Servers")));
     }
@@ -259,6 +277,13 @@ pub(crate) fn length(text: &DurationText) -> Result<SignedDuration, String> {
     Ok(SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX))
 }
 
+/// A moment of a field that takes nothing else.
+fn named_moment(name: &'static str, text: &str) -> Result<Timestamp, TimelineError> {
+    let shown = || text.chars().take(SHOWN_CHARACTERS).collect::<String>();
+    text.parse()
+        .map_err(|_| field(name, format!("{:?} is not a moment, for instance 2026-12-17T15:00:00Z", shown())))
+}
+
 /// A moment, or so long after the start.
 fn moment(text: &str, start: Timestamp) -> Result<Timestamp, String> {
     let after = text.strip_prefix('+').map(go_duration);
@@ -266,7 +291,7 @@ fn moment(text: &str, start: Timestamp) -> Result<Timestamp, String> {
         Some(after) => after.ok().and_then(|after| start.checked_add(after).ok()),
         None => text.parse::<Timestamp>().ok(),
     };
-    let shown: String = text.chars().take(40).collect();
+    let shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
     match at {
         Some(at) if at < start => Err(format!("at: {shown} is before the start, {start}")),
         Some(at) => Ok(at),

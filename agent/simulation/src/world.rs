@@ -30,8 +30,8 @@ const UID: &str = "00000000-0000-0000-0000-000000000000";
 const STEPS_LIMIT: usize = 4 * SERVERS_LIMIT as usize;
 /// How many lines anybody reads.
 const LINES_LIMIT: usize = 5_000;
-/// How many moments are looked at.
-const MOMENTS_LIMIT: usize = 50_000;
+/// How many moments are looked at: some of a day for all of three years. More, only windows of minutes have.
+const MOMENTS_LIMIT: usize = 10_000;
 /// How many records are kept where the spec does not say it.
 const RECORDS_KEPT: u16 = 200;
 /// Who is named where it is about the whole.
@@ -126,7 +126,11 @@ impl<'a> World<'a> {
         })
     }
 
-    pub(crate) fn run(mut self, timeline: &Timeline) -> Result<Story, SimulationError> {
+    pub(crate) fn run(
+        mut self,
+        timeline: &Timeline,
+        tell: &mut dyn FnMut(Timestamp),
+    ) -> Result<Story, SimulationError> {
         self.settle()?;
         let mut events = timeline.happenings.iter().peekable();
         let mut is_cut_off = false;
@@ -145,6 +149,7 @@ impl<'a> World<'a> {
                 return Err(SimulationError::TooMuch { limit: MOMENTS_LIMIT, at: self.now });
             }
             self.now = next;
+            tell(next);
             self.settle()?;
         }
         let end = if timeline.ends_early { self.now } else { timeline.end };

@@ -10,7 +10,8 @@ const CHECK: &str = "checks: [{name: nodes, http: {url: 'https://canary/'}}]";
 #[rstest]
 #[case::a_field("starts: 2026-01-01T00:00:00Z", "unknown field `starts`")]
 #[case::a_field_of_an_event("events:\n- {at: +0s, tag: v1}\n- {at: +0s, tags: v1}", "line 3")]
-#[case::a_time("start: yesterday", "line 1")]
+#[case::a_time("start: yesterday", "start: \"yesterday\" is not a moment, for instance 2026-12-17T15:00:00Z")]
+#[case::an_end("until: +2h", "until: \"+2h\" is not a moment, for instance 2026-12-17T15:00:00Z")]
 #[case::no_verb("events:\n\n- {at: +0s}", "line 3: events[0]: give exactly one of tag, remove, outage,")]
 #[case::two_verbs("events: [{at: +0s, tag: v1, resume: true}]", "give exactly one of tag")]
 #[case::a_stage(
@@ -47,6 +48,18 @@ const CHECK: &str = "checks: [{name: nodes, http: {url: 'https://canary/'}}]";
 #[case::a_size(
     "servers: {x: {compile: 1}}",
     "servers: there is no stage \"x\"; there are canary, production"
+)]
+#[case::fewer_than_none(
+    "servers: {production: {compile: -1}}",
+    "servers: production.compile: -1 is no number of Servers: give 0 to 500, for instance production: {compile: 4, ca: 1}"
+)]
+#[case::too_many_to_count(
+    "servers: {production: {ca: 65536}}",
+    "servers: production.ca: 65536 is no number of Servers"
+)]
+#[case::no_number(
+    "servers: {production: {ca: one}}",
+    "servers: production.ca: \"one\" is no number of Servers"
 )]
 #[case::nobody("servers: {canary: {}}", "servers: canary must have 1 to 500 Servers")]
 #[case::more_than_are_named(
