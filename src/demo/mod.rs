@@ -30,7 +30,7 @@ pub use manifests::DEFINITIONS;
 use narrator::Narrator;
 use story::{Push, Step, story};
 use watcher::Watcher;
-use world::{NAMESPACE, REPOSITORY, World};
+use world::{NAMESPACE, PUSH_SCRIPT, REPOSITORY, World};
 
 /// What `-o json` prints.
 #[derive(Serialize)]
@@ -89,7 +89,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
         output::line(&serde_json::to_string(&report)?);
     }
     if !options.once {
-        play_on(&world, &narrator);
+        play_on(&world, &story.first, &narrator);
         signals.first().await;
     }
     stop.cancel();
@@ -177,9 +177,10 @@ async fn show_audit(world: &World, narrator: &Narrator) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn play_on(world: &World, narrator: &Narrator) {
+fn play_on(world: &World, first: &Push, narrator: &Narrator) {
     let kubeconfig = world.folder.join("kubeconfig");
     let repository = world.control_repository();
+    let push = world.folder.join(PUSH_SCRIPT);
     narrator.line("\nIt goes on until Ctrl-C. Play on, in another terminal:");
     narrator.line(&format!("  export KUBECONFIG={}", kubeconfig.display()));
     // The program is seldom in PATH after `cargo run`.
@@ -191,9 +192,9 @@ fn play_on(world: &World, narrator: &Narrator) {
     narrator.line("  voxsync status; voxsync audit");
     narrator.line(&format!("  voxsync check --git-file-root {}", world.folder.display()));
     narrator.line(&format!("  cd {} && git revert --no-edit HEAD", repository.display()));
-    narrator
-        .line(&format!("  podman push --tls-verify=false … {}/{REPOSITORY}:v1.99.0", world.registry_address));
-    narrator.line("  voxsync promote production <a tag that ran before> --reason 'because I can'");
+    narrator.line(&format!("  sh {} v1.99.0", push.display()));
+    narrator.line(&format!("  sh {} v1.99.1 broken", push.display()));
+    narrator.line(&format!("  voxsync promote production {} --reason 'because I can'", first.tag));
 }
 
 /// A text as it stands between two `'` of a shell, twice: once for the alias, once for the command that it is.

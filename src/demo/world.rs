@@ -21,6 +21,8 @@ use super::{estate, manifests, registry, story::Push};
 pub const NAMESPACE: &str = "puppet";
 /// The repository of code images in the demo's registry.
 pub const REPOSITORY: &str = "puppet-code";
+/// What pushes an image to the demo's registry, in the demo's folder.
+pub const PUSH_SCRIPT: &str = "push";
 /// The file that names the image, in the Git repository.
 pub const REFERENCE_FILE: &str = "deploy/code-version.txt";
 
@@ -75,6 +77,8 @@ impl World {
             folder,
             _temporary: temporary,
         };
+        let script = push_script(registry_address, &first.tag);
+        std::fs::write(world.folder.join(PUSH_SCRIPT), script)?;
         let digest = world.push(first);
         let reference = world.reference(&first.tag, &digest);
         world.create_repository(&reference)?;
@@ -123,6 +127,13 @@ impl World {
         git(&repository, &["config", "user.email", "demo@voxsync.example"])?;
         self.commit(reference, "Run the first release")
     }
+}
+
+/// The script with which a person pushes images: podman is not everywhere, and would need an image to push.
+fn push_script(registry_address: SocketAddr, first: &str) -> String {
+    include_str!("push.sh")
+        .replace("@REPOSITORY@", &format!("{registry_address}/v2/{REPOSITORY}"))
+        .replace("@FIRST@", first)
 }
 
 /// The Kubernetes API, whose nodes pull from the demo's registry.

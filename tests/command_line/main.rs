@@ -227,6 +227,7 @@ fn a_person_plays_on_after_the_demo() {
     demo.has_one_exit_code_for_what_is_not_there();
     let odd = demo.run(&["promote", "production", "not a ref !!"]);
     assert!(text(&odd.stderr).contains("nor a whole reference"), "{}", text(&odd.stderr));
+    demo.takes_what_a_person_pushes();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,6 +306,26 @@ impl Demo {
         assert!(text(&output.stdout).contains("5 servers"), "{script}: {}", text(&output.stdout));
         let checked = "git control-repo@production\n  ✔ spec       valid\n  ✔ source     now ";
         assert!(text(&output.stdout).contains(checked), "{script}: {}", text(&output.stdout));
+    }
+
+    /// What it says about pushing works as it is typed, and voxsync takes it, or gives it back.
+    fn takes_what_a_person_pushes(&self) {
+        let pushes = self.hints.iter().filter(|line| line.trim_start().starts_with("sh "));
+        let mut outcomes = Vec::new();
+        for hint in pushes {
+            let output = Command::new("/bin/sh").args(["-c", hint]).output().unwrap();
+            assert!(output.status.success(), "{hint}: {}", text(&output.stderr));
+            self.wait_for(hint, || {
+                let told = self.run(&["status", "production", "-o", "json"]);
+                let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+                let release = &told["codeSyncs"][0]["releases"][0];
+                let is_it = hint.split_whitespace().nth(2) == release["to"].as_str();
+                outcomes.extend(is_it.then(|| release["outcome"].as_str().unwrap().to_owned()));
+                is_it
+            });
+        }
+        assert_eq!(outcomes, ["Released", "RolledBack"]);
+        assert_eq!(self.deployed(), "v1.99.0");
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
