@@ -22,10 +22,10 @@ use voxsync_crds::{
 use crate::{
     checks::{MESSAGE_LIMIT_BYTES, failure, has_failed, is_of, status},
     commands,
+    decided::EventKind,
     last_good::last_good,
     lifecycle::is_hurried,
     manual_rollback,
-    observed::EventKind,
     rows::{CHECK_FAILED, Row, Weight},
     text::{clock, cut, fingerprint, later},
     view::View,

@@ -14,8 +14,9 @@ use voxsync_crds::{
 
 use crate::{
     after_release,
+    decided::CheckRun,
     lifecycle::is_hurried,
-    observed::{CheckAnswer, CheckRun, ServerRollout},
+    observed::{CheckAnswer, ServerRollout},
     rows::{CHECKING, Row, Weight},
     text::{NAME_LIMIT_BYTES, SENTENCE_LIMIT_BYTES, clock, cut, later},
     visit::{Position, Visit},

@@ -6,7 +6,7 @@
 use voxsync_crds::code_sync::{CodeSyncStatus, Condition, ConditionStatus, Outcome};
 
 use crate::{
-    candidate::{Sight, is_deployed},
+    candidate::{Sight, is_deployed, is_same_code},
     readiness::{APPROVAL, WINDOW},
     rows::{CHECK_FAILED, CHECKING, DOWNGRADE, GATING, HELD, MINIMUM_AGE, ROLLING_BACK, Row, Rows, Weight},
     source::is_image_built,
@@ -190,8 +190,16 @@ fn deployed(view: &View<'_>, rows: &Rows, after: &CodeSyncStatus) -> Says {
         );
     };
     let under_way = after.promotion.as_ref().filter(|promotion| promotion.outcome != Some(Outcome::Released));
-    if under_way.is_some() || !is_deployed(view, candidate, deployed) {
-        let message = format!("{} is deployed, {} is the candidate", deployed.name, candidate.name);
+    let is_it = is_deployed(view, candidate, deployed);
+    if under_way.is_some() || !is_it {
+        let other = under_way.map(|it| &it.candidate).filter(|it| is_it && !is_same_code(it, candidate));
+        let message = match other {
+            Some(other) => format!(
+                "{} is deployed and should run; {} was begun, and some stages may run it",
+                deployed.name, other.name
+            ),
+            None => format!("{} is deployed, {} is the candidate", deployed.name, candidate.name),
+        };
         return Says::new("Deployed", false, "CandidateNotDeployed", message);
     }
     let of_source = view.observed.source.problem.as_ref().map(|problem| problem.reason.as_str());

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use voxsync_crds::{
     code_sync::{
         Approval, CandidateStatus, CodeSyncSpec, CodeSyncStatus, PromotionStatus, Stage, StagePhase,
-        StageStatus, TargetKey, Waiting,
+        StageStatus, TargetKey, Trigger, Waiting,
     },
     time::Time,
 };
@@ -22,8 +22,9 @@ use voxsync_window::{Closed, Standing as WindowStanding, Windows};
 use crate::{
     approvals::has_approval,
     commands,
+    decided::Action,
     lifecycle::is_hurried,
-    observed::{Action, Observed, ObservedTarget, ServerRollout, TargetProblem},
+    observed::{Observed, ObservedTarget, ServerRollout, TargetProblem},
     overview::{PIN, is_bad_pin},
     step,
     target::{Goal, Reach, Standing, judge},
@@ -39,6 +40,8 @@ const STEPS_LIMIT: usize = 8;
 pub struct Forecast {
     /// What is promoted, or would be as soon as nothing stops it; none where it is not known what a pin names.
     pub candidate: Option<CandidateStatus>,
+    /// What began it, where something is promoted or would be: who goes back begins with the last stage.
+    pub trigger: Option<Trigger>,
     /// What all stages run now.
     pub deployed: Option<String>,
     /// Why the candidate is not further, as the status would say it.
@@ -148,6 +151,7 @@ pub fn forecast(
     let promoted = active.map(|promotion| promotion.candidate.clone()).or_else(|| status.candidate.clone());
     Forecast {
         candidate: promoted.filter(|_| !is_pin_open),
+        trigger: going.map(|promotion| promotion.trigger),
         deployed: status.deployed.as_ref().map(|deployed| deployed.reference.clone()),
         waiting: status.waiting.clone(),
         stages,

@@ -9,13 +9,11 @@ use std::{
     time::Duration,
 };
 
-use voxsync_crds::code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, StageStatus, TargetKey};
+use voxsync_crds::code_sync::{CodeSyncStatus, PromotionStatus, StagePhase, TargetKey};
 use voxsync_rollout::order::{Hold, Member, Way, goes_back_at_once, to_gate};
 
 use crate::{
-    gate_age::rolls_after_gates,
     observed::{Gatekeeper, ObservedTarget, PausedBy, ServerRollout, deployment_of},
-    rollback::carries,
     rows::{GATED, GATING, Row, Weight},
     standings::Standings,
     text::{NAME_LIMIT_BYTES, clock, cut, later, moment, names},
@@ -80,33 +78,6 @@ pub(crate) fn still_held<'t>(
             names(lets_go.iter().map(String::as_str))
         )
     })
-}
-
-/// Whether a part of the stage that the promotion works on is held back.
-pub(crate) fn is_held_back(view: &View<'_>, after: &CodeSyncStatus, promotion: &PromotionStatus) -> bool {
-    open_stages(view, after, promotion).any(|(_, targets)| !held(view, targets).is_empty())
-}
-
-/// Whether the promotion wrote a part of it, and it is held back or rolls after it was: then it can only go on, or go
-/// back.
-pub(crate) fn is_half_way(view: &View<'_>, after: &CodeSyncStatus, promotion: &PromotionStatus) -> bool {
-    open_stages(view, after, promotion).any(|(last, targets)| {
-        let is_bound = !held(view, targets).is_empty() || rolls_after_gates(view, last, targets);
-        is_bound && targets.iter().any(|target| carries(view, target, promotion))
-    })
-}
-
-/// Each stage that the promotion has not passed, as it was last, with its targets.
-fn open_stages<'a, 's>(
-    view: &View<'a>,
-    after: &'s CodeSyncStatus,
-    promotion: &PromotionStatus,
-) -> impl Iterator<Item = (Option<&'s StageStatus>, &'a [ObservedTarget])> {
-    let stages = view
-        .stages()
-        .map(|(stage, targets)| (after.stages.iter().find(|last| last.name == stage.name), targets));
-    let has_passed = |last: &StageStatus| last.promotion.as_ref() == Some(&promotion.id);
-    stages.filter(move |(last, _)| !last.is_some_and(has_passed))
 }
 
 /// The finalizer as it should be, where it is not: it stays as long as gates are there or come, also on the way back.

@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, num::NonZeroU32, ptr};
 use voxsync_rollout::order::{Member, Way, to_gate};
 
 use crate::{
-    observed::{ObservedTarget, ServerRollout, TargetWrite},
+    decided::TargetWrite,
+    observed::{ObservedTarget, ServerRollout},
     rollback::is_settling,
     rows::{JOINING, Row, Weight},
     text::{names, short_code},

@@ -19,6 +19,7 @@ mod candidate;
 mod checks;
 mod commands;
 mod conditions;
+mod decided;
 mod events;
 mod forecast;
 mod gate_age;
@@ -31,17 +32,21 @@ mod manual_rollback;
 mod observed;
 mod overview;
 mod progress;
+mod promotion_events;
 mod proof;
 mod quarantine;
 mod readiness;
 mod release;
+mod reopened;
 mod ripening;
 mod rollback;
 mod rows;
+mod soak;
 mod source;
 mod stage_events;
 mod stage_rows;
 mod standings;
+mod takeover;
 mod target;
 mod text;
 mod thinning;
@@ -55,12 +60,13 @@ use voxsync_crds::code_sync::{CodeSyncSpec, CodeSyncStatus};
 
 pub use awaited::{Awaited, awaited};
 pub use candidate::{is_named_by, is_same, taken_first};
+pub use decided::{Action, CheckRun, EventKind, Step, TargetWrite};
 pub use forecast::{Change, Forecast, StageForecast, WindowForecast, forecast};
 pub use last_good::{LastGood, Left, NoLastGood, last_good};
 pub use observed::{
-    Action, CheckAnswer, CheckRun, ClaimedBy, Claims, EventKind, Gatekeeper, ImageProblem, LastWriter, Live,
-    Observed, ObservedSource, ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout,
-    SourceProblem, Step, TargetProblem, TargetWrite, Unverified,
+    CheckAnswer, ClaimedBy, Claims, Gatekeeper, ImageProblem, LastWriter, Live, Observed, ObservedSource,
+    ObservedTarget, PausedBy, RIPENING_LIMIT, RefusedWrite, ServerRollout, SourceProblem, TargetProblem,
+    Unverified,
 };
 pub use overview::is_bad_pin;
 pub use readiness::{check_windows, idle_windows};

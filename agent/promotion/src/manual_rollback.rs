@@ -17,8 +17,8 @@ use voxsync_crds::{
 use crate::{
     candidate::{Choice, Sight, Wanted, finished},
     commands,
+    decided::EventKind,
     last_good::{LastGood, Left, last_good},
-    observed::EventKind,
     quarantine,
     ripening::while_pinned,
     rows::{NO_EARLIER_RELEASE, ROLLED_BACK, Row, Weight},

@@ -1,24 +1,26 @@
 //! The rows that are about the whole CodeSync: what is invalid, pinned, suspended, or not known yet.
 
 use voxsync_crds::{
-    code_sync::{CandidateStatus, CodeSyncStatus, Outcome, PromotionStatus, Waiting},
+    code_sync::{CandidateStatus, CodeSyncStatus, Outcome, PromotionStatus, Trigger, Waiting},
     commit::{is_commit_id, short_commit},
 };
 
 use crate::{
     adoption::{Adoption, adoption},
-    candidate::{Choice, Higher, Sight, is_deployed},
+    candidate::{Choice, Higher, Sight, is_deployed, is_pinned},
     commands,
+    forecast::{Change, Forecast, forecast},
     lifecycle::newer,
     manual_rollback,
     observed::{SourceProblem, Unverified},
     quarantine, readiness,
     rows::{DELETING, DOWNGRADE, PINNED, Row, Rows, Weight},
     source::is_image_built,
+    takeover::{Bond, bond},
     text::{NAME_LIMIT_BYTES, cut, moment, short_code, with_tail},
     verified,
     view::View,
-    walk::{is_settled, plan},
+    walk::is_settled,
 };
 
 /// The reason of the row that says that a pin's tag is looked up.
@@ -57,7 +59,7 @@ pub(crate) fn rows(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Ro
     rows.extend(verified::row(view, sight, after));
     rows.extend(source_problem(view, sight, after));
     rows.extend(adopting(view, sight, after));
-    rows.extend(after.promotion.as_ref().and_then(|promotion| waits_its_turn(view, sight, promotion)));
+    rows.extend(waits_its_turn(view, sight, after));
     rows.extend(after.promotion.as_ref().and_then(|promotion| ended(view, promotion, after)));
     rows.extend(after.promotion.as_ref().and_then(|promotion| not_recorded(view, promotion)));
     if view.spec.suspend {
@@ -90,17 +92,27 @@ fn adopting(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Ro
 }
 
 /// What is newer than what is promoted, and has to wait.
-fn waits_its_turn(view: &View<'_>, sight: &Sight, promotion: &PromotionStatus) -> Option<Row> {
-    if promotion.outcome.is_some() {
+fn waits_its_turn(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Option<Row> {
+    let promotion = after.promotion.as_ref().filter(|promotion| promotion.outcome.is_none())?;
+    let taking = &newer(verified::trusted(view, sight), promotion)?.candidate;
+    if quarantine::of(after, taking).is_some() {
         return None;
     }
-    let newer = &newer(verified::trusted(view, sight), promotion)?.candidate.name;
-    let name = &promotion.candidate.name;
+    let (newer, name) = (&taking.name, &promotion.candidate.name);
+    let is_by_person = is_pinned(taking) || is_pinned(&promotion.candidate);
+    let is_bound = || match bond(view, after, promotion) {
+        Bond::Free => false,
+        Bond::Rolling => !is_by_person,
+        Bond::HalfWay => true,
+    };
     let message = match promotion.ending {
         Some(_) => format!("{newer} starts as soon as {name} is given back"),
+        None if view.spec.suspend && !is_bound() => {
+            format!("{newer} takes over from {name} as soon as the CodeSync is resumed")
+        }
         None => format!(
-            "{newer} takes over from {name} as soon as no Deployment of its stage is held back or rolls any more: half \
-             of a stage is not left behind"
+            "{newer} takes over from {name} as soon as no Deployment of its stage is held back or rolls any more: nothing \
+             is left half-way"
         ),
     };
     Some(row(Weight::Moves, "Newer", message, &format!("{newer} waits for {name}")))
@@ -261,16 +273,21 @@ fn ended(view: &View<'_>, promotion: &PromotionStatus, after: &CodeSyncStatus) -
     }
 }
 
+/// That it is suspended, and what it would do if it were resumed now.
 fn suspended(view: &View<'_>, after: &CodeSyncStatus) -> Row {
     let why = view.spec.suspend_reason.as_deref().unwrap_or("no reason is given");
-    let promoted = after.promotion.as_ref().filter(|it| it.outcome.is_none()).map(|it| &it.candidate);
-    let planned = promoted.or(after.candidate.as_ref()).map_or_else(Vec::new, |candidate| {
-        let planned = plan(view, after, &candidate.reference, candidate.tag.as_deref());
-        planned.into_iter().flat_map(|planned| planned.writes).collect()
-    });
-    let named = planned.iter().take(PLAN_NAMES_LIMIT).map(|write| {
-        let from = short_code(write.expected.image.as_deref());
-        format!("{} ({from} → {})", write.target, short_code(write.applied.reference.as_deref()))
+    let Forecast { mut stages, trigger, .. } =
+        forecast(view.spec, after, view.observed, view.now.timestamp());
+    let order = if trigger == Some(Trigger::Rollback) {
+        stages.reverse();
+        "the last stage first"
+    } else {
+        "in the order of the stages"
+    };
+    let planned: Vec<Change> = stages.into_iter().flat_map(|stage| stage.changes).collect();
+    let named = planned.iter().take(PLAN_NAMES_LIMIT).map(|change| {
+        let [from, to] = [&change.from, &change.to].map(|code| short_code(code.as_deref()));
+        format!("{} ({from} → {to})", change.target)
     });
     let mut would = named.collect::<Vec<_>>().join(", ");
     if planned.len() > PLAN_NAMES_LIMIT {
@@ -278,7 +295,7 @@ fn suspended(view: &View<'_>, after: &CodeSyncStatus) -> Row {
     }
     let message = match planned.len() {
         0 => format!("suspended ({why}); nothing would be written"),
-        _ => format!("suspended ({why}); would write, in the order of the stages: {would}"),
+        _ => format!("suspended ({why}); would write, {order}: {would}"),
     };
     let weight = if planned.is_empty() { Weight::Tells } else { Weight::Waits };
     row(weight, "Suspended", message, why)

@@ -4,7 +4,7 @@
 //! Nothing lower is taken in its place: nobody chose that.
 
 use voxsync_crds::{
-    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, PromotionStatus, Quarantined},
+    code_sync::{CandidateStatus, CodeSyncStatus, DeployedStatus, Outcome, PromotionStatus, Quarantined},
     reference::short_digest,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     approvals,
     candidate::{Sight, is_deployed},
     commands,
-    observed::{EventKind, TargetWrite},
+    decided::{EventKind, TargetWrite},
     rows::{QUARANTINED, Row, Weight},
     target::{Blocker, BlockerKind},
     text::{NAME_LIMIT_BYTES, cut, moment, short_code},
@@ -113,19 +113,21 @@ fn spend_approvals(view: &View<'_>, after: &mut CodeSyncStatus, digest: &str) {
     }
 }
 
-/// Takes a new token of `voxsync.dev/release-quarantine`: the digest, and perhaps another word to say it once more.
-pub(crate) fn take_release(view: &View<'_>, after: &mut CodeSyncStatus) {
-    let Some(text) = &view.observed.release_quarantine else { return };
+/// Takes a new token of `voxsync.dev/release-quarantine`: the digest, and perhaps another word to say it once more. Says
+/// whether what failed last was released by it: then it is to be tried again.
+pub(crate) fn take_release(view: &View<'_>, after: &mut CodeSyncStatus) -> bool {
+    let Some(text) = &view.observed.release_quarantine else { return false };
     let token = cut(text, NAME_LIMIT_BYTES);
     if after.last_handled_release_quarantine.as_ref() == Some(&token) {
-        return;
+        return false;
     }
     after.last_handled_release_quarantine = Some(token);
     // An object without status was restored or copied, with a token that was meant for another life.
-    if let Some(digest) = text.split_whitespace().next().filter(|_| view.before.observed_generation.is_some())
-    {
-        release(view, after, digest);
-    }
+    let digest = text.split_whitespace().next().filter(|_| view.before.observed_generation.is_some());
+    let Some(digest) = digest.filter(|digest| entry(after, digest).is_some()) else { return false };
+    release(view, after, digest);
+    let failed = after.promotion.as_ref().filter(|it| it.outcome.is_some_and(Outcome::is_failure));
+    failed.is_some_and(|failed| failed.candidate.digest == digest)
 }
 
 /// What is said where what should run is in quarantine, and no stage says it.

@@ -4,7 +4,7 @@
 //! stage in which nothing is to be written needs neither.
 
 use voxsync_crds::{
-    code_sync::{Approval, CodeSyncSpec, PromotionStatus, StagePhase},
+    code_sync::{Approval, CodeSyncSpec, PromotionStatus, StagePhase, Trigger},
     commit::short_commit,
     reference::short_digest,
 };
@@ -13,11 +13,11 @@ use voxsync_window::{Closed, Standing, Windows};
 use crate::{
     approvals::has_approval,
     commands,
+    decided::TargetWrite,
     lifecycle::is_hurried,
-    observed::TargetWrite,
     rows::{Row, Weight},
     standings::Standings,
-    text::{clock, names},
+    text::{clock, cut, names},
     visit::{Position, Visit},
     walk::Walk,
 };
@@ -26,6 +26,11 @@ use crate::{
 pub(crate) const APPROVAL: &str = "Approval";
 /// The reason of the row that says that no window is open.
 pub(crate) const WINDOW: &str = "Window";
+
+/// How it is said when a window opens, everywhere: a calendar has no seconds, and one is seldom read on the day itself.
+const MINUTE: &str = "%F %H:%MZ";
+/// So much of the name of a window is in the line for a table, or its end would not be: when it opens.
+const BRIEF_NAME_LIMIT_BYTES: usize = 17;
 
 /// Finds what is wrong with the windows of a spec that the API server could not see.
 ///
@@ -63,7 +68,18 @@ impl Visit<'_, '_> {
     /// Whether the stage may be written; says all that it waits for before anything of it is.
     pub(crate) fn may_start(&self, standings: &Standings<'_>, walk: &mut Walk) -> bool {
         let Position::Working(promotion) = self.position else { return true };
-        if !changes(standings) || is_hurried(self.view, promotion) || self.has_started(promotion) {
+        if !changes(standings) || self.has_started(promotion) {
+            return true;
+        }
+        if self.makes_way() {
+            // It begins nothing any more, and waits for nothing of its own.
+            return false;
+        }
+        if let Some(row) = self.unwell_row(promotion, walk) {
+            walk.rows.push(row);
+            return false;
+        }
+        if is_hurried(self.view, promotion) {
             return true;
         }
         let approval = self.approval_row(promotion);
@@ -112,6 +128,17 @@ impl Visit<'_, '_> {
         })
     }
 
+    /// What is said where a stage that has passed does not run the candidate any more: it proves nothing now. Who goes back
+    /// does not wait for those who cannot.
+    fn unwell_row(&self, promotion: &PromotionStatus, walk: &Walk) -> Option<Row> {
+        let unwell = walk.unwell.as_ref().filter(|_| promotion.trigger != Trigger::Rollback)?;
+        let name = &self.stage.name;
+        let message = format!(
+            "stage {name} does not start before all Servers of stage {unwell}, which has passed, are ready again"
+        );
+        Some(self.row(Weight::Moves, "Rollout", message, format!("{name} waits for {unwell}")))
+    }
+
     fn approval_row(&self, promotion: &PromotionStatus) -> Option<Row> {
         let (name, candidate) = (&self.stage.name, &promotion.candidate);
         let is_asked = self.stage.approval == Some(Approval::Manual);
@@ -142,12 +169,12 @@ impl Visit<'_, '_> {
             };
             return self.row(Weight::Blocks, WINDOW, message, brief);
         };
-        let since = self.since(StagePhase::Pending).unwrap_or(self.view.now);
         let closed = closed.to_string();
         // In another time zone, all times besides are in UTC.
-        let in_utc = (!closed.ends_with(" UTC")).then(|| format!(" ({})", opens.strftime("%F %H:%MZ")));
+        let in_utc = (!closed.ends_with(" UTC")).then(|| format!(" ({})", opens.strftime(MINUTE)));
         let message = format!("stage {name} does not start: {closed}{}", in_utc.unwrap_or_default());
-        let brief = format!("window {window}, opens {}", clock(opens.into(), since));
+        let window = cut(window, BRIEF_NAME_LIMIT_BYTES);
+        let brief = format!("window {window}, opens {}", opens.strftime(MINUTE));
         Row { until: Some(opens.into()), ..self.row(Weight::Waits, WINDOW, message, brief) }
     }
 }

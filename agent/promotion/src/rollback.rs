@@ -4,12 +4,15 @@
 //! first, and is let go in its turn, certificate authorities last and alone. Who does not run it goes back at once.
 //! Only what still carries this promotion's record is given back. What somebody else changed since is held, as
 //! everywhere: it is skipped and named.
+//!
+//! Here is which stage is given back, and for how long; what of a target is, is in `target`, and what a stage does in `stage`.
+
+mod stage;
+mod target;
 
 use voxsync_crds::{
-    annotations::{Applied, Beside},
     code_sync::{
-        CodeSyncSpec, CodeSyncStatus, Outcome, PromotionFailure, PromotionStatus, RollbackMode, StagePhase,
-        StageStatus, Trigger,
+        CodeSyncSpec, CodeSyncStatus, Outcome, PromotionStatus, RollbackMode, StagePhase, StageStatus,
     },
     reference::is_same_code,
     time::Time,
@@ -19,60 +22,19 @@ use voxsync_rollout::state::RolloutState;
 use crate::{
     candidate,
     gate_age::limit,
-    gates::{Order, held},
-    observed::{Live, ObservedTarget, ServerRollout, TargetProblem},
+    gates::held,
+    observed::{ObservedTarget, ServerRollout},
     proof::failure_of,
-    rows::{ROLLING_BACK, Row, Weight},
-    standings::Standings,
-    target::{Goal, Reach, Standing, judge, reference_before_change},
-    text::{names, short_code},
+    text::names,
     view::View,
-    visit::{Position, Visit, aside},
-    walk::{Walk, WayBack},
 };
+use target::{Back, back};
+pub(crate) use target::{carries, goal, previous};
 
 /// Whether what fails is given back everywhere, and not only where a stage is half-way through its order.
 pub(crate) fn is_automatic(spec: &CodeSyncSpec) -> bool {
     let mode = spec.rollback.as_ref().and_then(|rollback| rollback.mode);
     mode.unwrap_or_default() == RollbackMode::Automatic
-}
-
-/// Whether a target was given the candidate by this promotion, and had something else before.
-pub(crate) fn carries(view: &View<'_>, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
-    view.record_on(target).is_some_and(|record| record.gives_back(promotion, view.before))
-}
-
-/// What a target of a stage that is rolled back should say: what it had before the promotion.
-pub(crate) fn goal<'v>(
-    view: &View<'v>,
-    target: &'v ObservedTarget,
-    promotion: &'v PromotionStatus,
-) -> Option<Goal<'v>> {
-    let record = view.record_on(target).filter(|record| record.is_of(promotion, view.before))?;
-    let reference = record.previous.as_deref();
-    Some(Goal { reference, tag: None, promotion: &promotion.id, reach: Reach::Written })
-}
-
-/// What a target can be given back: what it last held in its stage, with what stood beside it if we changed that. What is
-/// ours and never proved itself there does not count, nor what somebody else wrote over ours; what was there before us does.
-pub(crate) fn previous(
-    view: &View<'_>,
-    target: &ObservedTarget,
-    stage: Option<&StageStatus>,
-    live: &Live,
-) -> (Option<String>, Option<Beside>) {
-    let Some(record) = view.record_on(target) else {
-        let before_change =
-            reference_before_change(view, target, stage).map(|[deployed, _]| deployed.to_owned());
-        return (before_change.or_else(|| live.image.clone()), None);
-    };
-    let deployed = view.before.deployed.as_ref().map(|deployed| deployed.reference.as_str());
-    let proven = stage.and_then(|stage| stage.reference.as_deref()).into_iter().chain(deployed);
-    let is_proven = |reference: &str| proven.clone().any(|proven| is_same_code(proven, reference));
-    if record.reference.as_deref().is_none_or(is_proven) {
-        return (record.reference.clone(), None);
-    }
-    (record.previous.clone(), record.beside.clone())
 }
 
 /// What of the targets is not given back, as the end of a sentence.
@@ -81,56 +43,6 @@ pub(crate) fn but_for(left: &[String]) -> String {
         return String::new();
     }
     format!(", but for {}", names(left.iter().map(String::as_str)))
-}
-
-/// Where a target is on the way back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Back {
-    /// The promotion changed nothing of it.
-    Untouched,
-    /// It is to be given back what it had.
-    Due,
-    /// It stays as it is: it is somebody else's by now, or what it had may not run.
-    Left(&'static str),
-    /// It says what it had.
-    Given,
-}
-
-fn back(
-    view: &View<'_>,
-    target: &ObservedTarget,
-    last: Option<&StageStatus>,
-    promotion: &PromotionStatus,
-) -> Back {
-    let Some(record) = view.record_on(target).filter(|record| record.is_of(promotion, view.before)) else {
-        return Back::Untouched;
-    };
-    if !record.gives_back(promotion, view.before) {
-        return if record.reference == record.previous { Back::Given } else { Back::Untouched };
-    }
-    if let Some(why) = taken(target) {
-        return Back::Left(why);
-    }
-    if !record.may_go_back(view.before) {
-        return Back::Left("what it had before is in quarantine");
-    }
-    match judge(view, target, last, goal(view, target, promotion), None).standing {
-        Standing::Held(_) => Back::Left("somebody else changed it"),
-        _ => Back::Due,
-    }
-}
-
-/// Whose a target is by now, so that nothing is given back to it.
-fn taken(target: &ObservedTarget) -> Option<&'static str> {
-    let has_claim = target.live.as_ref().is_ok_and(|live| live.claim.is_some());
-    let is_shut = target.live.as_ref().is_err_and(TargetProblem::is_shut);
-    match () {
-        () if is_shut => Some("it does not let this CodeSync in any more"),
-        () if target.claims.is_some() => Some("another CodeSync has it"),
-        () if has_claim => Some("its code is a claim"),
-        () if target.paused => Some("a person paused it"),
-        () => None,
-    }
 }
 
 /// A stage of a promotion that ends, as far as it is given back.
@@ -278,121 +190,4 @@ fn has_run(view: &View<'_>, promotion: &PromotionStatus, reference: &str) -> boo
     let released = view.before.history.iter().filter(|last| last.outcome == Outcome::Released);
     let mut known = promotion.from.iter().chain(deployed).chain(released.map(|last| &last.reference));
     known.any(|known| is_same_code(known, reference))
-}
-
-impl Visit<'_, '_> {
-    /// The phase of a stage of a promotion that ends, while another one is given back. What took too long stays as it is,
-    /// and is not begun again.
-    pub(crate) fn waits_to_go_back(&self, standings: &Standings<'_>, walk: &mut Walk) -> StagePhase {
-        let promotion = self.after.promotion.as_ref();
-        let Some(promotion) = promotion
-            .filter(|_| walk.way_back != WayBack::Done && is_over(self.view, self.last, self.targets))
-        else {
-            return aside(standings);
-        };
-        let what =
-            "it took too long to give back all that its targets had: the stages before it are given back now";
-        walk.rows.push(self.rolling_back_row(promotion, what));
-        StagePhase::RollingBack
-    }
-
-    /// Whether what fails here is given back. A rollback is not rolled back. By hand, only what must not stay between the
-    /// two is; where a check fails, all run the candidate, and nothing is held back any more.
-    pub(crate) fn gives_back_failure(&self, failure: &PromotionFailure) -> bool {
-        let Position::Working(promotion) = self.position else { return false };
-        let may_be_between = || failure.check.is_none() && self.gates_status().is_some();
-        promotion.trigger != Trigger::Rollback && (is_automatic(self.view.spec) || may_be_between())
-    }
-
-    /// Whether a target is to be given back what it had, and says the candidate until then.
-    pub(crate) fn is_to_go_back(&self, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
-        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
-        let is_to_leave =
-            |record: &Applied| live.is_some_and(|live| promotion.is_to_leave(live, record, self.view.before));
-        self.view.record_on(target).is_some_and(is_to_leave)
-            && back(self.view, target, self.last, promotion) == Back::Due
-    }
-
-    /// The stage whose targets are given back what they had.
-    pub(crate) fn roll_back(
-        &self,
-        promotion: &PromotionStatus,
-        order: &Order<'_>,
-        walk: &mut Walk,
-    ) -> StagePhase {
-        let GivingBack { due, gated, settling } =
-            GivingBack::of(self.view, self.targets, self.last, promotion);
-        walk.asks_for_gates = !self.frozen && !order.missing.is_empty();
-        let last = self.last.filter(|last| last.phase == StagePhase::RollingBack);
-        let ends = last
-            .and_then(|last| patience_ends(self.view, last, self.targets))
-            .unwrap_or(limit(self.view.now));
-        if !self.frozen {
-            walk.wake_by(ends);
-        }
-        let failure = settling.iter().find_map(|server| failure_of(self.stage, server));
-        if let Some(failure) = failure {
-            walk.way_back = WayBack::Stuck;
-            walk.rows.push(self.stuck_row(promotion, &failure));
-            return StagePhase::RollingBack;
-        }
-        let back = due.iter().map(|target| {
-            let previous = self.view.record_on(target).and_then(|record| record.previous.as_deref());
-            format!("{} ({})", target.key, short_code(previous))
-        });
-        let back: Vec<String> = back.collect();
-        let missing = names(order.missing.iter().map(|server| server.name.as_str()));
-        let what = if !missing.is_empty() {
-            format!(
-                "before what its targets had is given back, the Deployments of {missing} are held back, so that not all \
-                 restart at once: a reconciler with --reconciler=full does it"
-            )
-        } else if !back.is_empty() {
-            format!("what its targets had is given back: {}", names(back.iter().map(String::as_str)))
-        } else if !gated.is_empty() {
-            format!(
-                "its targets have what they had; still held back until that is in their Deployments, and it is their \
-                 turn: {}. A reconciler with --reconciler=full lifts them",
-                names(gated.iter().copied())
-            )
-        } else {
-            let servers = names(settling.iter().map(|server| server.name.as_str()));
-            format!(
-                "its targets have what they had; until they run it, nothing else is given back: {servers}"
-            )
-        };
-        walk.rows.push(self.rolling_back_row(promotion, &what));
-        StagePhase::RollingBack
-    }
-
-    /// What it had before cannot run either.
-    fn stuck_row(&self, promotion: &PromotionStatus, failure: &PromotionFailure) -> Row {
-        let name = &self.stage.name;
-        let message = format!(
-            "{}; and what stage {name} had before cannot run either: {}. Nothing more is given back: mend that, or take \
-             another candidate",
-            self.why_back(promotion),
-            failure.cause()
-        );
-        self.row(Weight::Blocks, ROLLING_BACK, message, format!("{name} {}", failure.reason))
-    }
-
-    fn rolling_back_row(&self, promotion: &PromotionStatus, what: &str) -> Row {
-        let (name, candidate) = (&self.stage.name, &promotion.candidate.name);
-        let message = format!("{}; {what}", self.why_back(promotion));
-        self.row(Weight::Moves, ROLLING_BACK, message, format!("{name} {candidate}"))
-    }
-
-    fn why_back(&self, promotion: &PromotionStatus) -> String {
-        let (name, candidate) = (&self.stage.name, &promotion.candidate.name);
-        match (&promotion.failure, promotion.ending) {
-            (Some(failure), _) => {
-                format!("{candidate} failed in stage {}: {}", failure.stage, failure.cause())
-            }
-            (None, Some(Outcome::Abandoned)) => {
-                format!("the CodeSync is deleted while {candidate} is under way")
-            }
-            (None, _) => format!("{candidate} makes way for another candidate while stage {name} rolls"),
-        }
-    }
 }

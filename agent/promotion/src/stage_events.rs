@@ -2,7 +2,7 @@
 
 use voxsync_crds::code_sync::{PromotionStatus, StagePhase};
 
-use crate::{events::Events, observed::EventKind, text::took};
+use crate::{decided::EventKind, events::Events, text::took};
 
 impl Events<'_> {
     /// A stage's gates are all there, and its writing begins.

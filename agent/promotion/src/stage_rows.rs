@@ -4,8 +4,9 @@ use voxsync_crds::code_sync::{Outcome, PromotionFailure, PromotionStatus, StageP
 
 use crate::{
     commands,
+    decided::TargetWrite,
     gates::still_held,
-    observed::TargetWrite,
+    last_good::last_good,
     proof::Proof,
     quarantine,
     rollback::{self, but_for},
@@ -47,7 +48,8 @@ impl Visit<'_, '_> {
         let Some(promotion) = promotion.filter(|promotion| promotion.outcome == Some(Outcome::RolledBack))
         else {
             let tail = format!(
-                ". The stages after it are untouched; go on with {onward}, or try again with {resume}{held}"
+                ". The stages after it are untouched; {}{held}",
+                ways(&onward, &resume, self.way_back())
             );
             return self.row(Weight::Blocks, "Failed", with_tail(&clause, &tail), brief);
         };
@@ -62,7 +64,8 @@ impl Visit<'_, '_> {
         let name = &candidate.name;
         // By hand, the stages that it passed stay with it, whatever people choose now.
         let passed = self.after.stages.iter().take_while(|stage| stage.name != self.stage.name);
-        let back = if passed.map(|stage| &stage.promotion).any(|it| it.as_ref() == Some(&promotion.id)) {
+        let has_passed = passed.map(|stage| &stage.promotion).any(|it| it.as_ref() == Some(&promotion.id));
+        let back = if has_passed {
             let stage = &self.stage.name;
             format!(
                 "A part of stage {stage} was held back, so its targets have what they had before; the stages before it have \
@@ -72,11 +75,18 @@ impl Visit<'_, '_> {
             format!("All that {name} was written to has what it had before")
         };
         let tail = format!(
-            ". {back}{}; the stages after it are untouched; go on with {onward}, or try again with {resume}{}{held}",
+            ". {back}{}; the stages after it are untouched; {}{}{held}",
             but_for(&rollback::left(self.view, promotion)),
+            ways(&onward, &resume, self.way_back().filter(|_| has_passed)),
             is_kept.then(released).unwrap_or_default(),
         );
         self.row(Weight::Blocks, ROLLED_BACK, with_tail(&clause, &tail), brief)
+    }
+
+    /// How a person undoes what does not go back by itself, where there is something to go back to.
+    fn way_back(&self) -> Option<String> {
+        let good = last_good(self.after, &self.view.observed.released).ok()?.candidate.name;
+        Some(format!("go back to {good} with {}", commands::rollback(self.view)))
     }
 
     /// What is said of a stage that fails just now.
@@ -145,5 +155,13 @@ impl Visit<'_, '_> {
             Some(format!("{} is adopted from {from} and given {to}", write.target))
         };
         writes.iter().filter(|write| !is_ours(write)).filter_map(sentence).collect()
+    }
+}
+
+/// What a person can do about a stage that failed.
+fn ways(onward: &str, resume: &str, back: Option<String>) -> String {
+    match back {
+        Some(back) => format!("go on with {onward}, try again with {resume}, or {back}"),
+        None => format!("go on with {onward}, or try again with {resume}"),
     }
 }

@@ -1,10 +1,12 @@
 //! The targets of a stage, by how they stand.
 
-use voxsync_crds::code_sync::Trigger;
+use voxsync_crds::code_sync::{CandidateStatus, Trigger};
 
 use crate::{
+    candidate::is_same_code,
+    decided::TargetWrite,
     joining::{Cause, Due},
-    observed::{ObservedTarget, TargetProblem, TargetWrite},
+    observed::{ObservedTarget, TargetProblem},
     quarantine, rollback,
     rows::{HELD, QUARANTINED, Weight},
     target::{Blocker, BlockerKind, Goal, Judgement, Reach, Standing, changes_ours, judge},
@@ -80,7 +82,9 @@ impl<'a> Visit<'a, '_> {
                 // The last line before a write would drop it.
                 Standing::Due(write) if !quarantine::lets_through(self.after, &write) => {
                     standings.blocked = true;
-                    self.block(walk, target, quarantine::blocker(self.view, self.after, &write));
+                    if !self.makes_way() {
+                        self.block(walk, target, quarantine::blocker(self.view, self.after, &write));
+                    }
                 }
                 // A promotion of its own brings it, with all that a promotion waits for.
                 Standing::Due(write)
@@ -145,6 +149,15 @@ impl<'a> Visit<'a, '_> {
             let brief = format!("{}: {}{is_paused}", self.stage.name, target.key);
             walk.rows.push(self.row(weight, blocker.reason, blocker.message, brief));
         }
+    }
+
+    /// Whether nothing comes of what is promoted any more: something else takes its place as soon as something is decided.
+    pub(crate) fn makes_way(&self) -> bool {
+        let Position::Working(promotion) = self.position else { return false };
+        let is_other = |wanted: &CandidateStatus| {
+            !is_same_code(wanted, &promotion.candidate) && quarantine::of(self.after, wanted).is_none()
+        };
+        self.frozen && self.after.candidate.as_ref().is_some_and(is_other)
     }
 
     /// Whether a person's rollback works on the stage: what stands in its way is skipped and named.

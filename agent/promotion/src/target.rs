@@ -11,7 +11,8 @@ use voxsync_crds::{
 
 use crate::{
     commands,
-    observed::{Live, ObservedTarget, TargetWrite},
+    decided::TargetWrite,
+    observed::{Live, ObservedTarget},
     rollback,
     text::{NAME_LIMIT_BYTES, cut, moment, short, short_code},
     view::View,

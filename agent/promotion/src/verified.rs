@@ -18,8 +18,9 @@ use voxsync_crds::{
 
 use crate::{
     candidate::{Sight, Wanted, is_same},
+    decided::{EventKind, TargetWrite},
     manual_rollback,
-    observed::{EventKind, TargetWrite, Unverified},
+    observed::Unverified,
     rows::{Row, Weight},
     view::View,
 };

@@ -4,19 +4,17 @@ use std::time::Duration;
 
 use voxsync_crds::{
     code_sync::{CodeSyncStatus, PromotionFailure, PromotionStatus, Stage, StagePhase, StageStatus, Trigger},
-    duration::DurationText,
     reference::is_same_code,
     time::Time,
 };
 
 use crate::{
     gates::Order,
-    lifecycle::is_hurried,
     observed::ObservedTarget,
     proof::{Proof, count, prove},
     rows::{Row, Weight},
     standings::Standings,
-    text::{clock, cut, later, moment, short_code},
+    text::{cut, later, short_code},
     verified::may_run,
     view::View,
     walk::Walk,
@@ -76,7 +74,7 @@ impl Visit<'_, '_> {
                 walk.rows.push(self.failed_row(failure, Some(promotion)));
                 (StagePhase::Failed, None)
             }
-            Position::Later(_) | Position::Abandoned => (aside(&standings), None),
+            Position::Later(_) | Position::Abandoned => (self.stand_aside(&standings, walk), None),
             Position::GoingBack => (self.waits_to_go_back(&standings, walk), None),
         };
         walk.adoptions.extend(self.adoptions(phase, &standings.writes));
@@ -240,52 +238,26 @@ impl Visit<'_, '_> {
         if rolls_back { StagePhase::RollingBack } else { StagePhase::Failed }
     }
 
-    /// All run the candidate: waits for the soak time to pass.
-    pub(crate) fn soak<'p>(
-        &self,
-        promotion: &'p PromotionStatus,
-        walk: &mut Walk,
-    ) -> (StagePhase, Option<&'p PromotionStatus>) {
-        // Who hurries waits for no soak time, not even for one that cannot be read.
-        let soak = self.stage.soak.as_ref().filter(|_| !is_hurried(self.view, promotion));
-        let soak = match soak.map(DurationText::to_duration).transpose() {
-            Ok(soak) => soak.unwrap_or_default(),
-            Err(error) => {
-                let message = format!("stages[{}].soak: {error}", self.stage.name);
-                walk.rows.push(self.row(Weight::Stalls, "InvalidSpec", message, "soak".to_owned()));
-                return (StagePhase::Soaking, None);
-            }
-        };
-        let since = self.since(StagePhase::Soaking).unwrap_or(self.view.now);
-        let until = later(since, soak);
-        if self.frozen {
-            return (StagePhase::Soaking, None);
-        }
-        if self.view.now >= until {
-            return (StagePhase::Deployed, Some(promotion));
-        }
-        let name = &self.stage.name;
-        let message =
-            format!("stage {name} runs {} and soaks until {}", promotion.candidate.name, moment(until));
-        let brief = format!("soak of {name} until {}", clock(until, since));
-        walk.rows.push(Row { until: Some(until), ..self.row(Weight::Waits, "Soak", message, brief) });
-        (StagePhase::Soaking, None)
-    }
-
     /// The phase of a stage that has passed: what is not as it was is said, and mended where a target joined.
     fn rest(&self, standings: &Standings<'_>, walk: &mut Walk) -> StagePhase {
         if self.last.is_none_or(|last| last.reference.is_none()) {
             return aside(standings);
         }
+        let running = standings.running();
+        let proof = prove(&self.view.observed.namespace, self.stage, &running);
+        if matches!(self.position, Position::Passed(_))
+            && !matches!(proof, Proof::Complete | Proof::Nothing(_))
+        {
+            walk.unwell.get_or_insert_with(|| self.stage.name.clone());
+        }
         if let Some(phase) = self.unsettled(standings, &Order::default(), walk) {
             return phase;
         }
-        let running = standings.running();
         if running.is_empty() && !standings.joining.is_empty() {
             // Nobody runs it who could prove it.
             return StagePhase::Pending;
         }
-        match prove(&self.view.observed.namespace, self.stage, &running) {
+        match proof {
             Proof::Complete => StagePhase::Deployed,
             Proof::Nothing(why) => {
                 walk.rows.push(self.nothing_row(Weight::Tells, &why));
@@ -296,6 +268,15 @@ impl Visit<'_, '_> {
                 StagePhase::Rolling
             }
         }
+    }
+
+    /// The phase of a stage whose turn it is not. What cannot run there is said, whoever brought it.
+    fn stand_aside(&self, standings: &Standings<'_>, walk: &mut Walk) -> StagePhase {
+        let proof = prove(&self.view.observed.namespace, self.stage, &standings.running());
+        if let Proof::Failed(_) = proof {
+            walk.rows.extend(self.rolling_row(proof));
+        }
+        aside(standings)
     }
 
     pub(crate) fn since(&self, phase: StagePhase) -> Option<Time> {

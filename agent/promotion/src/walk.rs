@@ -14,7 +14,9 @@ use voxsync_crds::{
 };
 
 use crate::{
-    observed::{CheckRun, ObservedTarget, TargetWrite},
+    decided::{CheckRun, TargetWrite},
+    observed::ObservedTarget,
+    reopened::{is_busy, is_left_behind, reopened},
     rollback,
     rows::Rows,
     target::{Goal, Reach, Standing, judge},
@@ -48,6 +50,8 @@ pub(crate) struct Walk {
     pub way_back: WayBack,
     /// Deployments have to be held back before a stage is given back.
     pub asks_for_gates: bool,
+    /// The first stage that the promotion passed and whose Servers are not all ready any more.
+    pub unwell: Option<String>,
     /// Whether the promotion under way passed all stages.
     pub passed_all: bool,
     /// What people are told about references that are written over for the first time.
@@ -79,10 +83,14 @@ pub(crate) fn through_stages(view: &View<'_>, after: &CodeSyncStatus, rows: Rows
     if given_back.is_some() {
         walk.way_back = WayBack::Going;
     }
-    let mut open = true;
+    let (mut open, mut all_brought) = (true, true);
     let mut visited = BTreeMap::new();
     for (index, (stage, targets)) in in_turn(view, active) {
         let last = after.stages.iter().find(|last| last.name == stage.name);
+        let left_behind = is_left_behind(view, after, stage, targets);
+        all_brought &= !left_behind;
+        let reopened = last.filter(|_| left_behind && !is_busy(after)).map(|last| reopened(after, last));
+        let last = reopened.as_ref().or(last);
         let position = position(after, last, stage, open, given_back == Some(index));
         let is_rolling_back = matches!(position, Position::RollingBack(_));
         if view.observed.is_leaving && !is_rolling_back {
@@ -101,7 +109,8 @@ pub(crate) fn through_stages(view: &View<'_>, after: &CodeSyncStatus, rows: Rows
         visited.insert(index, status);
     }
     walk.stages = visited.into_values().collect();
-    walk.passed_all = active.is_some_and(|active| active.ending.is_none()) && open && !walk.stages.is_empty();
+    let is_whole = open && all_brought && !walk.stages.is_empty();
+    walk.passed_all = is_whole && active.is_some_and(|active| active.ending.is_none());
     walk
 }
 

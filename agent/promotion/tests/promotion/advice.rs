@@ -11,6 +11,7 @@ use voxsync_rollout::state::{RolloutState, Stuck, StuckImage};
 use super::world::{Fate, World, digest};
 
 const RELEASE: &str = "`voxsync release-quarantine production ";
+const ROLLBACK: &str = "or go back to v1.4.2 with `voxsync rollback production -n puppet`";
 const RESUME: &str = "`voxsync resume production -n puppet`";
 
 /// A pod that says a lot.
@@ -48,6 +49,11 @@ fn the_words_of_a_pod_do_not_push_out_the_commands() {
         assert!(message.contains("not found. ") && message.contains(RESUME), "{message}");
         assert!(message.ends_with('`'), "{message}");
         assert_eq!(message.contains(RELEASE), !is_manual, "{message}");
+        assert_eq!(
+            message.ends_with(ROLLBACK),
+            is_manual,
+            "what went back has nothing to go back from: {message}"
+        );
         let release = world.releases.last().unwrap();
         assert!(release.failure.as_ref().unwrap().message.len() > 700, "the record has all of it");
     }

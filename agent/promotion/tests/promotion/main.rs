@@ -31,6 +31,7 @@ mod ripening;
 mod rollback;
 mod simulation;
 mod stages;
+mod takeover;
 mod tried_again;
 mod verified;
 mod windows;

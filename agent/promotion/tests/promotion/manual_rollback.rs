@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use voxsync_crds::{
-    code_sync::{CodeSyncStatus, Outcome, Trigger},
+    code_sync::{Approval, CodeSyncStatus, Outcome, Trigger},
     duration::DurationText,
 };
 
@@ -261,10 +261,77 @@ fn suspended_nothing_is_written_but_it_is_kept() {
     world.spec.suspend = true;
     goes_back(&mut world, "1");
     assert_eq!((world.tags(), world.status.rollback.is_some()), (vec!["v1.5.0".to_owned(); 2], true));
-    assert!(world.message("Suspended").contains("would write"), "{}", world.message("Suspended"));
+    let message = world.message("Suspended");
+    let (first, last) = (message.find("Config/production (v1.5.0@"), message.find("Server/canary (v1.5.0@"));
+    assert!(
+        message.contains("would write, the last stage first: ") && first.is_some() && first < last,
+        "{message}"
+    );
     world.spec.suspend = false;
     world.settle();
     assert_eq!(world.deployed(), "v1.4.2");
+}
+
+/// v1.5.0 has soaked in the canary, and production waits for a person.
+fn waiting_for_a_person() -> World {
+    let mut world = World::promoted();
+    world.spec.stages.as_mut().unwrap()[1].approval = Some(Approval::Manual);
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!((world.tags(), world.reasons()), (vec!["v1.5.0".into(), "v1.4.2".into()], vec!["Approval"]));
+    world
+}
+
+#[rstest]
+#[case::in_quarantine("1 INC-42")]
+#[case::not_in_quarantine("1 no-quarantine INC-42")]
+fn suspended_half_way_it_says_that_what_was_begun_is_undone(#[case] token: &str) {
+    let mut world = waiting_for_a_person();
+    world.spec.suspend = true;
+    goes_back(&mut world, token);
+    let message = world.message("Suspended");
+    assert!(message.ends_with(&would_write("Server/canary", ["v1.5.0", "v1.4.2"])), "{message}");
+    assert!(!message.contains("Config/production"), "{message}");
+    // Nobody is asked to approve, or to release, what is not wanted any more.
+    assert_eq!(world.reasons(), ["RolledBack", "Newer", "Suspended"]);
+    assert_eq!(world.message("Newer"), "v1.4.2 takes over from v1.5.0 as soon as the CodeSync is resumed");
+    assert_eq!(world.condition("Ready"), "True Suspended");
+    let deployed = &world.status.condition("Deployed").unwrap().message;
+    assert_eq!(deployed, "v1.4.2 is deployed and should run; v1.5.0 was begun, and some stages may run it");
+    world.writes.clear();
+    world.spec.suspend = false;
+    world.settle();
+    assert_eq!((&world.writes[..], world.deployed()), (&["Server/canary=v1.4.2".to_owned()][..], "v1.4.2"));
+}
+
+/// The end of what is said of a suspended CodeSync.
+fn would_write(target: &str, tags: [&str; 2]) -> String {
+    let [from, to] = tags.map(|tag| format!("{tag}@{}", &digest(tag)["sha256:".len()..][..10]));
+    format!("would write, the last stage first: {target} ({from} → {to})")
+}
+
+#[test]
+fn suspended_half_way_a_newer_candidate_is_what_would_be_written() {
+    let mut world = waiting_for_a_person();
+    world.spec.suspend = true;
+    world.settle();
+    assert!(
+        world.message("Suspended").contains("Config/production (v1.4.2@"),
+        "{}",
+        world.message("Suspended")
+    );
+    world.finds("v1.6.0");
+    world.settle();
+    let message = world.message("Suspended");
+    for would in
+        ["in the order of the stages: Server/canary (v1.5.0@", "→ v1.6.0@", "Config/production (v1.4.2@"]
+    {
+        assert!(message.contains(would), "{message}");
+    }
+    assert_eq!(message.matches("→ v1.6.0@").count(), 2, "{message}");
+    assert_eq!(world.reasons(), ["Newer", "Suspended"]);
 }
 
 #[test]

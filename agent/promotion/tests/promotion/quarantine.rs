@@ -97,14 +97,34 @@ fn a_person_releases_it(#[case] token: &str) {
 }
 
 #[test]
-fn a_token_is_carried_out_once() {
+fn what_failed_last_is_tried_again_as_soon_as_it_is_released() {
     let mut world = with_quarantine();
     world.observed.release_quarantine = Some(digest("v1.5.0"));
     world.settle();
-    assert_eq!(world.status.quarantine.len(), 0);
-    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
-    world.observed.resume = Some("again".into());
+    assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);
+    world.passes(600);
     world.settle();
+    assert_eq!(world.deployed(), "v1.5.0");
+}
+
+#[test]
+fn the_release_of_another_one_starts_nothing() {
+    let mut world = long_ago();
+    world.finds("v1.6.0");
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.settle();
+    world.observed.release_quarantine = Some(digest("v1.5.0"));
+    world.settle();
+    assert_eq!((world.tags(), world.status.quarantine.len()), (vec!["v1.4.3".into(), "v1.4.3".into()], 1));
+}
+
+#[test]
+fn a_token_is_carried_out_once() {
+    let mut world = with_quarantine();
+    world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
+    world.observed.release_quarantine = Some(digest("v1.5.0"));
+    world.settle();
+    assert_eq!(world.status.quarantine.len(), 0);
     world.passes(300);
     world.canary().servers[0].fate = Fate::Sticks("CrashLoopBackOff");
     world.settle();

@@ -78,23 +78,45 @@ fn what_failed_by_hand_is_given_back_after_it_is_tried_again() {
 }
 
 /// v1.4.2 is deployed, and a stage is new in which it cannot run.
-fn fails_in_a_new_stage(mut world: World) -> World {
+fn fails_in_a_new_stage(world: World) -> World {
+    fails_in_a_new_stage_of(world, "v1.0.0")
+}
+
+/// The new stage has this version.
+fn fails_in_a_new_stage_of(mut world: World, version: &str) -> World {
     let stage = json!({"name": "new", "targets": [{"kind": "Server", "name": "new"}]});
     world.spec.stages.as_mut().unwrap().push(serde_json::from_value(stage).unwrap());
-    world.stages.push(vec![Target::new(TargetKind::Server, "new", Some(reference("v1.0.0")), &["new"])]);
+    world.stages.push(vec![Target::new(TargetKind::Server, "new", Some(reference(version)), &["new"])]);
     world.server("new").fate = Fate::Sticks("ImagePullBackOff");
     world.observed.generation += 1;
     world.settle();
     world.passes(600);
     world.settle();
-    assert_eq!(world.tags(), ["v1.4.2", "v1.4.2", "v1.0.0"]);
-    assert_eq!(world.summary(), "RolledBack: new ImagePullBackOff");
+    assert_eq!(world.tags(), ["v1.4.2", "v1.4.2", version]);
     world
+}
+
+#[test]
+fn a_person_tries_it_again_also_where_what_was_given_back_is_higher() {
+    let mut world = fails_in_a_new_stage_of(World::promoted(), "v1.9.0");
+    let given_back = ["v1.4.2", "v1.4.2", "v1.9.0"].map(str::to_owned);
+    world.server("new").fate = Fate::Runs;
+    world.passes(86_400);
+    world.settle();
+    assert_eq!(world.tags(), given_back, "by itself it is not taken over once more");
+    assert!(world.message("RolledBack").contains("try again with `voxsync resume"));
+
+    world.observed.resume = Some("again".into());
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.tags(), ["v1.4.2"; 3]);
 }
 
 #[test]
 fn stages_that_ran_it_before_run_it_on() {
     let mut world = fails_in_a_new_stage(World::promoted());
+    assert_eq!(world.summary(), "RolledBack: new ImagePullBackOff");
     let deployed = world.status.deployed.clone().unwrap();
     for stage in &world.status.stages[..2] {
         assert_eq!(

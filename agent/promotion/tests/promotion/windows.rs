@@ -33,6 +33,16 @@ fn until_second_stage(world: &mut World, tag: &str) {
 }
 
 #[test]
+fn the_line_of_a_table_says_when_a_window_opens_whatever_its_name() {
+    let mut window = office_hours();
+    window["name"] = json!("weekend-of-the-operators");
+    window["allow"]["cron"] = json!("0 16 * * *");
+    let mut world = keeping_to(&[window]);
+    until_second_stage(&mut world, "v1.5.0");
+    assert_eq!(world.summary(), "Waiting: window weekend-of-the…, opens 2026-11-22 15:00Z");
+}
+
+#[test]
 fn a_stage_starts_when_its_window_opens() {
     let mut world = keeping_to(&[office_hours()]);
     until_second_stage(&mut world, "v1.5.0");

@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use voxsync_crds::{
     CodeReference,
-    code_sync::{CandidateStatus, CodeSyncStatus, StagePhase},
+    code_release::CodeReleaseSpec,
+    code_sync::{CandidateStatus, CodeSyncStatus, PromotionStatus, StagePhase, Trigger},
     reference::is_same_code,
 };
 use voxsync_promotion::{Action, ObservedTarget, Step, TargetWrite, step};
@@ -15,7 +16,7 @@ const STATUS_LIMIT_BYTES: usize = 64 * 1024;
 
 impl Simulation {
     /// No target goes back to a lower version than our record says, unless a person pinned that version, or what it
-    /// runs has failed.
+    /// runs has failed, or a person said to try that version again.
     pub(super) fn check_backwards(&self, before: &Target, code: &str) {
         let uid = &self.world.observed.uid;
         let record = before.applied.as_ref().filter(|applied| applied.code_sync == *uid);
@@ -25,9 +26,28 @@ impl Simulation {
             let has_failed = releases.any(|release| {
                 release.outcome.is_failure() && version_of(&release.candidate.reference) == Some(from)
             });
-            let is_wanted = has_failed || self.pinned_ever.contains(&tag(to));
+            let is_pinned = self.pinned_ever.contains(&tag(to));
+            let is_wanted = has_failed || is_pinned || self.is_tried_again(before, code);
             assert!(is_wanted, "{} went back from {from} to {to}", before.key);
         }
+    }
+
+    /// Whether a person said to try again the code that failed, which is what gave the target back what it has: somebody
+    /// else's, which may be higher. The row of the failure names that way, and it asks for the rights of a promotion.
+    fn is_tried_again(&self, before: &Target, code: &str) -> bool {
+        let is_by_hand = |it: &PromotionStatus| {
+            it.outcome.is_none()
+                && it.trigger == Trigger::Resume
+                && is_same_code(&it.candidate.reference, code)
+        };
+        let record = before.applied.as_ref();
+        let given_back = record.filter(|record| record.reference == record.previous);
+        let of_it = |release: &&CodeReleaseSpec| {
+            release.outcome.is_failure() && is_same_code(&release.candidate.reference, code)
+        };
+        let mut failed = self.world.releases.iter().filter(of_it);
+        self.world.status.promotion.as_ref().is_some_and(is_by_hand)
+            && given_back.is_some_and(|record| failed.any(|release| release.promotion == record.promotion))
     }
 
     pub(super) fn note_digests(&mut self) {
@@ -87,6 +107,9 @@ impl Simulation {
             }
         }
         self.check_age(snapshot, taken);
+        Self::check_starts(snapshot, taken);
+        self.check_takeover(snapshot, taken);
+        Self::check_released(snapshot, taken);
         let status = &taken.status;
         let Some(ready) = status.conditions.iter().find(|condition| condition.kind == "Ready") else {
             return;

@@ -20,6 +20,9 @@
 //! | a version tag pushed again is never deployed, unless a person named it | `checks::check_digest` |
 //! | no downgrade by accident | `checks::check_backwards` |
 //! | never two stages ahead of their gates: a stage gets only what all before it ran healthy for their soak time | `order::check_order` |
+//! | nor does a stage start while one that has passed does not run the candidate | `takeover::check_starts` |
+//! | a newer candidate never leaves a later stage behind that is being rolled | `takeover::check_takeover` |
+//! | what is released runs on every target that voxsync writes, also on one that came to a passed stage | `takeover::check_released` |
 //! | windows and approvals hold back the start of a stage; approving one candidate never approves the next | `waits::check_begins` |
 //! | a check that cannot be asked has not passed; one that fails too often ends the stage | `waits::check_waits` |
 //! | after the release, only what was released by its checks is asked about, and goes back only where that is asked for | `after_release::check_asked_after_release`, `after_release::check_after_release` |
@@ -70,6 +73,7 @@ mod reconciler;
 mod rival;
 mod source;
 mod story;
+mod takeover;
 mod waits;
 
 use std::{
@@ -84,7 +88,7 @@ use story::{Simulation, Snapshot, Touched, is_bad, tag, target, version_of};
 /// These run every time.
 const SEEDS: std::ops::Range<u64> = 1..61;
 /// What was wrong, with the machine or with this world, was found by these, each of which failed once.
-const SEEDS_THAT_FAILED: [u64; 10] = [
+const SEEDS_THAT_FAILED: [u64; 17] = [
     2_695_338_319_026_339_243,
     1_234_110_991_657_729_929,
     15_628_657_263_407_289_235,
@@ -95,6 +99,13 @@ const SEEDS_THAT_FAILED: [u64; 10] = [
     7_698_598_903_432_857_039,
     7_215_274_608_307_664_587,
     13_984_887_496_767_782_905,
+    14_016_413_504_275_530_313,
+    12_996_128_460_877_816_159,
+    18_230_654_752_127_453_895,
+    4_093_009_975_488_422_049,
+    16_860_762_641_873_798_089,
+    18_147_087_998_395_450_523,
+    8_869_426_972_122_046_845,
 ];
 /// How many new seeds run beside them, where nobody says how many.
 const FRESH_SEEDS: u64 = 8;

@@ -222,8 +222,10 @@ impl Simulation {
         // Where all have it already, only that is recorded.
         let wanted = Some(&promotion.candidate.reference);
         let place = status.stages.iter().position(|it| it.name == stage.name).unwrap();
-        let has_it =
-            |target: &ObservedTarget| target.live.as_ref().is_ok_and(|live| live.image.as_ref() == wanted);
+        // What does not let it in is not written.
+        let has_it = |target: &ObservedTarget| {
+            target.live.as_ref().is_ok_and(|live| live.image.as_ref() == wanted) || target.live.is_err()
+        };
         let begins = matches!(stage.phase, StagePhase::Gating | StagePhase::Writing)
             && !snapshot.observed.stages[place].iter().all(has_it);
         if !begins || !self.waits.begun.insert((promotion.id.clone(), stage.name.clone())) {
