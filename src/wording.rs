@@ -8,10 +8,12 @@ use voxsync_crds::{
     duration::spoken,
 };
 
-use crate::output::{Tone, clock, sentence};
+use crate::output::{Tone, clock, minute, sentence};
 
 /// The reason of a row that says that somebody else changed a target.
 pub const HELD: &str = "Held";
+/// The reason of a row that says that no window is open.
+const WINDOW: &str = "Window";
 
 /// The mark of a phase, and what it means.
 pub fn mark(phase: StagePhase) -> (&'static str, Tone) {
@@ -53,13 +55,14 @@ pub fn next_end(rows: &[Waiting], whose: Whose, now: Timestamp) -> Option<String
     let stage = row.stage.as_deref().filter(|_| whose == Whose::Named);
     let of = stage.map_or_else(String::new, |stage| format!(" of {stage}"));
     let what = match row.reason.as_str() {
-        "Window" => format!("the window{of} opens"),
+        WINDOW => format!("the window{of} opens"),
         "Soak" => format!("the soak{of} ends"),
         "MinimumAge" => "the minimum age is reached".to_owned(),
         reason => format!("{reason}{of} ends"),
     };
     let left = left(until, now).map_or_else(String::new, |left| format!(", in {left}"));
-    Some(format!("{what} at {}{left}", clock(until, now)))
+    let at = if row.reason == WINDOW { minute(until) } else { clock(until, now) };
+    Some(format!("{what} at {at}{left}"))
 }
 
 /// Whether the stage of what is waited for is named.
@@ -110,6 +113,13 @@ mod tests {
         assert_eq!(
             said(rows.get(..1).unwrap(), Whose::Known),
             "the window opens at 2026-11-24 03:00Z, in 1 d 4 h"
+        );
+        let mut of_today = rows.clone();
+        of_today[0].until = Some("2026-11-22T23:00:00Z".parse::<Timestamp>().unwrap().into());
+        assert_eq!(
+            said(&of_today, Whose::Named),
+            "the window of b opens at 2026-11-22 23:00Z, in 9 m 13 s",
+            "as its row says it"
         );
         assert_eq!(next_end(&[], Whose::Named, now()), None);
     }

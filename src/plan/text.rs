@@ -7,7 +7,7 @@ use voxsync_rollout::rounds::Round;
 
 use super::{Plan, SUSPENDED};
 use crate::{
-    output::{self, Tone, harmless, paint, sentence},
+    output::{self, Tone, harmless, minute, paint, sentence},
     wording::{self, Whose},
 };
 
@@ -33,8 +33,9 @@ impl View {
         let width = forecast.stages.iter().map(|stage| stage.name.chars().count()).max().unwrap_or(0);
         for (index, stage) in forecast.stages.iter().enumerate() {
             lines.push(format!("  {} {:width$}  {}", index + 1, stage.name, self.phase(stage, forecast)));
-            lines
-                .extend(self.stage(stage, forecast).iter().map(|line| format!("{:1$}{line}", "", width + 6)));
+            lines.extend(
+                Self::stage(stage, forecast).iter().map(|line| format!("{:1$}{line}", "", width + 6)),
+            );
         }
         let of_whole = forecast.waiting.iter().filter(|row| row.stage.is_none());
         lines.extend(of_whole.map(|row| format!("  {}", wording::row(row))));
@@ -53,7 +54,7 @@ impl View {
         format!("{mark} {phase}{}", earliest.unwrap_or_default())
     }
 
-    fn stage(&self, stage: &StageForecast, forecast: &Forecast) -> Vec<String> {
+    fn stage(stage: &StageForecast, forecast: &Forecast) -> Vec<String> {
         let mut lines = Vec::new();
         let rows = forecast.waiting.iter().filter(|row| row.stage.as_ref() == Some(&stage.name));
         let rows: Vec<String> =
@@ -65,7 +66,7 @@ impl View {
         }
         lines.extend(rows);
         lines.extend(stage.approval.as_ref().map(|how| format!("waits for approval: {how}")));
-        lines.extend(stage.window.as_ref().map(|window| self.window(window)));
+        lines.extend(stage.window.as_ref().map(window));
         lines.extend(stage.changes.iter().map(change));
         if !stage.rounds.is_empty() {
             let rounds: Vec<String> = stage.rounds.iter().map(round).collect();
@@ -73,16 +74,6 @@ impl View {
         }
         lines.extend(afterwards(stage));
         lines
-    }
-
-    fn window(&self, window: &WindowForecast) -> String {
-        match window {
-            WindowForecast::Open(Some(until)) => {
-                format!("its windows are open then, until {}", self.at(*until))
-            }
-            WindowForecast::Open(None) => "its windows are open then".to_owned(),
-            WindowForecast::Closed(closed) => format!("waits for its windows: {closed}"),
-        }
     }
 
     fn next(&self, Plan { notes, forecast, .. }: &Plan) -> String {
@@ -115,6 +106,16 @@ fn heading(forecast: &Forecast, pin: Option<&str>) -> String {
                 |pin| format!("{deployed}, pinned to {}", harmless(pin)),
             )
         }
+    }
+}
+
+fn window(window: &WindowForecast) -> String {
+    match window {
+        WindowForecast::Open(Some(until)) => {
+            format!("its windows are open then, until {}", minute(*until))
+        }
+        WindowForecast::Open(None) => "its windows are open then".to_owned(),
+        WindowForecast::Closed(closed) => format!("waits for its windows: {closed}"),
     }
 }
 

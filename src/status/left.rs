@@ -52,6 +52,9 @@ impl View {
             )
         });
         let more = status.quarantine.len().saturating_sub(QUARANTINE_LIMIT);
-        shown.chain((more > 0).then(|| format!("             and {more} more"))).collect()
+        let more = (more > 0).then(|| {
+            format!("             and {more} more: `voxsync status {} -o json`", named_of(code_sync))
+        });
+        shown.chain(more).collect()
     }
 }

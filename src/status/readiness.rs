@@ -2,12 +2,12 @@
 
 use voxsync_crds::code_sync::{
     Approval, ApprovalStatus, CheckStanding, CodeSyncSpec, CodeSyncStatus, PromotionStatus, Stage,
-    StageStatus,
+    StageStatus, Trigger,
 };
 use voxsync_window::{Standing, Windows};
 
 use super::view::View;
-use crate::output::{clock, harmless};
+use crate::output::{harmless, minute};
 
 impl View {
     /// What the checks of a stage said; what does not hold is said with its reason by a row.
@@ -36,7 +36,9 @@ impl View {
         let is_open = |stage: &StageStatus| stage.promotion.as_ref() != Some(&promotion.id);
         let first_open = status.stages.iter().position(is_open)?;
         let stages = spec.ordered_stages();
-        let stage = stages.get(index).filter(|_| index > first_open && !promotion.emergency)?;
+        let says_so = spec.pin.as_ref().is_some_and(|pin| pin.emergency);
+        let is_hurried = (promotion.emergency && says_so) || promotion.trigger == Trigger::Rollback;
+        let stage = stages.get(index).filter(|_| index > first_open && !is_hurried)?;
         let waits = Self::approval(stage, status, promotion).into_iter().chain(self.windows(spec, stage));
         let waits: Vec<String> = waits.collect();
         (!waits.is_empty()).then(|| format!("will wait for: {}", waits.join(", ")))
@@ -62,15 +64,14 @@ impl View {
         match windows.standing(&stage.windows, self.now) {
             Standing::Closed(closed) => {
                 let opens = match (closed.opens, closed.searched_until) {
-                    (Some(opens), _) => format!("opens {}", clock(opens, self.now)),
-                    (None, Some(time)) => format!("no time found before {}", clock(time, self.now)),
+                    (Some(opens), _) => format!("opens {}", minute(opens)),
+                    (None, Some(time)) => format!("no time found before {}", minute(time)),
                     (None, None) => "never opens".to_owned(),
                 };
                 Some(format!("window {} ({opens})", harmless(&closed.window)))
             }
             Standing::Open { until } if !stage.windows.is_empty() => {
-                let until =
-                    until.map_or_else(String::new, |until| format!(" until {}", clock(until, self.now)));
+                let until = until.map_or_else(String::new, |until| format!(" until {}", minute(until)));
                 Some(format!("window {} (open{until})", harmless(&stage.windows.join(", "))))
             }
             Standing::Open { .. } => None,

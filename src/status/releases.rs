@@ -34,12 +34,6 @@ impl Release {
     pub fn is_rollback(&self) -> bool {
         self.trigger == Some(Trigger::Rollback)
     }
-
-    /// How it ended, as people say it: who goes back does not release anything.
-    pub fn shown_outcome(&self) -> String {
-        let is_done = self.outcome == Outcome::Released && self.is_rollback();
-        format!("{:?}", if is_done { Outcome::RolledBack } else { self.outcome })
-    }
 }
 
 /// The records of those releases that the status itself does not tell all of. What cannot be read is left out.

@@ -77,7 +77,11 @@ fn says_what_a_person_went_back_from_and_what_is_in_quarantine() {
         "  quarantine v1.1.0 (bbbbbbbbbb) since 22:50:46Z: canary: ImagePullBackOff of canary-1; `voxsync release-quarantine production -n puppet {digest}`\n"
     );
     assert!(screen.contains(&line), "{screen}");
-    assert!(screen.contains("             and 1 more\n") && !screen.contains("v1.1.3"), "{screen}");
+    assert!(
+        screen.contains("             and 1 more: `voxsync status production -n puppet -o json`\n")
+            && !screen.contains("v1.1.3"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -96,9 +100,9 @@ fn a_rollback_is_listed_from_what_was_left() {
     .unwrap();
     let table = |records: &[CodeReleaseSpec]| view().releases(&releases::releases(&status, records));
     let whole = table(std::slice::from_ref(&record));
-    assert!(whole.ends_with("v1.1.0  v1.0.0  RolledBack  went back: broken hiera"), "{whole}");
+    assert!(whole.ends_with("v1.1.0  v1.0.0  Released  went back: broken hiera"), "{whole}");
     let without_right = table(&[]);
-    assert!(without_right.ends_with("-     v1.0.0  RolledBack  went back"), "{without_right}");
+    assert!(without_right.ends_with("-     v1.0.0  Released  went back"), "{without_right}");
     let emergency = CodeReleaseSpec { trigger: Trigger::Pin, emergency: true, ..record };
     assert!(table(&[emergency]).ends_with("v1.1.0  v1.0.0  Released  emergency: broken hiera"));
 }

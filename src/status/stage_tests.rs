@@ -1,7 +1,7 @@
 //! What the screen says of stages: whose pods are ready on what, and what is waited for.
 
 use serde_json::{Value, json};
-use voxsync_crds::CodeSync;
+use voxsync_crds::{CodeSync, code_sync::Trigger};
 
 use super::tests::{NEW, OLD, promotion, registry, screen, view};
 
@@ -100,7 +100,13 @@ fn says_what_checks_said_and_what_later_stages_will_wait_for() {
         "{:?}",
         lines(&going)
     );
+    let mut goes_back = going.clone();
+    goes_back.status.as_mut().unwrap().promotion.as_mut().unwrap().trigger = Trigger::Rollback;
+    assert_eq!(lines(&goes_back).len(), 4, "who goes back waits for none of it");
     going.status.as_mut().unwrap().promotion.as_mut().unwrap().emergency = true;
+    assert_eq!(lines(&going).len(), 6, "an emergency lasts as long as its pin");
+    let pin = json!({"reference": NEW, "emergency": true});
+    going.spec.pin = Some(serde_json::from_value(pin).unwrap());
     assert_eq!(lines(&going).len(), 4, "an emergency waits for none of it");
 }
 

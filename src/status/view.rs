@@ -104,7 +104,7 @@ impl View {
                 Cell::new(self.at(release.ended_at)),
                 or_dash(release.from.as_deref()),
                 Cell::new(&release.to),
-                Cell::toned(release.shown_outcome(), tone),
+                Cell::toned(format!("{:?}", release.outcome), tone),
                 or_dash(release.why.as_deref()),
             ]
         };

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -148,6 +148,20 @@ impl Subject {
 /// Says something of a CodeSync.
 fn say(name: &str, what: &str) {
     output::line(&output::harmless(&format!("codesync {name} {what}")));
+}
+
+/// What was said last by an annotation and is not read yet: another value would take its place, and it would be lost.
+fn unread<'a>(code_sync: &'a CodeSync, annotation: &str, handled: Option<&String>) -> Option<&'a str> {
+    let said = code_sync.annotations().get(annotation)?;
+    (handled != Some(said)).then(|| said.split_whitespace().next()).flatten()
+}
+
+/// What to do about that.
+fn not_read_yet(what: &str, named: &str) -> String {
+    format!(
+        "what was said before, {what}, is not read by voxsync yet and would be lost: say this again once it is, which \
+         takes a moment where voxsync runs (`voxsync status {named}`)"
+    )
 }
 
 /// A value that the annotation has not had before.

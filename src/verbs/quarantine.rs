@@ -4,9 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::json;
-use voxsync_crds::{CodeSync, annotations::RELEASE_QUARANTINE, code_sync::Quarantined};
+use voxsync_crds::{
+    CodeSync,
+    annotations::RELEASE_QUARANTINE,
+    code_sync::{CodeSyncStatus, Quarantined},
+};
 
-use super::{Subject, image, say, token};
+use super::{Subject, image, not_read_yet, say, token, unread};
 use crate::{
     arguments::{Connection, ReleaseQuarantineOptions},
     output,
@@ -33,8 +37,17 @@ pub async fn release_quarantine(
         [kept] => (*kept).clone(),
         several => bail!("{what:?} is the beginning of several digests in quarantine:\n{}", list(several)),
     };
+    let status = subject.code_sync.status.as_ref();
+    let handled = status.and_then(|status| status.last_handled_release_quarantine.as_ref());
+    let other = unread(&subject.code_sync, RELEASE_QUARANTINE, handled).filter(|said| *said != kept.digest);
+    if let Some(other) = other {
+        let other = not_read_yet(&format!("the release of {other}"), &subject.named());
+        output::news(&output::harmless(&format!("codesync {name}: {other}")));
+        return Ok(ExitCode::FAILURE);
+    }
     let value = format!("{} {}", kept.digest, token());
     let (is_suspended, named) = (subject.code_sync.spec.suspend, subject.named());
+    let seen = subject.code_sync.status.clone().unwrap_or_default();
     subject.patch(&json!({"metadata": {"annotations": {RELEASE_QUARANTINE: value}}})).await?;
     let Quarantined { digest, name: image_name, reason, .. } = &kept;
     say(
@@ -43,8 +56,19 @@ pub async fn release_quarantine(
     );
     if is_suspended {
         say(&name, &format!("is suspended: nothing is written before `voxsync resume {named}`"));
+    } else if is_taken(&seen, digest) {
+        say(&name, &format!("goes on with it by itself; follow it with `voxsync wait {named}`"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a digest is what should run, so that it is promoted as soon as it is let out: also where it is what failed last,
+/// once that is recorded.
+fn is_taken(status: &CodeSyncStatus, digest: &str) -> bool {
+    let is_wanted = status.candidate.as_ref().is_some_and(|candidate| candidate.digest == digest);
+    let is_free =
+        status.promotion.as_ref().is_none_or(|promotion| promotion.outcome.is_some() && promotion.recorded);
+    is_wanted && is_free && status.rollback.is_none()
 }
 
 fn quarantine(code_sync: &CodeSync) -> &[Quarantined] {
@@ -80,10 +104,10 @@ fn list(quarantine: &[&Quarantined]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::verbs::fixtures::{code_sync, digest, quarantined};
+    use crate::verbs::fixtures::{candidate, code_sync, digest, promotion, quarantined};
 
     #[test]
     fn an_entry_is_named_by_its_name_its_digest_or_the_beginning_of_it() {
@@ -104,5 +128,23 @@ mod tests {
         }
         let said = absent("production", "v9", quarantine(&code_sync));
         assert!(said.contains(&digest('b')) && said.contains("ImagePullBackOff"), "{said}");
+    }
+    #[test]
+    fn what_should_run_goes_on_by_itself() {
+        let is_taken = |status: &Value, letter| {
+            is_taken(&serde_json::from_value(status.clone()).unwrap(), &digest(letter))
+        };
+        let mut status = json!({"candidate": candidate("v2", 'b')});
+        assert!(is_taken(&status, 'b') && !is_taken(&status, 'a'));
+        status["promotion"] = promotion("v2", 'b', Some("RolledBack"));
+        assert!(!is_taken(&status, 'b'), "its release is not recorded yet");
+        status["promotion"]["recorded"] = json!(true);
+        assert!(is_taken(&status, 'b'));
+        status["promotion"] = promotion("v2", 'b', None);
+        assert!(!is_taken(&status, 'b'), "it is given back");
+        status["promotion"] = Value::Null;
+        status["rollback"] =
+            json!({"candidate": candidate("v2", 'b'), "fromName": "v3", "at": "2026-03-01T10:00:00Z"});
+        assert!(!is_taken(&status, 'b'), "a person went back");
     }
 }

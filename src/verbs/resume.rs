@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use voxsync_crds::{
     CodeSync,
     annotations::RESUME,
-    code_sync::{Outcome, Pin, Trigger},
+    code_sync::{Outcome, Pin, Quarantined, Trigger},
 };
 
-use super::{Subject, followed, say, token};
+use super::{Subject, followed, image, say, token};
 use crate::{
     arguments::{Connection, NamedOptions},
     wait::Goal,
@@ -21,7 +21,15 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
     let name = &options.name;
     let subject = Subject::find(connection, name).await?;
     let named = subject.named();
-    let Stopped { stops, .. } = subject.decide_and_patch(|it| Ok(Stopped::of(it)), change).await?;
+    let stopped = subject.decide_and_patch(|it| Ok(Stopped::of(it)), change).await?;
+    for what in said(&stopped, &named) {
+        say(name, &what);
+    }
+    followed(connection, name, Goal::Candidate, options.follow).await
+}
+
+/// What was done, and what still stands.
+fn said(Stopped { stops, kept_out, .. }: &Stopped, named: &str) -> Vec<String> {
     let what = match stops.first() {
         Some(Stop::Suspended) => "is no longer suspended",
         Some(Stop::Held) => "may write over what somebody else changed",
@@ -34,31 +42,29 @@ pub async fn resume(connection: &Connection, options: NamedOptions) -> anyhow::R
         Some(Stop::GoesBack) => "leaves the release that it was going back to, because a check had failed",
         Some(Stop::Failed) => "tries the candidate that failed again",
         Some(Stop::Pinned) => "is no longer pinned: it follows its source again",
+        None if kept_out.is_some() => "was not held up by anything that `resume` ends",
         None => "was not held up by anything",
     };
-    say(name, what);
-    if let Some(next) = stops.get(1) {
-        let next = match next {
-            Stop::Suspended | Stop::Held => {
-                format!("is held by somebody else's change: `voxsync resume {named}` once more")
-            }
-            Stop::RolledBack => {
-                format!(
-                    "stays at the release that a person went back to: `voxsync resume {named}` once more ends that"
-                )
-            }
-            Stop::GoesBack => {
-                "goes back to an earlier release by itself, because a check failed, until all stages run it"
-                    .to_owned()
-            }
-            Stop::Failed => {
-                format!("has a candidate that failed: `voxsync resume {named}` once more tries it again")
-            }
-            Stop::Pinned => format!("is still pinned: `voxsync resume {named}` once more removes the pin"),
-        };
-        say(name, &next);
-    }
-    followed(connection, name, Goal::Candidate, options.follow).await
+    let next = stops.get(1).map(|next| match next {
+        Stop::Suspended | Stop::Held => {
+            format!("is held by somebody else's change: `voxsync resume {named}` once more")
+        }
+        Stop::RolledBack => {
+            format!("stays at the release that a person went back to: `voxsync resume {named}` once more ends that")
+        }
+        Stop::GoesBack => {
+            "goes back to an earlier release by itself, because a check failed, until all stages run it".to_owned()
+        }
+        Stop::Failed => {
+            format!("has a candidate that failed: `voxsync resume {named}` once more tries it again")
+        }
+        Stop::Pinned => format!("is still pinned: `voxsync resume {named}` once more removes the pin"),
+    });
+    let kept_out = kept_out.as_ref().map(|Quarantined { name, digest, .. }| {
+        let image = image(name, digest, None);
+        format!("does not take {image}, which is in quarantine: `voxsync release-quarantine {named} {digest}` lets it")
+    });
+    [Some(what.to_owned()), next, kept_out].into_iter().flatten().collect()
 }
 
 /// What is undone by what was seen.
@@ -68,12 +74,28 @@ struct Stopped {
     stops: Vec<Stop>,
     /// Another pin than the one that was seen is not removed, least of all one of an emergency.
     pin: Option<Pin>,
+    /// What is in quarantine, and is not taken all the same.
+    kept_out: Option<Quarantined>,
 }
 
 impl Stopped {
     fn of(code_sync: &CodeSync) -> Self {
-        Self { stops: stops(code_sync), pin: code_sync.spec.pin.clone() }
+        let stops = stops(code_sync);
+        let kept_out = kept_out(code_sync, &stops).cloned();
+        Self { stops, pin: code_sync.spec.pin.clone(), kept_out }
     }
+}
+
+/// What somebody may wait for in vain afterwards: what was left by going back, or what should run. What failed is let out
+/// of quarantine by being tried again.
+fn kept_out<'c>(code_sync: &'c CodeSync, stops: &[Stop]) -> Option<&'c Quarantined> {
+    let status = code_sync.status.as_ref()?;
+    let reference = match stops {
+        [Stop::RolledBack | Stop::GoesBack, ..] => status.rollback.as_ref()?.from.as_deref()?,
+        [] | [Stop::Suspended | Stop::Held] => &status.candidate.as_ref()?.reference,
+        _ => return None,
+    };
+    status.banned_as(reference)
 }
 
 /// The patch that undoes the innermost.
@@ -128,7 +150,7 @@ fn stops(code_sync: &CodeSync) -> Vec<Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verbs::fixtures::{candidate, code_sync, promotion};
+    use crate::verbs::fixtures::{candidate, code_sync, digest, promotion, quarantined};
 
     #[test]
     fn what_changed_meanwhile_is_something_else() {
@@ -178,5 +200,36 @@ mod tests {
             let status = json!({"promotion": promotion("v2", 'b', outcome)});
             assert_eq!(stops(&code_sync(&Value::Null, &status)), [], "{outcome:?}");
         }
+    }
+    #[test]
+    fn what_is_in_quarantine_is_named_with_what_lets_it_out() {
+        let said = |spec: &Value, status: &Value| {
+            said(&Stopped::of(&code_sync(spec, status)), "production -n puppet")
+        };
+        let mut status = json!({"candidate": candidate("v2", 'b'), "quarantine": [quarantined("v2", 'b')]});
+        let lets = format!(
+            "does not take v2 (sha256:bbbbbbbbbb…), which is in quarantine: `voxsync release-quarantine production -n puppet \
+             {}` lets it",
+            digest('b')
+        );
+        // Also after a check that failed after the release.
+        assert_eq!(
+            said(&Value::Null, &status),
+            ["was not held up by anything that `resume` ends", lets.as_str()]
+        );
+        assert_eq!(said(&json!({"suspend": true}), &status), ["is no longer suspended", lets.as_str()]);
+        status["promotion"] = promotion("v2", 'b', Some("RolledBack"));
+        assert_eq!(said(&Value::Null, &status), ["tries the candidate that failed again"]);
+        status["promotion"] = Value::Null;
+        status["candidate"] = candidate("v3", 'c');
+        assert_eq!(said(&Value::Null, &status), ["was not held up by anything"]);
+        status["rollback"] = json!({"candidate": candidate("v1", 'a'), "fromName": "v2",
+            "from": candidate("v2", 'b')["reference"], "at": "2026-03-01T10:00:00Z"});
+        assert_eq!(
+            said(&Value::Null, &status),
+            ["leaves the release that a person went back to: it follows its source again", lets.as_str()]
+        );
+        status["quarantine"] = json!([]);
+        assert_eq!(said(&Value::Null, &status).len(), 1, "with --no-quarantine");
     }
 }

@@ -1,4 +1,7 @@
 //! Watches a CodeSync until there is an answer, and asks the registry in between where the CodeSync does not know a tag.
+//!
+//! Unlike `status --watch`, which reads all that it draws anew and takes a change only as the time to do so, each state of
+//! the one object is judged here: what was seen once counts. It asks for the rights to get and to watch it, and for no list.
 
 use std::time::Duration;
 
@@ -93,7 +96,7 @@ impl Watcher {
     pub async fn watch(&mut self, mut version: String) -> anyhow::Result<()> {
         loop {
             if let Err(error) = self.follow(&version).await? {
-                self.tell(&format!("the API server cannot be asked, it is tried again: {error}"));
+                self.tell_away(&error.into());
             }
             while self.is_open() {
                 tokio::time::sleep(AGAIN_PAUSE).await;
@@ -102,10 +105,7 @@ impl Watcher {
                         version = found;
                         break;
                     }
-                    Err(error) if kinds::is_away(&error) => {
-                        let why = crate::describe(&error);
-                        self.tell(&format!("the API server cannot be asked, it is tried again: {why}"));
-                    }
+                    Err(error) if kinds::is_away(&error) => self.tell_away(&error),
                     Err(error) => return Err(error),
                 }
             }
@@ -115,11 +115,16 @@ impl Watcher {
         }
     }
 
-    /// Follows one watch until there is an answer, or to its end; the inner error is what broke it off.
+    /// Follows one watch until there is an answer, or to its end; the inner error is what broke it off. The outer one is for
+    /// ever: there is no right to watch, or no such object any more.
     async fn follow(&mut self, version: &str) -> anyhow::Result<kube::Result<()>> {
         let parameters = WatchParams::default().fields(&format!("metadata.name={}", self.name));
         let mut events = match within(self.code_syncs.watch(&parameters, version)).await {
             Ok(events) => events.boxed(),
+            Err(error) if is_refusal(&error) => {
+                let (namespace, name) = (&self.namespace, &self.name);
+                return Err(error).with_context(|| format!("codesync {namespace}/{name} cannot be watched"));
+            }
             Err(error) => return Ok(Err(error)),
         };
         loop {
@@ -179,6 +184,11 @@ impl Watcher {
         })
     }
 
+    fn tell_away(&mut self, why: &anyhow::Error) {
+        let why = crate::describe(why);
+        self.tell(&format!("the API server cannot be asked, it is tried again: {why}"));
+    }
+
     /// Says why it waits, where that is news.
     fn tell(&mut self, message: &str) {
         if self.last.message == message {
@@ -218,6 +228,10 @@ async fn turn(registry: &mut Option<Registry>) {
         Some(registry) => registry.turn().await,
         None => std::future::pending().await,
     }
+}
+
+fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if kinds::is_refusal(status))
 }
 
 async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {

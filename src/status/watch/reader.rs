@@ -103,14 +103,14 @@ impl Reader<'_> {
 /// Ends where there is no right to watch. Whether the API server is there, the look that follows tells.
 fn refused(change: watcher::Result<Event<CodeSync>>) -> anyhow::Result<()> {
     let Err(error) = change else { return Ok(()) };
-    let code = match &error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.code,
-        _ => return Ok(()),
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = &error
+    else {
+        return Ok(());
     };
-    if matches!(code, 401 | 403) { Err(error).context("codesyncs cannot be watched") } else { Ok(()) }
+    if kinds::is_refusal(status) { Err(error).context("codesyncs cannot be watched") } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::APPROVAL;
 use crate::{
     arguments::ApproveOptions,
     kinds::named_of,
-    verbs::{image, token},
+    verbs::{image, not_read_yet, token, unread},
 };
 
 /// The approver, where the API server vouches for nobody.
@@ -117,10 +117,15 @@ pub(super) fn decide(code_sync: &CodeSync, options: &ApproveOptions) -> anyhow::
     let stages = stage.clone().map_or_else(|| names(&asking), |stage| vec![stage]);
     let instead = coming.filter(|_| !is_coming).map(|coming| named(coming).1);
     let approved = Approved { digest, image, stage, stages, instead };
-    Ok(match approver(status, &approved) {
-        Some(by) => Decision::IsApproved(approved, by),
-        None => Decision::Approve(approved),
-    })
+    if let Some(by) = approver(status, &approved) {
+        return Ok(Decision::IsApproved(approved, by));
+    }
+    let unread = unread(code_sync, APPROVE, status.last_handled_approve.as_ref());
+    if let Some(other) = unread.filter(|said| *said != approved.value()) {
+        let other = format!("the approval of {other}");
+        return Ok(Decision::Nothing(not_read_yet(&other, &named_of(code_sync))));
+    }
+    Ok(Decision::Approve(approved))
 }
 
 /// What goes through the stages, or will.
@@ -222,6 +227,23 @@ mod tests {
         let annotations = &patch["metadata"]["annotations"];
         assert!(annotations[APPROVE].as_str().unwrap().starts_with(&format!("{one} ")), "{annotations}");
         assert_eq!(annotations[APPROVED_BY], "jane");
+    }
+
+    #[test]
+    fn an_approval_that_is_not_read_yet_is_not_lost() {
+        let given = options(None, false, None);
+        let with = |said: &str, status: &Value| {
+            let mut code_sync = code_sync(&Value::Null, status);
+            code_sync.metadata.annotations = Some([(APPROVE.to_owned(), said.to_owned())].into());
+            decide(&code_sync, &given).unwrap()
+        };
+        let (mut status, of_canary) = (waiting(), format!("{}/canary now", digest('b')));
+        let Decision::Nothing(why) = with(&of_canary, &status) else { panic!("the first is lost") };
+        assert!(why.contains(&format!("the approval of {}/canary, is not read", digest('b'))), "{why}");
+        let same = format!("{}/production before", digest('b'));
+        assert!(matches!(with(&same, &status), Decision::Approve(_)), "the same again loses nothing");
+        status["lastHandledApprove"] = json!(of_canary);
+        assert!(matches!(with(&of_canary, &status), Decision::Approve(_)));
     }
 
     #[test]

@@ -263,7 +263,7 @@ pub(super) fn of_people(first: &Value) -> Vec<Scene> {
             &[
                 "back at v1.0.0 by a person",
                 "`voxsync resume went-back -n ",
-                "RolledBack  went back: broken hiera",
+                "Released  went back: broken hiera",
             ],
         ),
         scene("nothing-before", "NoEarlierRelease", first.clone(), &["there is nothing to go back to"]),
