@@ -51,6 +51,10 @@ fn namespace(connection: &Connection, config: &Config) -> anyhow::Result<String>
     if let Some(namespace) = &connection.namespace {
         return Ok(namespace.clone());
     }
+    // As kubectl takes it.
+    if config.default_namespace.is_empty() {
+        return Ok("default".to_owned());
+    }
     let namespace = names::namespace(&config.default_namespace).map_err(anyhow::Error::msg);
     namespace.with_context(|| format!("the namespace {:?} of the context", config.default_namespace))
 }

@@ -153,7 +153,13 @@ fn say(name: &str, what: &str) {
 /// What was said last by an annotation and is not read yet: another value would take its place, and it would be lost.
 fn unread<'a>(code_sync: &'a CodeSync, annotation: &str, handled: Option<&String>) -> Option<&'a str> {
     let said = code_sync.annotations().get(annotation)?;
-    (handled != Some(said)).then(|| said.split_whitespace().next()).flatten()
+    // It is stored cut, and with spaces for control characters.
+    let words = |text: &str| text.split_whitespace().map(|word| word.chars().take(200).collect()).collect();
+    let is_read = handled.is_some_and(|handled| {
+        let (said, handled): (Vec<String>, Vec<String>) = (words(said), words(handled));
+        said == handled
+    });
+    (!is_read).then(|| said.split_whitespace().next()).flatten()
 }
 
 /// What to do about that.
