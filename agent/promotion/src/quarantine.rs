@@ -121,10 +121,20 @@ pub(crate) fn take_release(view: &View<'_>, after: &mut CodeSyncStatus) -> bool 
     if after.last_handled_release_quarantine.as_ref() == Some(&token) {
         return false;
     }
+    let digest = text.split_whitespace().next();
+    let is_ending = |it: &PromotionStatus| {
+        let fails = it.ending.or(it.outcome).is_some_and(Outcome::is_failure);
+        fails && !it.recorded && digest == Some(&*it.candidate.digest)
+    };
+    if after.promotion.as_ref().is_some_and(is_ending) {
+        // It is tried again as soon as that is over.
+        return false;
+    }
     after.last_handled_release_quarantine = Some(token);
     // An object without status was restored or copied, with a token that was meant for another life.
-    let digest = text.split_whitespace().next().filter(|_| view.before.observed_generation.is_some());
-    let Some(digest) = digest.filter(|digest| entry(after, digest).is_some()) else { return false };
+    let digest =
+        digest.filter(|digest| view.before.observed_generation.is_some() && entry(after, digest).is_some());
+    let Some(digest) = digest else { return false };
     release(view, after, digest);
     let failed = after.promotion.as_ref().filter(|it| it.outcome.is_some_and(Outcome::is_failure));
     failed.is_some_and(|failed| failed.candidate.digest == digest)

@@ -75,13 +75,17 @@ impl Visit<'_, '_> {
             // It begins nothing any more, and waits for nothing of its own.
             return false;
         }
-        if let Some(row) = self.unwell_row(promotion, walk) {
-            walk.rows.push(row);
-            return false;
+        let mut rows: Vec<Row> = self.unwell_row(promotion, walk).into_iter().collect();
+        if !is_hurried(self.view, promotion) {
+            rows.extend(self.waits(promotion, walk));
         }
-        if is_hurried(self.view, promotion) {
-            return true;
-        }
+        let may_start = rows.is_empty();
+        walk.rows.extend(rows);
+        may_start
+    }
+
+    /// What is said of an approval and windows that the start of the stage waits for.
+    fn waits(&self, promotion: &PromotionStatus, walk: &mut Walk) -> impl Iterator<Item = Row> + use<> {
         let approval = self.approval_row(promotion);
         let waits_for_person = approval.is_some();
         let window = match Windows::of(self.view.spec) {
@@ -100,10 +104,7 @@ impl Visit<'_, '_> {
                 Some(self.row(Weight::Stalls, "InvalidSpec", error.to_string(), "windows".to_owned()))
             }
         };
-        let rows: Vec<Row> = approval.into_iter().chain(window).collect();
-        let may_start = rows.is_empty();
-        walk.rows.extend(rows);
-        may_start
+        approval.into_iter().chain(window)
     }
 
     /// The promotion that began with it, as it is to be stored: before the first gate or write is an action. What is only

@@ -1,8 +1,9 @@
 //! When a newer candidate may take the place of one that is promoted: never while nobody would be left to see how a stage
 //! ends that is being rolled.
 
-use voxsync_crds::code_sync::{
-    Approval, CodeSyncStatus, PromotionStatus, Stage, StagePhase, StageStatus, Window,
+use voxsync_crds::{
+    code_sync::{Approval, CodeSyncStatus, PromotionStatus, Stage, StagePhase, StageStatus, Window},
+    reference::is_same_code,
 };
 
 use crate::{
@@ -69,12 +70,21 @@ fn open_stages<'a, 's>(
     stages.filter(move |open| !open.last.is_some_and(has_passed))
 }
 
-/// Whether pods go over to what the promotion brings, or cannot, which is decided by who works on the stage. What a person
-/// paused, and what shows no end for too long, binds nobody.
+/// Whether pods go over to what the promotion brings, or cannot, which is decided by who works on the stage; also where it
+/// cannot write another target of the stage. What a person paused, and what shows no end for too long, binds nobody.
 fn is_rolling(view: &View<'_>, open: &Open<'_, '_>, promotion: &PromotionStatus) -> bool {
-    let since = open.last.filter(|last| matches!(last.phase, StagePhase::Writing | StagePhase::Rolling));
-    let Some(since) = since.and_then(|last| last.since) else { return false };
-    let written: Vec<_> = open.targets.iter().filter(|target| carries(view, target, promotion)).collect();
+    use StagePhase::{Held, Pending, Rolling, Writing};
+    let is_begun = |last: &&StageStatus| {
+        last.started.as_ref() == Some(&promotion.id)
+            && matches!(last.phase, Writing | Rolling | Held | Pending)
+    };
+    let Some(since) = open.last.filter(is_begun).and_then(|last| last.since) else { return false };
+    let has_it = |target: &&ObservedTarget| {
+        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
+        live.is_some_and(|live| is_same_code(live, &promotion.candidate.reference))
+    };
+    let written = open.targets.iter().filter(|target| carries(view, target, promotion));
+    let written: Vec<_> = written.filter(has_it).collect();
     let proof = prove(&view.observed.namespace, open.stage, &written);
     view.now < gate_age::limit(since) && matches!(proof, Proof::Rolling { .. } | Proof::Failed(_))
 }

@@ -44,10 +44,15 @@ pub(crate) fn previous(
     let deployed = view.before.deployed.as_ref().map(|deployed| deployed.reference.as_str());
     let proven = stage.and_then(|stage| stage.reference.as_deref()).into_iter().chain(deployed);
     let is_proven = |reference: &str| proven.clone().any(|proven| is_same_code(proven, reference));
-    if record.reference.as_deref().is_none_or(is_proven) || was_released(view, &record.promotion) {
+    let had = (record.previous.clone(), record.beside.clone());
+    let Some(reference) = record.reference.as_deref().filter(|reference| !is_proven(reference)) else {
+        return (record.reference.clone(), None);
+    };
+    let is_good = || was_released(view, &record.promotion) && !view.before.bans(reference);
+    if !record.previous.as_deref().is_some_and(is_proven) && is_good() {
         return (record.reference.clone(), None);
     }
-    (record.previous.clone(), record.beside.clone())
+    had
 }
 
 /// Whether the promotion that wrote a target was released. A target may come from a stage that is gone, or was in none for

@@ -3,10 +3,10 @@
 
 use rstest::rstest;
 use serde_json::json;
-use voxsync_crds::code_sync::{Approval, CodeSyncSpec, Outcome, StagePhase};
+use voxsync_crds::code_sync::{Approval, CodeSyncSpec, Outcome, StagePhase, TargetKind};
 use voxsync_rollout::state::{RolloutState, Stuck, StuckImage};
 
-use super::world::{Fate, World};
+use super::world::{Fate, Target, World, reference};
 
 /// As [`World::promoted`]; v1.5.0 has passed the canary and rolls in production.
 fn rolling() -> World {
@@ -56,6 +56,49 @@ fn what_cannot_run_goes_back_before_a_newer_candidate_starts() {
     let outcomes: Vec<_> = world.releases.iter().map(|release| release.outcome).collect();
     assert_eq!(outcomes.last(), Some(&Outcome::RolledBack), "{outcomes:?}");
     assert_eq!((under_way(&world), world.tags()), ("v1.6.0", vec!["v1.6.0".into(), "v1.4.2".into()]));
+}
+
+#[test]
+fn nor_does_one_start_where_another_target_of_the_stage_is_held() {
+    let mut world = World::promoted();
+    world.stages[1].push(Target::new(TargetKind::Config, "second", Some(reference("v1.4.2")), &["second"]));
+    world.production().servers[0].fate = Fate::Rolls;
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    let now = world.now;
+    world.stages[1][1].changed_by("kubectl-edit", Some("r.example/other:1"), now);
+    world.settle();
+    assert_eq!(world.phases(), [StagePhase::Deployed, StagePhase::Held]);
+    world.finds("v1.6.0");
+    world.settle();
+    assert_eq!(under_way(&world), "v1.5.0");
+    world.production().servers[0].fate = Fate::Runs;
+    world.settle();
+    assert_eq!(under_way(&world), "v1.6.0");
+}
+
+#[test]
+fn what_never_proved_itself_is_not_given_back_however_many_came_after_it() {
+    let mut world = World::promoted();
+    world.spec.stages.as_mut().unwrap()[1].soak = Some("10m".into());
+    world.finds("v1.5.0");
+    world.settle();
+    world.passes(600);
+    world.settle();
+    assert_eq!(world.phases()[1], StagePhase::Soaking);
+    for tag in ["v1.6.0", "v1.6.1", "v1.6.2", "v1.6.3", "v1.6.4", "v1.6.5", "v1.6.6"] {
+        world.finds(tag);
+        world.settle();
+    }
+    world.production().servers[0].fate = Fate::Sticks("ImagePullBackOff");
+    world.passes(600);
+    world.settle();
+    world.production().servers[0].fate = Fate::Runs;
+    world.settle();
+    assert_eq!(world.releases.last().unwrap().outcome, Outcome::RolledBack);
+    assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"], "v1.5.0 proved itself in the canary, and only there");
 }
 
 #[test]
@@ -116,6 +159,12 @@ fn no_stage_starts_while_one_that_has_passed_cannot_run_the_candidate() {
     world.settle();
     assert_eq!(world.phases(), [StagePhase::Deployed, StagePhase::Pending]);
     world.canary().servers[0].fate = fallen_over();
+    world.settle();
+    assert_eq!(
+        world.reasons(),
+        ["CrashLoopBackOff", "Rollout", "Approval"],
+        "the approval is asked for all the time"
+    );
     world.spec.stages.as_mut().unwrap()[1].approval = None;
     world.settle();
     assert_eq!(world.tags(), ["v1.5.0", "v1.4.2"]);

@@ -76,7 +76,9 @@ impl Simulation {
                     let is_young = last.since.is_some_and(|since| {
                         self.world.now.duration_since(since.timestamp()).as_secs() < ROLL_LIMIT_SECONDS
                     });
-                    matches!(last.phase, StagePhase::Writing | StagePhase::Rolling) && is_young
+                    let phases =
+                        [StagePhase::Writing, StagePhase::Rolling, StagePhase::Held, StagePhase::Pending];
+                    phases.contains(&last.phase) && last.started.as_ref() == Some(&before.id) && is_young
                 });
             if !is_rolled {
                 continue;
