@@ -27,7 +27,7 @@ use crate::{
     observed::{Observed, ObservedTarget, ServerRollout, TargetProblem},
     overview::{PIN, is_bad_pin},
     step,
-    target::{Goal, Reach, Standing, judge},
+    target::{Goal, Standing, judge},
     text::later,
     view::View,
 };
@@ -216,12 +216,7 @@ impl StageForecast {
         promotion: &PromotionStatus,
     ) {
         let candidate = &promotion.candidate;
-        let goal = Goal {
-            reference: Some(&candidate.reference),
-            tag: candidate.tag.as_deref(),
-            promotion: &promotion.id,
-            reach: Reach::All,
-        };
+        let goal = Goal::of(promotion);
         let mut rolling: BTreeMap<&str, Member<'_>> = BTreeMap::new();
         for target in targets {
             match judge(view, target, last, Some(goal), Some(&candidate.reference)).standing {

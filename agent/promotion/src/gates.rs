@@ -149,9 +149,8 @@ impl<'a> Visit<'a, '_> {
 
     /// Whether a target says the candidate already, so that nothing of it will roll.
     fn has_candidate(&self, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
-        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
         let adopt = self.view.spec.adopt.unwrap_or_default();
-        live.is_some_and(|live| promotion.is_on(live, self.view.record_on(target), adopt))
+        target.image().is_some_and(|live| promotion.is_on(live, self.view.record_on(target), adopt))
     }
 
     /// The phase of a stage that is to be written, but needs an order that is not there yet.

@@ -97,10 +97,9 @@ fn running(view: &View<'_>) -> Vec<Running> {
     // What a target that is shut by now carries may be anybody's text.
     for target in view.observed.stages.iter().flatten().filter(|target| !target.is_shut()) {
         // A hand-made change is a hold, not a deployment: the record says what runs by our will.
-        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
         match view.record_on(target) {
             Some(record) => record.reference.iter().for_each(|reference| add(reference, None, false)),
-            None if never_deployed => live.into_iter().for_each(|live| add(live, None, false)),
+            None if never_deployed => target.image().into_iter().for_each(|live| add(live, None, false)),
             None => {}
         }
     }

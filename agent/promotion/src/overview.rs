@@ -7,7 +7,7 @@ use voxsync_crds::{
 
 use crate::{
     adoption::{Adoption, adoption},
-    candidate::{Choice, Higher, Sight, is_deployed, is_pinned},
+    candidate::{Choice, Higher, Sight, is_deployed},
     commands,
     forecast::{Change, Forecast, forecast},
     lifecycle::newer,
@@ -16,7 +16,7 @@ use crate::{
     quarantine, readiness,
     rows::{DELETING, DOWNGRADE, PINNED, Row, Rows, Weight},
     source::is_image_built,
-    takeover::{Bond, bond},
+    takeover::{Takeover, takeover},
     text::{NAME_LIMIT_BYTES, cut, moment, short_code, with_tail},
     verified,
     view::View,
@@ -99,12 +99,7 @@ fn waits_its_turn(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> Opt
         return None;
     }
     let (newer, name) = (&taking.name, &promotion.candidate.name);
-    let is_by_person = is_pinned(taking) || is_pinned(&promotion.candidate);
-    let is_bound = || match bond(view, after, promotion) {
-        Bond::Free => false,
-        Bond::Rolling => !is_by_person,
-        Bond::HalfWay => true,
-    };
+    let is_bound = || takeover(view, after, promotion, taking) != Takeover::Now;
     let message = match promotion.ending {
         Some(_) => format!("{newer} starts as soon as {name} is given back"),
         None if view.spec.suspend && !is_bound() => {

@@ -5,7 +5,7 @@ use voxsync_crds::code_sync::{CodeSyncStatus, PromotionStatus, Stage, StagePhase
 
 use crate::{
     observed::ObservedTarget,
-    target::{Goal, Reach, Standing, changes_ours, judge},
+    target::{Goal, Standing, changes_ours, judge},
     view::View,
 };
 
@@ -54,13 +54,6 @@ pub(crate) fn reopened(after: &CodeSyncStatus, last: &StageStatus) -> StageStatu
 
 /// Whether a target has something of ours, and the promotion brings it something else.
 fn brings(view: &View<'_>, last: &StageStatus, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
-    let candidate = &promotion.candidate;
-    let goal = Goal {
-        reference: Some(&candidate.reference),
-        tag: candidate.tag.as_deref(),
-        promotion: &promotion.id,
-        reach: Reach::All,
-    };
-    let standing = judge(view, target, Some(last), Some(goal), None).standing;
+    let standing = judge(view, target, Some(last), Some(Goal::of(promotion)), None).standing;
     matches!(standing, Standing::Due(write) if changes_ours(view, &write))
 }

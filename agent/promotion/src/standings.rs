@@ -49,12 +49,7 @@ impl<'a> Visit<'a, '_> {
             Some(Goal { reference: Some(reference), tag: deployed_tag, promotion, reach })
         };
         match self.position {
-            Position::Working(promotion) | Position::Passed(promotion) => Some(Goal {
-                reference: Some(&promotion.candidate.reference),
-                tag: promotion.candidate.tag.as_deref(),
-                promotion: &promotion.id,
-                reach: Reach::All,
-            }),
+            Position::Working(promotion) | Position::Passed(promotion) => Some(Goal::of(promotion)),
             Position::Resting => passed_with(Reach::All),
             Position::Later(_) | Position::Abandoned => passed_with(Reach::Joiners),
             // What a target is given back is its own.

@@ -2,11 +2,14 @@
 //! ends that is being rolled.
 
 use voxsync_crds::{
-    code_sync::{Approval, CodeSyncStatus, PromotionStatus, Stage, StagePhase, StageStatus, Window},
+    code_sync::{
+        Approval, CandidateStatus, CodeSyncStatus, PromotionStatus, Stage, StagePhase, StageStatus, Window,
+    },
     reference::is_same_code,
 };
 
 use crate::{
+    candidate::is_pinned,
     gate_age::{self, rolls_after_gates},
     gates::held,
     observed::ObservedTarget,
@@ -17,7 +20,7 @@ use crate::{
 
 /// What a stage that the promotion has not passed says to a newer candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Bond {
+enum Bond {
     /// Nothing of it is left behind.
     Free,
     /// Its pods go over right now: they arrive, or are given back, before the source's next candidate starts.
@@ -26,8 +29,35 @@ pub(crate) enum Bond {
     HalfWay,
 }
 
+/// When another candidate takes the place of the one that is promoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takeover {
+    /// At once.
+    Now,
+    /// As soon as the stage that is half-way has gone back.
+    AfterGoingBack,
+    /// As soon as the stage is through.
+    Later,
+}
+
+/// When a newer candidate takes over: the source's waits for a stage that is rolled, a person's does not.
+pub(crate) fn takeover(
+    view: &View<'_>,
+    after: &CodeSyncStatus,
+    promotion: &PromotionStatus,
+    newer: &CandidateStatus,
+) -> Takeover {
+    let is_by_person = is_pinned(newer) || is_pinned(&promotion.candidate);
+    match bond(view, after, promotion) {
+        Bond::HalfWay if is_by_person => Takeover::AfterGoingBack,
+        Bond::Free => Takeover::Now,
+        Bond::Rolling if is_by_person => Takeover::Now,
+        Bond::HalfWay | Bond::Rolling => Takeover::Later,
+    }
+}
+
 /// What binds the promotion most.
-pub(crate) fn bond(view: &View<'_>, after: &CodeSyncStatus, promotion: &PromotionStatus) -> Bond {
+fn bond(view: &View<'_>, after: &CodeSyncStatus, promotion: &PromotionStatus) -> Bond {
     let bonds = open_stages(view, after, promotion).map(|open| {
         let Open { last, targets, .. } = open;
         if !targets.iter().any(|target| carries(view, target, promotion)) {
@@ -80,8 +110,7 @@ fn is_rolling(view: &View<'_>, open: &Open<'_, '_>, promotion: &PromotionStatus)
     };
     let Some(since) = open.last.filter(is_begun).and_then(|last| last.since) else { return false };
     let has_it = |target: &&ObservedTarget| {
-        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
-        live.is_some_and(|live| is_same_code(live, &promotion.candidate.reference))
+        target.image().is_some_and(|image| is_same_code(image, &promotion.candidate.reference))
     };
     let written = open.targets.iter().filter(|target| carries(view, target, promotion));
     let written: Vec<_> = written.filter(has_it).collect();

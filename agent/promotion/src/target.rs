@@ -5,7 +5,7 @@
 use voxsync_crds::{
     CodeReference, FIELD_MANAGER,
     annotations::Applied,
-    code_sync::{Hold, StagePhase, StageStatus},
+    code_sync::{Hold, PromotionStatus, StagePhase, StageStatus},
     reference::{is_only_tag, is_same_code},
 };
 
@@ -30,6 +30,18 @@ pub(crate) struct Goal<'a> {
     /// The promotion that a write is recorded under.
     pub promotion: &'a str,
     pub reach: Reach,
+}
+
+impl<'a> Goal<'a> {
+    /// What a promotion brings to all targets of a stage.
+    pub(crate) fn of(promotion: &'a PromotionStatus) -> Self {
+        Self {
+            reference: Some(&promotion.candidate.reference),
+            tag: promotion.candidate.tag.as_deref(),
+            promotion: &promotion.id,
+            reach: Reach::All,
+        }
+    }
 }
 
 /// Which targets a goal is for.

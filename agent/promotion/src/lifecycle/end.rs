@@ -7,11 +7,11 @@ use voxsync_crds::code_sync::{
 
 use super::{eligible, newer};
 use crate::{
-    candidate::{Sight, is_pinned},
+    candidate::Sight,
     quarantine,
     rollback::is_automatic,
     rows::Rows,
-    takeover::{Bond, bond, is_held_back},
+    takeover::{Takeover, is_held_back, takeover},
     text::{NAME_LIMIT_BYTES, cut},
     view::View,
     walk::{Walk, WayBack, through_stages},
@@ -71,9 +71,8 @@ fn is_replaced(view: &View<'_>, sight: &Sight, after: &CodeSyncStatus) -> bool {
     is_told || newer(eligible(view, sight, after), promotion).is_some()
 }
 
-/// Another candidate takes the place of the one that is promoted. While a stage is rolled, the source's waits until the
-/// stage is through. A person's does not: half-way through an order the stage goes back first. What passes its last stage
-/// at this moment has nobody to make way for.
+/// Another candidate takes the place of the one that is promoted, if it is time. What passes its last stage at this moment
+/// has nobody to make way for.
 pub(super) fn supersede(view: &View<'_>, after: &mut CodeSyncStatus, newer: &CandidateStatus) {
     let Some(promotion) = after.promotion.as_ref().filter(|promotion| promotion.ending.is_none()) else {
         return;
@@ -82,12 +81,10 @@ pub(super) fn supersede(view: &View<'_>, after: &mut CodeSyncStatus, newer: &Can
     if through_stages(view, after, Rows::default(), false).passed_all {
         return;
     }
-    let is_by_person = is_pinned(newer) || is_pinned(&promotion.candidate);
-    match bond(view, after, promotion) {
-        Bond::HalfWay if is_by_person => ends_with(after, Outcome::Superseded),
-        Bond::Rolling if !is_by_person => {}
-        Bond::HalfWay => {}
-        Bond::Free | Bond::Rolling => end(view, after, Outcome::Superseded, None),
+    match takeover(view, after, promotion, newer) {
+        Takeover::Now => end(view, after, Outcome::Superseded, None),
+        Takeover::AfterGoingBack => ends_with(after, Outcome::Superseded),
+        Takeover::Later => {}
     }
 }
 

@@ -31,6 +31,11 @@ pub struct ObservedTarget {
 }
 
 impl ObservedTarget {
+    /// The image that its code says now, where it can be seen and is one.
+    pub(crate) fn image(&self) -> Option<&str> {
+        self.live.as_ref().ok().and_then(|live| live.image.as_deref())
+    }
+
     /// Whether it is in another namespace, and not to be had.
     pub(crate) fn is_shut(&self) -> bool {
         self.live.as_ref().is_err_and(TargetProblem::is_shut)

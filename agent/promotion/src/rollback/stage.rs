@@ -47,9 +47,9 @@ impl Visit<'_, '_> {
 
     /// Whether a target is to be given back what it had, and says the candidate until then.
     pub(crate) fn is_to_go_back(&self, target: &ObservedTarget, promotion: &PromotionStatus) -> bool {
-        let live = target.live.as_ref().ok().and_then(|live| live.image.as_deref());
-        let is_to_leave =
-            |record: &Applied| live.is_some_and(|live| promotion.is_to_leave(live, record, self.view.before));
+        let is_to_leave = |record: &Applied| {
+            target.image().is_some_and(|live| promotion.is_to_leave(live, record, self.view.before))
+        };
         self.view.record_on(target).is_some_and(is_to_leave)
             && back(self.view, target, self.last, promotion) == Back::Due
     }
