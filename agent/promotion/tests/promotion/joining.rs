@@ -15,12 +15,7 @@ fn latecomer(servers: &[&str]) -> Target {
 
 /// v1.5.0 is released to a certificate authority and another Server.
 fn released() -> World {
-    let mut world = World::with_authority();
-    world.finds("v1.5.0");
-    world.settle_gating(&["ca"]);
-    world.server("ca").lift();
-    world.settle();
-    assert_eq!(world.deployed(), "v1.5.0");
+    let mut world = World::released_with_authority();
     world.forget();
     world
 }

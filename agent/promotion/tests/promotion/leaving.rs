@@ -113,12 +113,7 @@ fn a_promotion_that_goes_back_already_goes_on_so() {
 
 /// A person went back, and that failed half-way: the certificate authority is still held back.
 fn failed_to_go_back() -> World {
-    let mut world = World::with_authority();
-    world.finds("v1.5.0");
-    world.settle_gating(&["ca"]);
-    world.server("ca").lift();
-    world.settle();
-    assert_eq!(world.deployed(), "v1.5.0");
+    let mut world = World::released_with_authority();
     world.server("compile").fate = Fate::Sticks("ImagePullBackOff");
     world.observed.rollback = Some("1".into());
     world.settle_gating(&["ca"]);

@@ -6,17 +6,6 @@ use voxsync_crds::code_sync::{Outcome, StagePhase, TargetKind};
 
 use super::world::{Fate, REPOSITORY, Target, World, reference, staged};
 
-/// v1.4.2 and then v1.5.0 were released to a certificate authority and another Server.
-fn released_with_authority() -> World {
-    let mut world = World::with_authority();
-    world.finds("v1.5.0");
-    world.settle_gating(&["ca"]);
-    world.server("ca").lift();
-    world.settle();
-    assert_eq!(world.deployed(), "v1.5.0");
-    world
-}
-
 /// A certificate authority by itself, and the only other Server of its stage in a namespace of its own; on v1.4.2.
 fn authority_apart() -> World {
     let targets = [
@@ -49,7 +38,7 @@ fn promoted_to(world: &mut World, tag: &str) {
 
 #[test]
 fn consent_given_again_after_a_rollback_brings_it_in_order() {
-    let mut world = released_with_authority();
+    let mut world = World::released_with_authority();
     let open = world.stages[0][0].clone();
     world.stages[0][0].shut();
     goes_back(&mut world);

@@ -51,6 +51,17 @@ impl World {
         world
     }
 
+    /// As [`World::with_authority`]; v1.5.0 was released after v1.4.2.
+    pub fn released_with_authority() -> Self {
+        let mut world = Self::with_authority();
+        world.finds("v1.5.0");
+        world.settle_gating(&["ca"]);
+        world.server("ca").lift();
+        world.settle();
+        assert_eq!(world.deployed(), "v1.5.0");
+        world
+    }
+
     /// What fails stays as it is: only a person gives it back.
     pub fn gives_back_by_hand(&mut self) {
         self.spec.rollback = Some(serde_json::from_value(json!({"mode": "Manual"})).unwrap());
